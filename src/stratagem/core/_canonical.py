@@ -1,0 +1,124 @@
+"""Canonical bytes and digests: the stored format of everything that is hashed. Frozen; golden files hold it.
+
+Rule 1: `encoded` writes JSON with sorted keys, no spaces, UTF-8, no NaN. Equal data gives equal bytes in every process.
+Rule 2: every hash input is one tag byte, then fixed-width digests, and at most one free part at the end, so that
+        equal digests mean equal structure.
+Rule 3: another encoder, or another order, is another format version.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from hashlib import sha256
+from typing import Any
+
+from stratagem.errors import UsageError
+
+Json = Any  # what `json` writes: no better type exists in Python 3.11
+
+DEPTH = 200  # deeper nesting is refused: every encoder fails on it sooner or later
+
+_escape = json.encoder.encode_basestring
+
+
+def _refused(value: object) -> Any:
+    raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+_SLOW = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_made: Any = getattr(json.encoder, "c_make_encoder", None)
+_fast: Any = _made and _made(None, _refused, _escape, None, ":", ",", True, False, False)
+
+
+def text_of(value: Json) -> str:
+    """Return the canonical JSON text of plain data."""
+    if _fast is None:
+        return _SLOW.encode(value)
+    return "".join(_fast(value, 0))
+
+
+def encoded(value: Json) -> bytes:
+    """Return the canonical bytes of plain data (what `plain` returns).
+
+    >>> encoded({"b": 1.0, "a": ["x", None]})
+    b'{"a":["x",null],"b":1.0}'
+    """
+    return text_of(value).encode()
+
+
+def quoted(text: str) -> str:
+    """Return a string as JSON, without an encoder."""
+    return _escape(text)
+
+
+def decoded(data: bytes) -> Json:
+    """Return the plain data of canonical bytes."""
+    return json.loads(data)
+
+
+def hashed(tagged: bytes) -> bytes:
+    """Return the digest, 32 bytes. The first byte of `tagged` says what kind of thing is hashed."""
+    return sha256(tagged).digest()
+
+
+_ATOMS = frozenset({str, int, bool, type(None)})
+
+
+def plain(value: object, depth: int = 0) -> Json:
+    """Return the JSON form of a value; equal values have equal forms in every process.
+
+    A tuple becomes a list, a frozen dataclass a dict with its name under `$`; what has a `plain()` method of its own
+    says itself what it is. `UsageError` for what is mutable, not a value, or nested deeper than 200.
+    """
+    if type(value) in _ATOMS:
+        return value
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124
+            raise UsageError(f"an input must be a finite number, got {value!r}")
+        return float(value)
+    if depth > DEPTH:
+        raise UsageError(f"an input is nested deeper than {DEPTH}")
+    own: Any = getattr(value, "plain", None)
+    if own is not None:
+        return own()
+    if isinstance(value, str | int):
+        return str(value) if isinstance(value, str) else int(value)
+    if isinstance(value, tuple):
+        return [plain(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Mapping):
+        form: dict[str, Json] = {}
+        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+            if not isinstance(key, str):
+                raise UsageError(f"the keys of an input must be text, got {key!r}")
+            form[key] = plain(item, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+        return form
+    if is_dataclass(value) and not isinstance(value, type):
+        shown = {f.name: plain(getattr(value, f.name), depth + 1) for f in fields(value) if f.compare}
+        return {"$": type(value).__name__, **shown}
+    raise UsageError(f"an input must be immutable data (a tuple, not a list), got {value!r}")
+
+
+def json_of(value: object, depth: int = 0) -> Json:
+    """Return the JSON form of what a tool or a person gave: like `plain`, and lists and sets are fine too."""
+    if isinstance(value, list):
+        return [json_of(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, set | frozenset):
+        return sorted((json_of(item, depth + 1) for item in value), key=text_of)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, tuple):
+        return [json_of(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Mapping):
+        return {str(key): json_of(item, depth + 1) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return plain(value, depth)
+
+
+def clean(text: str) -> str:
+    """Return the text without lone surrogates, which no encoder writes.
+
+    >>> clean("a\\ud800b")
+    'a\ufffdb'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,33 @@
+"""Time, as a run sees it. Injectable, so that tests and virtual time need no waiting."""
+
+import asyncio
+import time
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+
+class Clock(Protocol):
+    """What tells the time."""
+
+    def wall(self) -> float:
+        """Return seconds since 1970 in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        ...
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """Return a context that raises `TimeoutError` once the seconds have passed."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """Return `asyncio.timeout`."""
+        return asyncio.timeout(seconds)

@@ -1,0 +1,262 @@
+"""The protocol of a model: one request in, one reply out, one attempt.
+
+`Request` is the one type a model sees. The wire sends `messages`, `tools` and `options`; models without a network
+(`offline`, `sim:`, `script:`, the test kit) read `signature` and `inputs`, which are never sent and never hashed.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stratagem.core._canonical import Json
+from stratagem.core._tool import Tools
+from stratagem.core._transcript import Transcript
+from stratagem.core._values import NOTHING, Usage
+from stratagem.core.message import Message, Part
+
+if TYPE_CHECKING:
+    from stratagem.core._signature import Signature
+
+
+class Capabilities:
+    """What a model honours.
+
+    Attributes:
+        fields: options and features it takes: `tools temperature top_p stop seed effort logprobs schema max_tokens`.
+        native_n: whether one request can bring several draws.
+        schema: how it keeps to a JSON schema: `none`, `advisory` or `constrained`.
+        media: types of attachments it can read.
+        context: tokens of its window; None is unknown.
+        max_output: tokens of a reply if the request does not say.
+        free: whether it costs nothing, and counts no tokens.
+    """
+
+    __slots__ = ("context", "fields", "free", "max_output", "media", "native_n", "schema")
+
+    def __init__(
+        self,
+        fields: frozenset[str] = frozenset(),
+        *,
+        native_n: bool = False,
+        schema: str = "none",
+        media: frozenset[str] = frozenset(),
+        context: int | None = None,
+        max_output: int = 4096,
+        free: bool = False,
+    ) -> None:
+        self.fields, self.native_n, self.schema, self.media = fields, native_n, schema, media
+        self.context, self.max_output, self.free = context, max_output, free
+
+
+class Sample:
+    """One draw: what the model said.
+
+    Attributes:
+        text: its words.
+        calls: tool calls it chose, as (name, arguments); the arguments are JSON data, or the text it wrote
+            if that is no JSON object.
+        finish: `stop length tool_calls refusal filtered`.
+        logprobs: of each token, if asked for.
+        parts: its message part by part, if it must be sent back exactly (thoughts, signatures).
+    """
+
+    __slots__ = ("calls", "finish", "logprobs", "parts", "text")
+
+    def __init__(
+        self,
+        text: str,
+        calls: tuple[tuple[str, Any], ...] = (),
+        finish: str = "stop",
+        logprobs: tuple[float, ...] | None = None,
+        parts: tuple[Part, ...] | None = None,
+    ) -> None:
+        self.text, self.calls, self.finish, self.logprobs, self.parts = text, calls, finish, logprobs, parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sample) and self.form() == other.form()
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Sample({self.text!r}, {self.calls!r})"
+
+    def form(self) -> Json:
+        """Return the draw as JSON, without what is as usual."""
+        form: dict[str, Json] = {"text": self.text}
+        if self.calls:
+            form["calls"] = [list(call) for call in self.calls]
+        if self.finish != "stop":
+            form["finish"] = self.finish
+        if self.logprobs is not None:
+            form["logprobs"] = list(self.logprobs)
+        return form
+
+    @staticmethod
+    def of(form: Json) -> "Sample":
+        """Return the draw that `form` wrote."""
+        logprobs = form.get("logprobs")
+        calls = tuple((name, arguments) for name, arguments in form.get("calls", ()))
+        return Sample(
+            form["text"], calls, form.get("finish", "stop"), None if logprobs is None else tuple(logprobs)
+        )
+
+
+class Reply:
+    """What came of one request: its draws and what they cost. `usage` None costs nothing and counts no tokens."""
+
+    __slots__ = ("attempts", "dropped", "request_id", "samples", "usage")
+
+    def __init__(
+        self,
+        samples: tuple[Sample, ...],
+        usage: Usage | None = None,
+        *,
+        dropped: frozenset[str] = frozenset(),
+        attempts: tuple[str, ...] = (),
+        request_id: str | None = None,
+    ) -> None:
+        self.samples, self.usage, self.dropped = samples, usage, dropped
+        self.attempts, self.request_id = attempts, request_id
+
+
+class Delta:
+    """A piece of a reply that is still being written."""
+
+    __slots__ = ("sample", "text", "thought")
+
+    def __init__(self, sample: int, text: str = "", thought: str = "") -> None:
+        self.sample, self.text, self.thought = sample, text, thought
+
+
+class Head:
+    """What all requests of one signature under one set of options have in common, made once.
+
+    Attributes:
+        digest: of model, options, instruction, format, tools and renderer version.
+        form: the same as JSON, for the journal.
+        spec: of the model.
+        native: whether tools travel natively; else they are described in the text.
+        format: `text`, `fields`, `json`, `step` or `act`.
+    """
+
+    __slots__ = ("digest", "form", "format", "instruction", "model", "native", "options", "schema", "spec", "tools")
+
+    def __init__(
+        self,
+        digest: bytes,
+        form: Json,
+        model: "Model",
+        options: Mapping[str, Any],
+        instruction: str,
+        *,
+        native: bool,
+        format: str,  # noqa: A002
+        schema: Json,
+        tools: Tools | None,
+    ) -> None:
+        self.digest, self.form, self.model, self.spec, self.options = digest, form, model, model.spec, options
+        self.instruction, self.native, self.format, self.schema, self.tools = instruction, native, format, schema, tools
+
+
+class Request:
+    """One model call, as a model sees it.
+
+    Attributes:
+        signature: what is asked; `name`, `inputs` (types), `output` (type), `acts`.
+        inputs: its typed inputs by name.
+        head: instruction, options, tools, model: what equal calls share.
+        message: the first message's text.
+        steps: the conversation so far, if the reply is a `Step`.
+        repair: earlier unreadable replies to the same request, each with the complaint.
+        digest: 32 bytes over all that is sent.
+        path: scope path of the strand that asks.
+        occurrence: how often the same was asked there before; (path, occurrence) is the place of a draw.
+        n: draws wanted.
+        max_tokens: of the reply, if the request or the budget says.
+        seed: of the run.
+    """
+
+    __slots__ = (
+        "digest", "head", "inputs", "max_tokens", "message", "n", "occurrence", "path", "repair", "seed", "signature",
+        "steps",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        signature: "Signature[..., Any]",
+        inputs: Mapping[str, Any],
+        head: Head,
+        message: str,
+        steps: Transcript | None,
+        repair: tuple[tuple[str, str], ...],
+        digest: bytes,
+        path: str,
+        occurrence: int = 0,
+        n: int = 1,
+        max_tokens: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.signature, self.inputs, self.head, self.message, self.steps = signature, inputs, head, message, steps
+        self.repair, self.digest, self.path, self.occurrence = repair, digest, path, occurrence
+        self.n, self.max_tokens, self.seed = n, max_tokens, seed
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Model options that were set: `temperature top_p max_tokens stop seed effort logprobs ...`."""
+        return self.head.options
+
+    @property
+    def native(self) -> bool:
+        """Whether tools travel natively."""
+        return self.head.native
+
+    @property
+    def tools(self) -> Tools | None:
+        """The tools the model may call."""
+        return self.head.tools
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages that a wire sends."""
+        from stratagem.core._render import messages  # noqa: PLC0415  (rendering imports this module)
+
+        return messages(self)
+
+    @property
+    def text(self) -> str:
+        """The whole request as one text: what the text protocol sends where it must be one."""
+        from stratagem.core._render import joined  # noqa: PLC0415
+
+        return joined(self)
+
+
+class Model(Protocol):
+    """A language model, or what stands for one.
+
+    `complete` performs one attempt. It may return the reply at once, which costs less, or an awaitable; only an
+    awaitable gets a time-out.
+    """
+
+    spec: str
+    capabilities: Capabilities
+
+    def refuses(self, request: Request) -> frozenset[str]:
+        """Return the fields that it cannot honour in this combination."""
+        ...
+
+    def complete(
+        self, request: Request, *, on_delta: Callable[[Delta], None] | None = None
+    ) -> Reply | Awaitable[Reply]:
+        """Answer a request, or raise a `ModelError`."""
+        ...
+
+    def tokens(self, text: str) -> int:
+        """Return the number of tokens of a text, or a bound that it never exceeds."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+NO_OPTIONS: Mapping[str, Any] = NOTHING

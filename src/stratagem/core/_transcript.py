@@ -1,0 +1,132 @@
+"""`Transcript`: a persistent conversation. A step costs what it adds, whatever came before it.
+
+Rule 1: many views share one append-only buffer; a view is (buffer, length). `then` on the newest view appends in
+        place, on an older one it copies once.
+Rule 2: beside the turns the buffer keeps a chain of digests, link i made of link i - 1 and turn i, so the digest of a
+        conversation is one list read. An empty view has a digest of its own: link -1 would be somebody else's newest.
+Rule 3: the text of a turn is rendered once per protocol and kept beside it.
+"""
+
+from collections.abc import Iterator
+
+from stratagem.core._canonical import Json, encoded, hashed
+from stratagem.core._values import Observation, Step
+
+EMPTY = hashed(b"t")
+
+
+class Turn:
+    """A step and the observations that its calls brought, in their order."""
+
+    __slots__ = ("observations", "step")
+
+    def __init__(self, step: Step, observations: tuple[Observation, ...] = ()) -> None:
+        self.step, self.observations = step, observations
+
+    def plain(self) -> Json:
+        """Return the turn as JSON."""
+        return [self.step.plain(), [seen.plain() for seen in self.observations]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Turn) and (self.step, self.observations) == (other.step, other.observations)
+
+    def __hash__(self) -> int:
+        return hash((self.step, self.observations))
+
+    def __repr__(self) -> str:
+        return f"Turn({self.step!r}, {self.observations!r})"
+
+
+class _Buffer:
+    __slots__ = ("chain", "texts", "turns")
+
+    def __init__(self, turns: list[Turn], chain: list[bytes], texts: dict[str, list[str]]) -> None:
+        self.turns, self.chain, self.texts = turns, chain, texts
+
+
+class Transcript:
+    """An immutable conversation: `then` returns a longer one that shares this one's turns.
+
+    >>> first = Transcript().then(Step("look"), Observation("a door"))
+    >>> len(first), len(first.then(Step(answer="out"))), first.last.observations[0].text
+    (1, 2, 'a door')
+    """
+
+    __slots__ = ("_buffer", "_length")
+
+    def __init__(self) -> None:
+        self._buffer, self._length = _Buffer([], [], {}), 0
+
+    def then(self, step: Step, *observations: Observation) -> "Transcript":
+        """Return this conversation with one more turn."""
+        buffer, length = self._buffer, self._length
+        if length != len(buffer.turns):
+            texts = {protocol: lines[:length] for protocol, lines in buffer.texts.items()}
+            buffer = _Buffer(buffer.turns[:length], buffer.chain[:length], texts)
+        turn = Turn(step, observations)
+        buffer.turns.append(turn)
+        buffer.chain.append(hashed(b"c" + self.digest + hashed(b"u" + encoded(turn.plain()))))
+        made = Transcript.__new__(Transcript)
+        made._buffer, made._length = buffer, length + 1
+        return made
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of all turns, 32 bytes."""
+        return self._buffer.chain[self._length - 1] if self._length else EMPTY
+
+    @property
+    def last(self) -> Turn:
+        """The newest turn; `IndexError` if there is none."""
+        if not self._length:
+            raise IndexError("the transcript is empty")
+        return self._buffer.turns[self._length - 1]
+
+    @property
+    def observations(self) -> Iterator[Observation]:
+        """All observations, oldest first."""
+        return (seen for turn in self for seen in turn.observations)
+
+    def lines(self, thoughts: bool = True) -> list[str]:  # noqa: FBT002  (core only)
+        """Return the text of each turn in the protocol of the ReAct paper. Core only."""
+        kept = self._buffer.texts.setdefault("thoughts" if thoughts else "acts", [])
+        for number in range(len(kept) + 1, self._length + 1):
+            kept.append(_written(self._buffer.turns[number - 1], number, thoughts=thoughts))
+        return kept[: self._length]
+
+    def __iter__(self) -> Iterator[Turn]:
+        return iter(self._buffer.turns[: self._length])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Transcript) and other.digest == self.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"Transcript({self._length} turns)"
+
+    def plain(self) -> Json:
+        """Return what enters a digest: the digest of the turns."""
+        return {"$": "Transcript", "digest": self.digest.hex()}
+
+
+def _written(turn: Turn, number: int, *, thoughts: bool) -> str:
+    from stratagem.core._render import called  # noqa: PLC0415  (rendering imports transcripts)
+
+    lines: list[str] = []
+    if turn.step.thought and thoughts:
+        lines.append(f"Thought {number}: {turn.step.thought}")
+    for place, call in enumerate(turn.step.calls):
+        lines.append(f"Action {number}: {called(call)}")
+        if place < len(turn.observations):
+            lines.append(f"Observation {number}: {turn.observations[place].text}")
+    if turn.step.answer is not None:
+        lines.append(f"Answer: {turn.step.answer}")
+    return "\n".join(lines)

@@ -1,0 +1,249 @@
+"""The values that flow between strategies. All are immutable."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from stratagem.core._canonical import Json, clean, hashed, json_of, text_of
+from stratagem.core._label import UNKNOWN, Label
+from stratagem.errors import ToolError
+
+T_co = TypeVar("T_co", covariant=True)
+
+Stop = Literal["answered", "no_answer", "unparsed", "refused", "budget", "cancelled", "suspended"]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Attachment:
+    """A document or an image that belongs to a text.
+
+    Args:
+        name: what it is called, for example a file name.
+        media_type: for example `text/plain` or `image/png`.
+        data: the bytes.
+        label: where it came from; unlabelled is untrusted and private.
+    """
+
+    __slots__ = ("data", "label", "media_type", "name")
+
+    def __init__(self, name: str, media_type: str, data: bytes, label: Label = UNKNOWN) -> None:
+        self.name, self.media_type, self.data, self.label = name, media_type, data, label
+
+    def plain(self) -> Json:
+        """Return what enters a digest: name, type, length and digest of the bytes."""
+        return [self.name, self.media_type, len(self.data), hashed(b"b" + self.data).hex()]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Attachment) and self.plain() == other.plain()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.data))
+
+    def __repr__(self) -> str:
+        return f"Attachment({self.name!r}, {self.media_type!r}, {len(self.data)} bytes)"
+
+
+class Content(str):
+    """A text that carries attachments and a label. Passing it on keeps them; formatting it keeps the text only."""
+
+    attachments: tuple[Attachment, ...]
+    label: Label
+
+    def __new__(cls, text: str = "", attachments: tuple[Attachment, ...] = (), label: Label = UNKNOWN) -> "Content":
+        made = super().__new__(cls, clean(text))
+        made.attachments, made.label = attachments, label
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Content, (str(self), self.attachments, self.label))
+
+    def plain(self) -> Json:
+        """Return the text, with its attachments if there are any."""
+        if not self.attachments:
+            return str(self)
+        return {"$": "Content", "text": str(self), "attachments": [one.plain() for one in self.attachments]}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A solved problem of the training split."""
+
+    question: str
+    answer: str
+    rationale: str | None = None
+
+
+def frozen(value: Any) -> Any:
+    """Return JSON data that nobody can change any more."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({str(key): frozen(item) for key, item in value.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool call that a model chose. The argument named `""` is one that the text protocol did not name."""
+
+    name: str
+    arguments: Mapping[str, Any] = NOTHING
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arguments", frozen(self.arguments))
+
+    def __hash__(self) -> int:
+        return hash((self.name, text_of(json_of(self.arguments))))
+
+    def plain(self) -> Json:
+        """Return name and arguments as JSON."""
+        return [self.name, json_of(self.arguments)]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What came back from a tool. A failure is text, because the model must see it.
+
+    Attributes:
+        text: what the model reads.
+        failed: whether the call failed; `value` then raises `ToolError`.
+        result: the tool's value as JSON; None if it is the text.
+        sources: locators that the tool states, such as `docs/manual.md:42`.
+        label: where the text came from.
+    """
+
+    text: str
+    failed: bool = False
+    result: Json = field(default=None, compare=False)
+    sources: tuple[str, ...] = ()
+    label: Label = field(default=UNKNOWN, compare=False, repr=False)
+
+    @property
+    def value(self) -> Any:
+        """The tool's value; `ToolError` if the call failed."""
+        if self.failed:
+            raise ToolError(self.text)
+        return self.text if self.result is None else self.result
+
+    def plain(self) -> Json:
+        """Return what the model sees of it."""
+        return [self.text, self.failed]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a model does next: call tools, or finish with an answer."""
+
+    thought: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    answer: str | None = None
+
+    def plain(self) -> Json:
+        """Return the step as JSON."""
+        return [self.thought, [call.plain() for call in self.calls], self.answer]
+
+
+@dataclass(frozen=True)
+class Act(Step):
+    """A step without a thought: the return type of signatures that ask for the action only."""
+
+
+class Usage(NamedTuple):
+    """What something cost.
+
+    Attributes:
+        calls: draws: what budgets and call formulas count.
+        requests: HTTP attempts.
+        prompt_tokens: cached ones included.
+        completion_tokens: reasoning included.
+        usd: None is unknown, never zero.
+        estimated: whether a part is an upper bound that nobody confirmed.
+    """
+
+    calls: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cache_written_tokens: int = 0
+    reasoning_tokens: int = 0
+    usd: float | None = 0.0
+    seconds: float = 0.0
+    estimated: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def plain(self) -> Json:
+        """Return the usage as JSON: the keys of the command line's `usage`."""
+        return self._asdict()
+
+    def __add__(self, other: object) -> "Usage":
+        """Add up field by field; an unknown price makes the sum unknown."""
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage(
+            self.calls + other.calls,
+            self.requests + other.requests,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.cache_written_tokens + other.cache_written_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            None if self.usd is None or other.usd is None else self.usd + other.usd,
+            self.seconds + other.seconds,
+            self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True)
+class Draw(Generic[T_co]):
+    """One draw of a sample: its typed value, and what the model sent with it."""
+
+    value: T_co
+    text: str
+    logprobs: tuple[float, ...] | None
+    finish: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge says about an answer; `score` is in [0, 1]."""
+
+    passed: bool
+    score: float
+    feedback: str = ""
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What a pairwise judge says about an answer and its rival; `first` in [0, 1] is for the answer."""
+
+    first: float
+    feedback: str = ""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What came of code that was executed in the sandbox."""
+
+    output: str
+    error: str = ""
+    value: Json = None
+    timed_out: bool = False
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def printable(text: str) -> str:
+    r"""Return the text as a terminal may show it: no control character but newline and tab, no bidi control.
+
+    >>> print(printable("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
