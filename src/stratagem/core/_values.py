@@ -89,7 +89,7 @@ class ToolCall:
     """A tool call that a model chose. The argument named `""` is one that the text protocol did not name."""
 
     name: str
-    arguments: Mapping[str, Any] = NOTHING
+    arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arguments", frozen(self.arguments))
