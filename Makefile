@@ -1,0 +1,90 @@
+# Everything a contributor needs, on a fresh clone with Python 3.11 and pip. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+# Test processes: one per core, at most 8.
+WORKERS ?= auto
+BASE ?= HEAD
+
+# The environment is made anew when one of these files has other content, not when it has another date.
+KEY := $(shell cat requirements.lock pyproject.toml | cksum | tr -d ' ')
+DOCS_KEY := $(shell cat requirements-docs.lock | cksum | tr -d ' ')
+READY := .venv/.ready-$(KEY)
+DOCS_READY := .venv/.ready-docs-$(DOCS_KEY)
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help setup run test check format catalogue docs mutants mutants-changed chaos bench lock hooks clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make .venv from requirements.lock (nothing to do when it is up to date)
+
+$(READY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "stratagem needs Python 3.11 or later: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@rm -f .venv/.ready-*
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --requirement requirements.lock
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "environment ready: .venv"
+
+$(DOCS_READY): $(READY)
+	@rm -f .venv/.ready-docs-*
+	@$(PY) -m pip install --quiet --requirement requirements-docs.lock
+	@touch $@
+
+run: setup  ## the reference agent answers questions about this repository: no key, no network
+	@$(PY) scripts/demo.py --home ./.stratagem
+
+test: setup  ## all tests, offline
+	@$(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8
+
+check: setup  ## format, lint, types, import contracts, catalogue, generated pages, lock
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m pyright
+	@.venv/bin/lint-imports --no-cache
+	@$(PY) scripts/catalogue_tests.py --check
+	@$(PY) scripts/catalogue_pages.py --check
+	@$(PY) scripts/lock.py --check
+
+format: setup  ## format and repair what can be repaired
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+catalogue: setup  ## write the generated part of the catalogue: tests.json and docs/catalogue/
+	@$(PY) scripts/catalogue_tests.py
+	@$(PY) scripts/catalogue_pages.py
+
+docs: setup catalogue $(DOCS_READY)  ## execute every block of the manual, then build the site into site/
+	@$(PY) -m pytest -q tests/docs
+	@.venv/bin/zensical build --clean --strict
+
+mutants: setup  ## seed defects into every strategy and judge; its own tests must notice each
+	@$(PY) mutants.py
+
+mutants-changed: setup  ## the same for what differs from BASE
+	@$(PY) mutants.py --changed $(BASE)
+
+chaos: setup  ## the long fault injections
+	@$(PY) -m pytest -q -m chaos
+
+bench: setup  ## every benchmark, one after the other
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(PY) "$$file"; done
+
+lock: setup  ## resolve the dependencies anew
+	@$(PY) scripts/lock.py
+
+hooks: setup  ## format and lint before each commit (changes this clone's git settings)
+	@git config core.hooksPath .githooks
+
+clean:  ## remove the environment and everything generated
+	@rm -rf .venv .stratagem .pytest_cache .hypothesis .ruff_cache .import_linter_cache build dist site artifacts
+	@find src tests scripts benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
