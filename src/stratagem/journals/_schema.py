@@ -1,0 +1,222 @@
+"""The file of the journal: how it is opened, its tables, its versions, and what its errors mean.
+
+Rule 1: `SCHEMA` names the tables. A newer file is refused, an older one is brought forward by `MIGRATIONS`, one
+        transaction per version.
+Rule 2: text that is not Unicode (lone surrogates) is stored as bytes, everything else so that the `sqlite3` program
+        can show it.
+Rule 3: nothing newer than SQLite 3.31 is used.
+"""
+
+import contextlib
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from stratagem.errors import JournalCorrupt, JournalError
+
+SCHEMA = 1
+APPLICATION = 0x73747267  # marks the file as ours: PRAGMA application_id
+
+# Below 1,000,000 bytes: 240 pages of 4096 + 24 bytes, and what one more small transaction adds.
+LOG_PAGES = 240
+LOG_BYTES = 1_000_000
+
+TABLES = (
+    # `known` and `stands` are checksums: of what never changes, and of the rest. `since` is the newest effect at the
+    # run's start. The lists read strategy, model and question here; the record holds the originals.
+    """CREATE TABLE run (
+        n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL, state TEXT NOT NULL,
+        created INTEGER NOT NULL, updated INTEGER NOT NULL, format INTEGER NOT NULL, since INTEGER NOT NULL,
+        rows INTEGER NOT NULL, parent TEXT NOT NULL, seal BLOB NOT NULL, known BLOB NOT NULL, stands BLOB NOT NULL,
+        strategy TEXT NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL,
+        record BLOB NOT NULL, answers BLOB NOT NULL, end BLOB NOT NULL)""",
+    "CREATE INDEX run_created ON run (created)",
+    # The key is the order of arrival, so that pages fill up one after the other however many runs interleave.
+    # No index on the digest: a run has one owner, which looks up in memory.
+    """CREATE TABLE effect (
+        n INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, path INTEGER NOT NULL,
+        occurrence INTEGER NOT NULL, wall INTEGER NOT NULL, active INTEGER NOT NULL, took INTEGER NOT NULL,
+        failed INTEGER NOT NULL, sample INTEGER NOT NULL, usage TEXT, digest BLOB NOT NULL, seal BLOB NOT NULL,
+        request BLOB NOT NULL, result BLOB NOT NULL)""",
+    "CREATE UNIQUE INDEX effect_place ON effect (run, seq)",
+    "CREATE TABLE word (n INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
+    # A payload is inline (bytes) or the number of one of these (an integer). `size` is that of the payload; `body` is
+    # packed with zlib if it is shorter than that.
+    "CREATE TABLE blob (n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, body BLOB NOT NULL)",
+)
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}  # from this version to the next
+
+BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+def code_of(error: BaseException) -> int:
+    """Return SQLite's primary result code, 0 where there is none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """Return a connection to the journal at `path`, made if there is none: directory 0700, file 0600.
+
+    Where the file can only be read, so can the journal. Waits for nobody: SQLite's busy error is raised at once.
+    """
+    _make(path)
+    connection = _connected(str(path))
+    frozen = False
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if code_of(error) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or _has_log(path):
+            raise
+        # A directory in which no log can be made. There is none, so the file alone is the whole journal.
+        connection = _connected(f"{path.as_uri()}?immutable=1", uri=True)
+        frozen = True
+    try:
+        _configure(connection, path, logs=not frozen and os.access(path, os.W_OK))
+        _bring_forward(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make(path: Path) -> None:
+    for folder in reversed(path.parents):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    # Only a new file is opened here: closing it would drop the locks that SQLite holds in this process.
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def _connected(name: str, *, uri: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False, uri=uri)
+    # A damaged byte in a text shall be found by its checksum, not break the query.
+    connection.text_factory = _decoded
+    return connection
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
+def _configure(connection: sqlite3.Connection, path: Path, *, logs: bool) -> None:
+    if logs:
+        connection.execute("PRAGMA page_size=4096")
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise JournalError(
+                f"{path}: this file system does not let SQLite keep a write-ahead log (it stays in mode {mode!r})",
+                remedy="Put the journal on a local disk: `--home DIR`.",
+            )
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
+    connection.execute("PRAGMA cell_size_check=ON")
+    connection.execute("PRAGMA trusted_schema=OFF")
+
+
+def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection, path) == SCHEMA:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection, path)  # again: another process may have been faster
+        if version == 0:
+            for table in TABLES:
+                connection.execute(table)
+            connection.execute(f"PRAGMA application_id={APPLICATION}")
+        for older in range(version or SCHEMA, SCHEMA):
+            MIGRATIONS[older](connection)
+        connection.execute(f"PRAGMA user_version={SCHEMA}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the tables, 0 for an empty file; refuse what is not ours, and what is newer."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not tables and not version and not application:
+        return 0
+    if application != APPLICATION:
+        raise JournalError(
+            f"{path} is not a journal of stratagem, or its header is damaged",
+            remedy="Name another file, or restore this one from a copy.",
+        )
+    if version > SCHEMA:
+        raise JournalError(
+            f"{path} was written by a newer stratagem: its version is {version}, this one reads up to {SCHEMA}",
+            remedy="Upgrade stratagem, or name another journal.",
+        )
+    if version < 1 or not tables:
+        raise JournalCorrupt(f"{path} is damaged: its header names version {version}, and it has {tables} tables")
+    return version
+
+
+def explained(error: Exception, path: Path) -> JournalError:
+    """Return the error of a journal that says in plain words what SQLite or the system reported."""
+    if isinstance(error, JournalError):
+        return error
+    said = str(error)
+    match code_of(error):
+        case sqlite3.SQLITE_FULL:
+            found = JournalError(f"{path}: the disk is full", remedy="Free space on that disk, then resume the run.")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            found = JournalError(
+                f"{path} is locked by {holders(path)}",
+                remedy="Wait until the other program has closed the file, then resume the run.",
+            )
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            found = JournalError(
+                f"{path} can only be read: {said}", remedy="Make file and directory writable, or name another journal."
+            )
+        case sqlite3.SQLITE_IOERR:
+            found = JournalError(
+                f"{path}: the disk is full or fails: {said}", remedy="Check the disk, then resume the run."
+            )
+        case sqlite3.SQLITE_CANTOPEN:
+            found = JournalError(
+                f"{path} cannot be opened: {said}", remedy="Check that the directory exists and may be written."
+            )
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            found = JournalCorrupt(f"{path} is damaged: {said}", remedy="Restore the file from a copy.")
+        case _ if isinstance(error, OSError):
+            found = JournalError(
+                f"{path} cannot be opened: {error.strerror or said}",
+                remedy="Check the path and its permissions, or name another journal.",
+            )
+        case _:
+            found = JournalError(f"{path}: {said}")
+    found.__cause__ = error
+    return found
+
+
+def holders(path: Path) -> str:
+    """Return who locks the file, as far as the system tells: Linux lists the locks of all processes."""
+    if sys.platform != "linux":
+        return "another process"
+    files: set[str] = set()
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            files.add(str(path.with_name(path.name + suffix).stat().st_ino))
+    found: set[str] = set()
+    with contextlib.suppress(OSError, IndexError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()  # 1: POSIX ADVISORY WRITE 4711 fe:00:131073 120 120
+            if words[3] == "WRITE" and words[5].rpartition(":")[2] in files and words[4] != str(os.getpid()):
+                found.add(words[4])
+    return "process " + " and ".join(sorted(found)) if found else "another process"

@@ -1,0 +1,350 @@
+"""The journal's file, blocking: what the writer thread does.
+
+Rule 1: a write is refused unless this process has created or loaded the run, and unless the run still has the epoch
+        that this process knows. Then the run, and no other, is lost to this process.
+Rule 2: an error of the file ends all writing: later rows would follow on ones that are missing.
+Rule 3: nothing is read that was not verified.
+"""
+
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stratagem.core import Clock, Row, StoredRun, SystemClock
+from stratagem.core._canonical import text_of
+from stratagem.core._journal import FIRST, missing, seal, usage_form
+from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere
+from stratagem.journals import _records
+from stratagem.journals._effects import Effects
+from stratagem.journals._payload import INLINE, Words, stored
+from stratagem.journals._schema import BUSY, code_of, explained, opened
+from stratagem.journals._writer import Write
+
+T = TypeVar("T")
+
+# How long to wait before each next try for a lock, in seconds; the last is repeated. SQLite's own list.
+DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.05, 0.1)
+
+ENDED_KEPT = 1000  # ended runs that may still be written to without being loaded again
+
+APPEND = (
+    "INSERT INTO effect (run, seq, kind, path, occurrence, wall, active, took, failed, sample, usage, digest, seal,"
+    " request, result) SELECT n, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE n=? AND epoch=?"
+)
+
+# What SQLite or the encoder says of a value that no row can hold: an integer beyond 64 bits, NaN, 1 GB.
+MISFITS = (OverflowError, TypeError, ValueError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+
+
+class Head:
+    """The end of a run's log, as this process knows it."""
+
+    __slots__ = ("epoch", "last", "number", "rows", "seal")
+
+    def __init__(self, number: int, epoch: int, rows: int = 0, chain: bytes = FIRST, last: int = -1) -> None:
+        self.number, self.epoch, self.rows, self.seal, self.last = number, epoch, rows, chain, last
+
+
+class Store:
+    """One file. Called by one thread at a time."""
+
+    def __init__(self, path: Path, patience_s: float, clock: Clock | None) -> None:
+        self.path = path
+        self._patience_s = patience_s
+        self._clock = clock or SystemClock()
+        self._connection: sqlite3.Connection | None = None
+        self._words: Words | None = None
+        self._heads: dict[str, Head] = {}
+        self._lost: dict[str, JournalError] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._broken: JournalError | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is open, so that a write takes one commit."""
+        return self._connection is not None
+
+    def write(self, items: Sequence[Write]) -> None:
+        """Make all durable in one transaction, and set `error` of those that are not."""
+        if self._broken is None:
+            with self._breaking():
+                self._patiently(lambda: self._transact(items))
+        self._refuse(items)
+
+    def write_at_once(self, items: Sequence[Write]) -> bool:
+        """Write now; return False, with nothing done, if another process would have to be waited for."""
+        if self._broken is None:
+            with self._breaking():
+                try:
+                    if len(items) > 1 or not self._commit_one(items[0]):
+                        self._transact(items)
+                except sqlite3.OperationalError as error:
+                    if code_of(error) in BUSY:
+                        return False
+                    raise
+        self._refuse(items)
+        return True
+
+    @contextmanager
+    def _breaking(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  (whatever it is, later rows must not follow)
+            self._broken = explained(error, self.path)
+        except BaseException:
+            # Interrupted anywhere: what is in the file is not known.
+            self._broken = JournalError(f"{self.path}: writing was interrupted", remedy="Resume the run.")
+            raise
+
+    def _refuse(self, items: Sequence[Write]) -> None:
+        if self._broken is not None:
+            for item in items:
+                item.error = self._broken
+
+    def _commit_one(self, item: Write) -> bool:
+        """Append one row by a statement that is a transaction of its own; return False if it takes several."""
+        row: Row = item.what
+        known = self._opened()[1].known
+        if row.path not in known or row.kind not in known or len(row.request) > INLINE or len(row.result) > INLINE:
+            return False
+        self._take(item)
+        return True
+
+    def _transact(self, items: Sequence[Write]) -> None:
+        connection, words = self._opened()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for item in items:
+                self._take(item)
+            connection.execute("COMMIT")
+        except BaseException:
+            words.known.clear()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _take(self, item: Write) -> None:
+        """Write one; what is wrong with it alone loses its run, and nothing else."""
+        try:
+            if item.verb == "append":
+                self._append(item)
+            elif item.verb == "create":
+                self._create(item)
+            else:
+                self._update(item)
+        except sqlite3.IntegrityError as error:
+            item.error = self._lose(item.run_id, self._conflict(item, error))
+        except MISFITS as error:
+            item.error = self._lose(item.run_id, JournalError(f"what run {item.run_id!r} writes is no row: {error}"))
+
+    def _conflict(self, item: Write, error: sqlite3.IntegrityError) -> JournalError:
+        if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
+            return JournalError(f"what run {item.run_id!r} writes is no row: {error}")
+        if item.verb == "append":
+            return self._elsewhere(item.run_id)
+        return JournalError(
+            f"there is a run {item.run_id!r} already", remedy="Resume it, or choose another id for the new one."
+        )
+
+    def _append(self, item: Write) -> None:
+        connection, words = self._opened()
+        head = self._heads.get(item.run_id)
+        if head is None:
+            item.error = self._lost.get(item.run_id) or _unopened(item.run_id)
+            return
+        row: Row = item.what
+        seq, kind, path, digest, occurrence, wall, active, took, usage, request, result, failed, sample = row
+        if seq <= head.last:
+            item.error = self._lose(item.run_id, JournalError(f"row {seq} of {item.run_id!r} follows row {head.last}"))
+            return
+        chain = seal(head.seal, row)
+        if len(request) > INLINE:
+            request = stored(connection, request)
+        if len(result) > INLINE:
+            result = stored(connection, result)
+        made = connection.execute(
+            APPEND,
+            (
+                seq, words.number(kind), words.number(path), occurrence, wall, active, took, failed, sample,
+                None if usage is None else text_of(usage_form(usage)), digest, chain, request, result,
+                head.number, head.epoch,
+            ),
+        ).rowcount  # fmt: skip
+        if made != 1:
+            item.error = self._lose(item.run_id, self._elsewhere(item.run_id))
+            return
+        head.seal, head.last = chain, seq
+        head.rows += 1
+
+    def _create(self, item: Write) -> None:
+        connection, _ = self._opened()
+        run: StoredRun = item.what
+        number = _records.created(connection, run)
+        self._heads[run.run_id] = Head(number, run.epoch)
+        self._lost.pop(run.run_id, None)
+
+    def _update(self, item: Write) -> None:
+        connection, _ = self._opened()
+        run: StoredRun = item.what
+        head = self._heads.get(run.run_id)
+        if head is None:
+            item.error = self._lost.get(run.run_id) or _unopened(run.run_id)
+            return
+        ended = run.rows >= 0
+        run = run._replace(rows=head.rows if ended else -1, seal=head.seal if ended and head.rows else b"")
+        if run.epoch < head.epoch or not _records.updated(connection, head.number, head.epoch, run):
+            item.error = self._lose(run.run_id, self._elsewhere(run.run_id))
+            return
+        head.epoch = run.epoch
+        self._ended.pop(run.run_id, None)
+        if ended:
+            self._ended[run.run_id] = None
+            if len(self._ended) > ENDED_KEPT:
+                oldest, _ = self._ended.popitem(last=False)
+                self._heads.pop(oldest, None)
+
+    def _lose(self, run_id: str, error: JournalError) -> JournalError:
+        self._heads.pop(run_id, None)
+        self._lost[run_id] = error
+        return error
+
+    def _elsewhere(self, run_id: str) -> OwnedElsewhere:
+        return OwnedElsewhere(f"run {run_id!r} has been taken over by another process; this one may not write to it")
+
+    def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
+        """Return a run and its rows, verified; from now on this process may write to it."""
+        with self._reading() as (connection, words):
+            found = self._found(connection, run_id)
+            run = _records.verified(found)
+            log = Effects(connection, words, found)
+            if log.damage is not None:
+                raise JournalCorrupt(f"run {run_id!r}: {log.damage}")
+        last = log.rows[-1].seq if log.rows else -1
+        self._heads[run_id] = Head(found.number, run.epoch, len(log.rows), log.seals[-1] if log.rows else FIRST, last)
+        self._lost.pop(run_id, None)
+        self._ended.pop(run_id, None)
+        return run, log.rows
+
+    def drop_damaged(self, run_id: str) -> int:
+        """Remove the rows of a run from the first damaged one on; return how many went."""
+        with self._reading() as (connection, words):
+            for index in (
+                "effect_place",
+                "sqlite_autoindex_run_1",
+                "sqlite_autoindex_word_1",
+                "sqlite_autoindex_blob_1",
+            ):
+                _rebuilt(connection, index)
+            found = self._found(connection, run_id)
+            log = Effects(connection, words, found)
+            if log.damage is None and found.known and found.stands:
+                return 0
+            words.known.clear()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                gone = connection.execute(
+                    "DELETE FROM effect WHERE run=? AND seq>?", (found.number, log.rows[-1].seq if log.rows else -1)
+                ).rowcount
+                self._mend(connection, found)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        self._heads.pop(run_id, None)
+        return gone
+
+    def _mend(self, connection: sqlite3.Connection, found: _records.Found) -> None:
+        """Let a run go on where its sound rows end."""
+        run = found.run._replace(state="running", end=b"", rows=-1, seal=b"")
+        if not found.stands:
+            run = run._replace(answers=b"{}", updated=run.created, epoch=run.epoch if type(run.epoch) is int else 1)
+        if not found.known:
+            run = run._replace(record=b"{}", parent="")
+        _records.updated(connection, found.number, found.run.epoch, run)
+
+    def runs(self, *, state: str | None, strategy: str | None, since: int, text: str, limit: int) -> list[StoredRun]:
+        """Return records, newest first."""
+        where, values = ["created>=?"], [since]
+        if state is not None:
+            where, values = [*where, "state=?"], [*values, state]
+        if strategy is not None:
+            where.append("(strategy=? OR substr(strategy, 1, length(?) + 1) = ? || '(')")
+            values += [strategy] * 3
+        if text:
+            where.append("(instr(question, ?) OR instr(id, ?))")
+            values += [text.casefold()] * 2
+        order = _records.READ + " AND ".join(where) + " ORDER BY created DESC, n DESC LIMIT ?"
+        return self._listed(order, [*values, limit])
+
+    def ids(self, prefix: str) -> list[str]:
+        """Return the ids that begin with `prefix`, newest first, at most 20."""
+        where, values = ("id>=? AND id<?", [prefix, prefix + "\U0010ffff"]) if prefix else ("created>=0", [])
+        order = _records.READ + where + " ORDER BY created DESC, n DESC LIMIT 20"
+        return [run.run_id for run in self._listed(order, values)]
+
+    def _listed(self, order: str, values: Sequence[Any]) -> list[StoredRun]:
+        if self._connection is None and not self.path.exists():
+            return []
+        with self._reading() as (connection, _):
+            return [_records.verified(_records.read(connection, row)) for row in connection.execute(order, values)]
+
+    def close(self) -> None:
+        """Bring the log into the file, and let go of it. The log stays where another process reads, or no space is."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:
+            pass
+        finally:
+            connection.close()
+
+    def _found(self, connection: sqlite3.Connection, run_id: str) -> _records.Found:
+        row = connection.execute(_records.READ + "id=?", (run_id,)).fetchone()
+        if row is None:
+            if connection.execute("SELECT 1 FROM run NOT INDEXED WHERE id=?", (run_id,)).fetchone():
+                raise JournalCorrupt(f"the record of run {run_id!r} is damaged: the index of ids does not have it")
+            known = connection.execute("SELECT id FROM run ORDER BY created DESC LIMIT 2000")
+            raise missing(run_id, [one for (one,) in known])
+        return _records.read(connection, row)
+
+    @contextmanager
+    def _reading(self) -> Generator[tuple[sqlite3.Connection, Words]]:
+        try:
+            yield self._patiently(self._opened)
+        except (sqlite3.Error, OSError) as error:
+            raise explained(error, self.path) from error
+
+    def _opened(self) -> tuple[sqlite3.Connection, Words]:
+        if self._connection is None or self._words is None:
+            self._connection = opened(self.path)
+            self._words = Words(self._connection)
+        return self._connection, self._words
+
+    def _patiently(self, what: Callable[[], T]) -> T:
+        """Do it, and again while another process has the lock, for as long as patience lasts."""
+        until = self._clock.monotonic() + self._patience_s
+        tries = 0
+        while True:
+            try:
+                return what()
+            except sqlite3.OperationalError as error:
+                if code_of(error) not in BUSY or self._clock.monotonic() >= until:
+                    raise
+                time.sleep(DELAYS[min(tries, len(DELAYS) - 1)])
+                tries += 1
+
+
+def _unopened(run_id: str) -> JournalError:
+    return JournalError(f"run {run_id!r} is not open in this process", remedy="Create or load it before writing to it.")
+
+
+def _rebuilt(connection: sqlite3.Connection, index: str) -> None:
+    with suppress(sqlite3.Error):  # two rows claim one place: one of them is damaged, and will be found
+        connection.execute(f"REINDEX {index}")
