@@ -134,13 +134,14 @@ class ScriptMiss(ModelError):
 
 
 class UnparsedReply(ModelError):
-    """The reply does not fit the signature's return type."""
+    """The reply does not fit the signature's return type; `complaint` says why."""
 
     remedy = "Allow a repair, or use a model that keeps to the format."
 
     def __init__(self, signature: str, reply: str) -> None:
         super().__init__(f"reply to `{signature}` does not fit its return type: {reply[:80]!r}")
         self.signature, self.reply = signature, reply
+        self.complaint = ""
 
     def form(self) -> list[Any]:
         return [self.signature, self.reply, {}]

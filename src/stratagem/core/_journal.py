@@ -182,6 +182,10 @@ class MemoryJournal:
         rows = len(self._rows[run.run_id]) if run.rows >= 0 else -1
         self._runs[run.run_id] = run._replace(rows=rows)
 
+    def rows(self, run_id: str) -> list[Row]:
+        """Return the rows of a run as they stand; the list grows with it."""
+        return self._rows[run_id]
+
     async def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
         """Return a run and its rows."""
         if run_id not in self._runs:

@@ -137,9 +137,10 @@ class Head:
         spec: of the model.
         native: whether tools travel natively; else they are described in the text.
         format: `text`, `fields`, `json`, `step` or `act`.
+        dropped: soft options that the model does not honour; they are left off and recorded.
     """
 
-    __slots__ = ("digest", "form", "format", "instruction", "model", "native", "options", "schema", "spec", "tools")
+    __slots__ = ("digest", "dropped", "form", "format", "instruction", "model", "native", "options", "schema", "spec", "tools")
 
     def __init__(
         self,
@@ -156,6 +157,7 @@ class Head:
     ) -> None:
         self.digest, self.form, self.model, self.spec, self.options = digest, form, model, model.spec, options
         self.instruction, self.native, self.format, self.schema, self.tools = instruction, native, format, schema, tools
+        self.dropped: frozenset[str] = frozenset()
 
 
 class Request:

@@ -7,7 +7,7 @@ Rule 2: beside the turns the buffer keeps a chain of digests, link i made of lin
 Rule 3: the text of a turn is rendered once per protocol and kept beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stratagem.core._canonical import Json, encoded, hashed
 from stratagem.core._values import Observation, Step
@@ -38,10 +38,11 @@ class Turn:
 
 
 class _Buffer:
-    __slots__ = ("chain", "texts", "turns")
+    __slots__ = ("chain", "sums", "texts", "turns")
 
     def __init__(self, turns: list[Turn], chain: list[bytes], texts: dict[str, list[str]]) -> None:
         self.turns, self.chain, self.texts = turns, chain, texts
+        self.sums: dict[str, list[int]] = {}
 
 
 class Transcript:
@@ -74,6 +75,25 @@ class Transcript:
     def digest(self) -> bytes:
         """The digest of all turns, 32 bytes."""
         return self._buffer.chain[self._length - 1] if self._length else EMPTY
+
+    @property
+    def buffer(self) -> object:
+        """What views of one conversation share. Core only."""
+        return self._buffer
+
+    def since(self, length: int) -> list[Turn]:
+        """Return the turns from number `length` on."""
+        return self._buffer.turns[length : self._length]
+
+    def size(self, counter: str, count: Callable[[str], int]) -> int:
+        """Return the sum of `count` over the turns' texts, each counted once per `counter`. Core only."""
+        if not self._length:
+            return 0
+        sums = self._buffer.sums.setdefault(counter, [])
+        if len(sums) < self._length:
+            for text in self.lines()[len(sums) :]:
+                sums.append((sums[-1] if sums else 0) + count(text))
+        return sums[self._length - 1]
 
     @property
     def last(self) -> Turn:

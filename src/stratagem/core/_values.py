@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from stratagem.core._canonical import Json, clean, hashed, json_of, text_of
 from stratagem.core._label import UNKNOWN, Label
+from stratagem.core._ranges import Share
 from stratagem.errors import ToolError
 
 T_co = TypeVar("T_co", covariant=True)
@@ -215,7 +216,7 @@ class Verdict:
     """What a judge says about an answer; `score` is in [0, 1]."""
 
     passed: bool
-    score: float
+    score: Share
     feedback: str = ""
 
 
@@ -223,7 +224,7 @@ class Verdict:
 class Preference:
     """What a pairwise judge says about an answer and its rival; `first` in [0, 1] is for the answer."""
 
-    first: float
+    first: Share
     feedback: str = ""
 
 

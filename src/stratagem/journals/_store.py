@@ -31,9 +31,14 @@ DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.0
 
 ENDED_KEPT = 1000  # ended runs that may still be written to without being loaded again
 
-APPEND = (
-    "INSERT INTO effect (run, seq, kind, path, occurrence, wall, active, took, failed, sample, usage, digest, seal,"
-    " request, result) SELECT n, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE n=? AND epoch=?"
+_COLUMNS = (
+    "run, seq, kind, path, occurrence, wall, active, took, failed, sample, usage, digest, seal, request, result"
+)
+APPEND = f"INSERT INTO effect ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+# The same for a transaction of one row, which looks at the owner as well.
+APPEND_ALONE = (
+    f"INSERT INTO effect ({_COLUMNS})"  # noqa: S608
+    " SELECT n, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM run WHERE n=?1 AND epoch=?16"
 )
 
 # What SQLite or the encoder says of a value that no row can hold: an integer beyond 64 bits, NaN, 1 GB.
@@ -107,19 +112,35 @@ class Store:
 
     def _commit_one(self, item: Write) -> bool:
         """Append one row by a statement that is a transaction of its own; return False if it takes several."""
+        connection, words = self._opened()
+        head = self._heads.get(item.run_id)
         row: Row = item.what
-        known = self._opened()[1].known
-        if row.path not in known or row.kind not in known or len(row.request) > INLINE or len(row.result) > INLINE:
+        known = words.known
+        if head is None or row.path not in known or row.kind not in known or len(row.request) + len(row.result) > INLINE:
             return False
-        self._take(item)
+        with self._losing(item):
+            self._follow(head, row)
+            chain = seal(head.seal, row)
+            values = _values(head.number, row, known[row.kind], known[row.path], chain, row.request, row.result)
+            if connection.execute(APPEND_ALONE, (*values, head.epoch)).rowcount != 1:
+                raise _elsewhere(item.run_id)
+            head.seal, head.last = chain, row.seq
+            head.rows += 1
         return True
 
     def _transact(self, items: Sequence[Write]) -> None:
         connection, words = self._opened()
         connection.execute("BEGIN IMMEDIATE")
+        owned: set[str] = set()  # runs whose owner was looked at: nobody can change it during the transaction
         try:
             for item in items:
-                self._take(item)
+                with self._losing(item):
+                    if item.verb == "append":
+                        self._append(connection, words, item, owned)
+                    elif item.verb == "create":
+                        self._create(connection, item)
+                    else:
+                        self._update(connection, item)
             connection.execute("COMMIT")
         except BaseException:
             words.known.clear()
@@ -127,59 +148,13 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
 
-    def _take(self, item: Write) -> None:
-        """Write one; what is wrong with it alone loses its run, and nothing else."""
+    @contextmanager
+    def _losing(self, item: Write) -> Generator[None]:
+        """Lose a run, and nothing else, to what is wrong with one of its writes alone."""
         try:
-            if item.verb == "append":
-                self._append(item)
-            elif item.verb == "create":
-                self._create(item)
-            else:
-                self._update(item)
-        except sqlite3.IntegrityError as error:
-            item.error = self._lose(item.run_id, self._conflict(item, error))
-        except MISFITS as error:
-            item.error = self._lose(item.run_id, JournalError(f"what run {item.run_id!r} writes is no row: {error}"))
-
-    def _conflict(self, item: Write, error: sqlite3.IntegrityError) -> JournalError:
-        if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
-            return JournalError(f"what run {item.run_id!r} writes is no row: {error}")
-        if item.verb == "append":
-            return self._elsewhere(item.run_id)
-        return JournalError(
-            f"there is a run {item.run_id!r} already", remedy="Resume it, or choose another id for the new one."
-        )
-
-    def _append(self, item: Write) -> None:
-        connection, words = self._opened()
-        head = self._heads.get(item.run_id)
-        if head is None:
-            item.error = self._lost.get(item.run_id) or _unopened(item.run_id)
-            return
-        row: Row = item.what
-        seq, kind, path, digest, occurrence, wall, active, took, usage, request, result, failed, sample = row
-        if seq <= head.last:
-            item.error = self._lose(item.run_id, JournalError(f"row {seq} of {item.run_id!r} follows row {head.last}"))
-            return
-        chain = seal(head.seal, row)
-        if len(request) > INLINE:
-            request = stored(connection, request)
-        if len(result) > INLINE:
-            result = stored(connection, result)
-        made = connection.execute(
-            APPEND,
-            (
-                seq, words.number(kind), words.number(path), occurrence, wall, active, took, failed, sample,
-                None if usage is None else text_of(usage_form(usage)), digest, chain, request, result,
-                head.number, head.epoch,
-            ),
-        ).rowcount  # fmt: skip
-        if made != 1:
-            item.error = self._lose(item.run_id, self._elsewhere(item.run_id))
-            return
-        head.seal, head.last = chain, seq
-        head.rows += 1
-
+            yield
+        except OwnedElsewhere as error:
+            item.error = self._lose(item.run_id, error)
     def _create(self, item: Write) -> None:
         connection, _ = self._opened()
         run: StoredRun = item.what

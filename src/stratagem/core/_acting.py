@@ -1,0 +1,173 @@
+"""How a tool is called: policy, intent, the call itself, its record. Core only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stratagem.core._book import Key
+from stratagem.core._canonical import Json, encoded, hashed, json_of
+from stratagem.core._effects import NOTHING, admit, digest_of, finished, journaled, recorded, settled, unperformed
+from stratagem.core._label import Label
+from stratagem.core._strand import Strand
+from stratagem.core._tool import Tool
+from stratagem.core._values import Observation, ToolCall
+from stratagem.errors import BudgetExhausted, Suspended, UsageError
+
+HAPPENED = {
+    "type": "object",
+    "properties": {"happened": {"type": ["boolean", "null"]}, "result": {"type": "string"}},
+    "required": ["happened"],
+}
+
+
+async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observation:
+    """Call a tool by name, through policy. Whatever goes wrong is an observation."""
+    tool = strand.tools.get(name)
+    if tool is None:
+        return Observation(f"Invalid action: there is no tool {name!r}", failed=True)
+    try:
+        arguments = json_of(tool.named(given))
+        request = encoded({"tool": name, "arguments": arguments})
+    except (UsageError, ValueError, TypeError) as failure:
+        return Observation(f"`{name}`: the arguments are no JSON: {failure}", failed=True)
+    digest = digest_of("tool", request)
+    key: Key = (strand.path, digest, strand.occurrence(digest))
+    strand.next()
+    row, value = recorded(strand, key, request)
+    if row is not None:
+        seq = -1 if key in strand.world.book.base else row.seq
+        seen = _observation(tool, value)
+        if strand.stage is not None and strand.stage.moves.get(name) is tool:
+            strand.stage.pending.append(ToolCall(name, arguments))
+    else:
+        denied = await _permitted(strand, tool, arguments, key)
+        if denied is not None:
+            return denied
+        seen, seq = await _performed(strand, tool, arguments, key, request)
+    if seq >= 0:
+        strand.world.book.mark(seen, seq)
+    strand.label = strand.label | seen.label
+    return seen
+
+
+async def _permitted(strand: Strand, tool: Tool, arguments: Json, key: Key) -> Observation | None:
+    """Return None if the policy, or a person, allows the call; else what the model reads instead."""
+    decision = strand.world.services.policy.decide(tool, arguments, strand.label)
+    if strand.world.feeds:
+        strand.world.emit("policy.decided", strand.path, tool=tool.name, decision=decision.kind, why=decision.why)
+    if decision.kind == "allow":
+        return None
+    if decision.kind == "ask":
+        question = f"Allow {tool.name}({encoded(arguments).decode()})? Effect: {tool.effect}."
+        if await asked(strand, question, {"type": "boolean"}, key):
+            return None
+        return Observation(f"Denied: a person refused `{tool.name}`", failed=True)
+    return Observation(f"Denied: {decision.why}", failed=True)
+
+
+async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> tuple[Observation, int]:
+    world, services = strand.world, strand.world.services
+    try:
+        await admit(strand, NOTHING)
+    except BudgetExhausted as refusal:
+        await unperformed(world, "tool", key, request, refusal)
+        raise
+    if strand.stage is not None and strand.stage.moves.get(tool.name) is tool:
+        await strand.stage.catch_up()
+    if world.feeds:
+        world.emit("effect.requested", strand.path, kind="tool", name=tool.name, arguments=arguments)
+    told = await _intended(strand, tool, arguments, key, request) if tool.repeat != "free" else None
+    services.in_flight += 1
+    wall, begun = services.clock.wall(), services.clock.monotonic()
+    try:
+        seen = told or await tool.perform(arguments, key=idempotency(world.origin, key), timeout_s=_limit(strand))
+    finally:
+        services.in_flight -= 1
+    ended = services.clock.monotonic()
+    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
+    seq = world.book.seq
+    durable = world.book.add("tool", key, request, encoded(_form(tool, seen)), times=times, alone=services.in_flight == 0)
+    world.book.performed += 1
+    if world.feeds:
+        finished(strand, "tool", tool.name, ended - begun, None, None)
+    await settled(strand, durable)
+    return seen, seq
+
+
+def _limit(strand: Strand) -> float | None:
+    lefts = [m.limits.seconds - strand.world.active() for m in strand.meters if m.limits.seconds is not None]
+    return max(0.0, min(lefts)) if lefts else None
+
+
+async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> Observation | None:
+    """Record that the tool is about to be performed. After a crash in between, `once` asks a person what happened."""
+    world = strand.world
+    if key in world.book.intents:
+        if tool.repeat == "keyed":
+            return None
+        shown = encoded(arguments).decode()
+        question = (
+            f"Did {tool.name}({shown}) happen? The process ended after it was begun and before its result was recorded."
+        )
+        said = await asked(strand, question, HAPPENED, key)
+        if said["happened"] is True:
+            return Observation(str(said.get("result", "")))
+        if said["happened"] is None:
+            return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
+        return None
+    times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
+    durable = world.book.add("intent", key, request, b"", times=times, alone=world.services.in_flight == 0)
+    if durable is not None:
+        await durable
+    return None
+
+
+async def asked(strand: Strand, question: str, schema: Json, about: Key | None = None) -> Json:
+    """Return what a person answered to a question of this strand; without an answer the run pauses."""
+    world = strand.world
+    form = {"wait": question, "schema": schema}
+    if about is not None:
+        form["about"] = [about[0], about[1].hex(), about[2]]
+    number = question_id(strand, form)
+
+    async def read() -> Json:
+        if number in world.book.answers:
+            return world.book.answers[number]
+        world.questions[number] = {"id": number, "question": question, "schema": schema}
+        if world.feeds:
+            world.emit("question.asked", strand.path, **world.questions[number])
+        raise Suspended(question)
+
+    return await journaled(strand, "wait", form, read)
+
+
+def question_id(strand: Strand, form: Json) -> str:
+    """Return the id of a question that is about to be asked: a function of its key, the same in every process."""
+    digest = digest_of("wait", encoded(form))
+    occurrence = strand.requests.get(digest, 0)
+    return hashed(b"q" + digest + f"{occurrence} {strand.path}".encode()).hex()[:8]
+
+
+def idempotency(origin: str, key: Key) -> str:
+    """Return the key under which a `keyed` tool may be performed again; `origin` is the first ancestor run."""
+    return hashed(b"k" + key[1] + f"{key[2]} {origin} {key[0]}".encode()).hex()
+
+
+def _form(tool: Tool, seen: Observation) -> Json:
+    form: dict[str, Json] = {"text": seen.text}
+    if seen.failed:
+        form["failed"] = True
+    if seen.result is not None:
+        form["result"] = seen.result
+    if seen.sources:
+        form["sources"] = list(seen.sources)
+    if seen.label != Label({f"tool:{tool.name}"}):
+        form["label"] = seen.label.plain()
+    return form
+
+
+def _observation(tool: Tool, form: Json) -> Observation:
+    label = Label.of(form["label"]) if "label" in form else Label({f"tool:{tool.name}"})
+    return Observation(
+        form["text"], form.get("failed", False), form.get("result"), tuple(form.get("sources", ())), label
+    )
+

@@ -1,0 +1,267 @@
+"""A run's book: what is recorded, by key, and what is added to the journal.
+
+Rule 1: the key of an effect is (scope path, digest of the request, occurrence among equal requests there). A recorded
+        row is handed out once, for exactly that key, so no call ever gets another call's value.
+Rule 2: an error is history once a later row stands in its strand or an enclosing one (other draws of its sample do not
+        count). One from which the program did not go on is forgotten by `resume` if it is circumstance.
+Rule 3: a fresh run has nothing recorded and pays nothing for looking.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable, Sequence
+
+from stratagem.core._budget import Need, need_of
+from stratagem.core._canonical import Json, decoded, encoded, quoted
+from stratagem.core._journal import Journal, Kind, Row
+from stratagem.core._transcript import Transcript, Turn
+from stratagem.core._values import Usage
+from stratagem.errors import CIRCUMSTANCES
+
+Key = tuple[str, bytes, int]
+
+
+class Book:
+    """What is recorded of one run.
+
+    Args:
+        journal: where new rows go.
+        run_id: the run.
+        own: the run's own rows.
+        base: rows that a fork reuses from its parent.
+        keep_errors: whether circumstances stay, as they do for a replay.
+    """
+
+    __slots__ = (
+        "_heads", "_journal", "_run_id", "_stored", "_texts", "answers", "base", "intents", "own_rows", "parent",
+        "performed", "recorded", "reused", "seq",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        journal: Journal,
+        run_id: str,
+        own: Sequence[Row] = (),
+        base: Iterable[Row] = (),
+        *,
+        keep_errors: bool = False,
+    ) -> None:
+        self._journal, self._run_id = journal, run_id
+        self.seq = own[-1].seq + 1 if own else 0
+        self.recorded: dict[Key, Row] = {}
+        self.base: set[Key] = set()
+        self.parent = tuple(base)
+        for row in self.parent:
+            self.recorded[row.path, row.digest, row.occurrence] = row
+            self.base.add((row.path, row.digest, row.occurrence))
+        self.intents: set[Key] = set()
+        self.answers: dict[str, Json] = {}
+        forgotten = set[int]() if keep_errors else passing(own)
+        for row in own:
+            key = (row.path, row.digest, row.occurrence)
+            if row.kind == "intent":
+                self.intents.add(key)
+            elif row.seq not in forgotten:
+                self.recorded[key] = row  # of two with one key the later holds: it was performed again
+                self.base.discard(key)
+        self.own_rows = sorted(
+            (row for key, row in self.recorded.items() if key not in self.base), key=lambda row: row.seq
+        )
+        self.reused = self.performed = 0
+        self._heads: dict[bytes, int] = {}
+        self._texts: dict[str, int] = {}
+        self._stored: dict[int, tuple[object, int, int]] = {}
+
+    def take(self, key: Key) -> Row | None:
+        """Return the recorded row of a key, once."""
+        row = self.recorded.pop(key, None)
+        if row is not None:
+            self.reused += 1
+        return row
+
+    def add(
+        self,
+        kind: Kind,
+        key: Key,
+        request: bytes,
+        result: bytes,
+        *,
+        times: tuple[int, int, int] = (0, 0, 0),
+        usage: Usage | None = None,
+        failed: bool = False,
+        sample: int = -1,
+        alone: bool = False,
+    ) -> Awaitable[None] | None:
+        """Append a row; the awaitable returns when it is durable, None if it is already."""
+        seq = self.seq
+        self.seq = seq + 1
+        row = Row(seq, kind, key[0], key[1], key[2], *times, usage, request, result, failed, sample)
+        return self._journal.append(self._run_id, row, alone=alone)
+
+    def head(self, digest: bytes, form: Json) -> str:
+        """Return a head as JSON text: whole at its first use, then the number of the effect that has it."""
+        known = self._heads.get(digest)
+        if known is not None:
+            return str(known)
+        self._heads[digest] = self.seq
+        return encoded(form).decode()
+
+    def text(self, text: str) -> str:
+        """Return a message as JSON text: whole at its first use, then the number of the effect that has it."""
+        if len(text) < 48:
+            return quoted(text)
+        known = self._texts.get(text)
+        if known is not None:
+            return str(known)
+        self._texts[text] = self.seq
+        return quoted(text)
+
+    def steps(self, steps: Transcript) -> str:
+        """Return a conversation as JSON text: [effect that has its beginning, turns there, new turns ...]."""
+        buffer = steps.buffer
+        _, length, seq = self._stored.get(id(buffer), (None, 0, -1))
+        if length > len(steps):
+            length, seq = 0, -1
+        new = steps.since(length)
+        self._stored[id(buffer)] = (buffer, len(steps), self.seq)
+        return encoded([seq, length, *map(self._turn, new)]).decode()
+
+    def _turn(self, turn: Turn) -> Json:
+        return [self._referred(turn.step), [self._referred(seen) for seen in turn.observations]]
+
+    def _referred(self, value: object) -> Json:
+        run_id, seq = getattr(value, "_at", ("", -1))
+        return seq if run_id == self._run_id else value.plain()  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+
+    def mark(self, value: object, seq: int) -> None:
+        """Remember which effect of this run a step or an observation came from."""
+        object.__setattr__(value, "_at", (self._run_id, seq))
+
+    def held(self) -> "Held":
+        """Return what the run's own recorded effects cost, by scope."""
+        return Held(self.own_rows)
+
+    def unused(self) -> list[Row]:
+        """Return the rows that the program has not asked for, in order."""
+        return sorted(self.recorded.values(), key=lambda row: row.seq)
+
+
+class Held:
+    """What recorded effects have cost, in and below each scope."""
+
+    __slots__ = ("_by_scope",)
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        own: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        for row in rows:
+            if row.kind == "model":
+                total = own[row.path]
+                for place, amount in enumerate(need_of(row.usage, calls_of(row))):
+                    total[place] += amount
+        self._by_scope: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        for path, amounts in own.items():
+            for scope in scopes(path):
+                total = self._by_scope[scope]
+                for place, amount in enumerate(amounts):
+                    total[place] += amount
+
+    def of(self, scope: str) -> Need:
+        """Return what was spent in and below a scope."""
+        return Need(*self._by_scope[scope]) if scope in self._by_scope else Need()
+
+
+def calls_of(row: Row) -> int:
+    """Return how many draws a row stands for: a refusal by the budget is none."""
+    return 0 if row.usage is None and row.failed else 1
+
+
+def scopes(path: str) -> list[str]:
+    """Return a scope and all that enclose it, the root first.
+
+    >>> scopes("a/map[0]")
+    ['', 'a', 'a/map[0]']
+    """
+    parts = path.split("/") if path else []
+    return ["", *("/".join(parts[: n + 1]) for n in range(len(parts)))]
+
+
+def within(path: str, scope: str) -> bool:
+    """Return whether a scope is another or lies below it."""
+    return not scope or path == scope or path.startswith(scope + "/")
+
+
+def circumstance(row: Row) -> bool:
+    """Return whether a row is an error that another attempt may end differently."""
+    return row.failed and decoded(row.result)[0] in CIRCUMSTANCES
+
+
+def passing(rows: Sequence[Row]) -> set[int]:
+    """Return the circumstances from which the program did not go on."""
+    errors = [row for row in rows if row.failed and circumstance(row)]
+    if not errors:
+        return set()
+    by_path: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_path[row.path].append(row)
+
+    def went_on(error: Row) -> bool:
+        for scope in scopes(error.path):
+            for row in reversed(by_path.get(scope, ())):
+                if row.seq <= error.seq:
+                    break
+                if not siblings(row, error):
+                    return True
+        return False
+
+    return {error.seq for error in errors if not went_on(error)}
+
+
+def siblings(one: Row, other: Row) -> bool:
+    """Return whether both are draws of one sample."""
+    return one.sample >= 0 and (one.path, one.digest, one.sample) == (other.path, other.digest, other.sample)
+
+
+def forked(rows: Sequence[Row], *, at: int | None = None, reply: Json = None, decisions: bool = False) -> list[Row]:
+    """Return the rows that a fork may reuse: without effect `at` and all that could have depended on it.
+
+    With `reply`, effect `at` is kept with another value and nothing is dropped: what depends on it asks differently
+    and is performed for that reason. Without `at` the program has changed. Only `decisions` keeps clock and budget
+    readings and completion orders; no fork keeps refusals or other circumstances.
+    """
+    kept = [row for row in rows if row.kind != "intent" and not circumstance(row)]
+    if not decisions:
+        kept = [row for row in kept if row.kind not in ("decision", "order")]
+    if at is None:
+        return kept
+    origin = next((row for row in rows if row.seq == at), None)
+    if origin is None:
+        from stratagem.errors import UsageError  # noqa: PLC0415  (only for the message)
+
+        raise UsageError(f"there is no effect {at}: the run has {len(rows)}, from 0", remedy="See `stratagem show`.")
+    if reply is not None:
+        return [row._replace(result=_reworded(row, reply), failed=False) if row.seq == at else row for row in kept]
+    return [r for r in kept if r.seq != at and (r.seq < at or siblings(r, origin) or apart(r.path, origin.path))]
+
+
+def _reworded(row: Row, said: Json) -> bytes:
+    if row.kind == "model":
+        return encoded({"text": said})
+    if row.kind == "tool":
+        return encoded({**decoded(row.result), "text": said, "result": None})
+    return encoded(said)
+
+
+_WAVE = re.compile(r"(map(#\d+)?)\[")
+
+
+def apart(path: str, origin: str) -> bool:
+    """Return whether two places part in different branches of one `map`.
+
+    >>> apart("map[1]/react", "map[0]"), apart("pool[1]", "pool[0]")
+    (True, False)
+    """
+    for one, other in zip(path.split("/"), origin.split("/"), strict=False):
+        if one != other:
+            first, second = _WAVE.match(one), _WAVE.match(other)
+            return bool(first and second and first[1] == second[1])
+    return False

@@ -1,0 +1,410 @@
+"""How an effect is looked up, admitted, performed, billed and recorded. Core only.
+
+Rule 1: look up first. What is recorded is settled at its recorded usage and returned, and nothing is performed.
+Rule 2: durable before the program sees it: the row's awaitable is awaited before the value is returned.
+Rule 3: cancellation is never recorded; what was started and cancelled is billed to this process, since it may have
+        been performed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from stratagem.core._book import Key, calls_of
+from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take, wait
+from stratagem.core._canonical import Json, clean, decoded, encoded, hashed, quoted, text_of
+from stratagem.core._journal import Kind, Row
+from stratagem.core._ledger import Asked
+from stratagem.core._model import Reply, Request, Sample
+from stratagem.core._strand import Place, Strand
+from stratagem.core._values import Usage
+from stratagem.core._world import TIMEOUT_S, World
+from stratagem.errors import BadReply, BudgetExhausted, Diverged, NoReply, StratagemError, record, revive
+
+BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
+FAILED = Usage(calls=1)
+NOTHING = Need()
+_TAGS: dict[str, bytes] = {"tool": b"o", "memory": b"m", "wait": b"w", "decision": b"d", "order": b"p", "reset": b"e"}
+
+
+def price(strand: Strand, request: Request, n: int = 1) -> Need:
+    """Return the upper bound of what each of `n` draws of a request costs, which is reserved.
+
+    The prompt's bound is the model's count of its text; the completion's is `max_tokens`, else the model's default
+    capped by what remains.
+    """
+    model = request.head.model
+    limits = [meter.limits for meter in strand.meters]
+    counted = any((b.tokens, b.prompt_tokens, b.completion_tokens) != (None, None, None) for b in limits)
+    if not counted or model.capabilities.free:
+        return ONE_CALL
+    prompt = model.tokens(request.message)
+    if request.steps is not None:
+        prompt += request.steps.size(model.spec, model.tokens)
+    if request.tools is not None and request.native:
+        prompt += model.tokens(text_of(request.tools.schema()))
+    for texts in request.repair:
+        prompt += sum(map(model.tokens, texts))
+    most = request.options.get("max_tokens")
+    if most is None:
+        most = model.capabilities.max_output
+        left = min(
+            min(meter.left("completion_tokens"), meter.left("tokens") - n * prompt) for meter in strand.meters
+        )
+        if n <= left < most * n:
+            most = request.max_tokens = int(left // n)
+    return Need(1, prompt, most)
+
+
+async def admit(strand: Strand, need: Need) -> None:
+    """Return when a new effect may be performed: after all recorded ones, and within every budget."""
+    world = strand.world
+    if not world.gate.open:
+        await world.gate.admit()
+    try:
+        check_seconds(strand)
+        blocked = take(strand.meters, need)
+        if blocked is not None:
+            await wait(strand.meters, blocked, need)
+    except BudgetExhausted as refusal:
+        refuse(strand, refusal)
+        raise
+
+
+def check_seconds(strand: Strand) -> None:
+    """Refuse if a limit of seconds has passed."""
+    for meter in strand.meters:
+        limit = meter.limits.seconds
+        if limit is not None and meter.refused is None and strand.world.active() >= limit:
+            raise meter.refuse("seconds")
+
+
+def refuse(strand: Strand, refusal: BudgetExhausted) -> None:
+    """Let the scope whose limit it was refuse whatever comes; only the run's own limits end the run."""
+    for meter in strand.meters:
+        if meter.scope == refusal.scope and meter.refused is None:
+            meter.refused = refusal
+            meter.wake(everybody=True)
+    if not refusal.scope:
+        strand.world.refusal = refusal
+    if strand.world.feeds:
+        strand.world.emit("budget.refused", strand.path, limit=refusal.limit, allowed=refusal.allowed)
+
+
+Drawn = tuple[Sample, int]  # a draw, and the number of its effect in this run (-1 if a parent run has it)
+
+
+async def draw(strand: Strand, request: Request, *, sample: int = -1, reserved: Need | None = None) -> Drawn:
+    """Return one draw of a request: recorded, or performed now. Draws of a sample are `reserved` together."""
+    world, place = strand.world, strand.next()
+    key: Key = (strand.path, request.digest, request.occurrence)
+    if world.book.recorded and (row := world.book.take(key)) is not None:
+        return _drawn_again(strand, request, place, row)
+    if world.replaying:
+        raise diverged(world, request)
+    need = reserved
+    if need is None:
+        need = price(strand, request)
+        try:
+            await admit(strand, need)
+        except BudgetExhausted as refusal:
+            await unperformed(world, "model", key, request_form(world, request), refusal)
+            raise
+    world.asked.append(Asked(request, place, reused=False))
+    return (await _performed(strand, request, key, need, sample))[0]
+
+
+async def _performed(strand: Strand, request: Request, key: Key, need: Need, sample: int) -> tuple[Drawn, ...]:
+    """Perform one attempt, bill it, record it."""
+    world, services = strand.world, strand.world.services
+    clock, model = services.clock, request.head.model
+    if world.feeds:
+        world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=model.spec)
+    services.in_flight += 1
+    wall, begun = clock.wall(), clock.monotonic()
+    usage: Usage | None = FAILED
+    failure: StratagemError | None = None
+    samples: tuple[Sample, ...] = ()
+    try:
+        reply = model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
+        if type(reply) is not Reply:
+            reply = await _in_time(strand, request, reply)  # pyright: ignore[reportArgumentType]
+        usage, samples = reply.usage, reply.samples
+        _check_draws(strand, request, samples)
+    except StratagemError as raised:
+        failure = raised
+    finally:
+        settle(strand.meters, need, usage, request.n)
+        services.in_flight -= 1
+        ended = clock.monotonic()
+    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
+    durable, alone, first = None, services.in_flight == 0, world.book.seq
+    if failure is not None:
+        durable = world.book.add(
+            "model", key, request_form(world, request), encoded(record(failure)), times=times, usage=usage or FAILED,
+            failed=True, sample=sample, alone=alone,
+        )  # fmt: skip
+        samples = ()
+    for number, drawn in enumerate(samples):
+        one = (key[0], key[1], key[2] + number)
+        result, spent = _sample_bytes(drawn), usage if number == 0 else None
+        durable = world.book.add(
+            "model", one, request_form(world, request), result, times=times, usage=spent, sample=sample, alone=alone
+        )
+    world.book.performed += 1
+    if world.feeds:
+        finished(strand, "model", request.signature.name, ended - begun, failure, usage)
+    await settled(strand, durable)
+    if failure is not None:
+        raise failure
+    return tuple((drawn, first + number) for number, drawn in enumerate(samples))
+
+
+def _check_draws(strand: Strand, request: Request, samples: tuple[Sample, ...]) -> None:
+    """Refuse what is no reply: too few draws, or one cut off by what the budget had left."""
+    if len(samples) != request.n:
+        raise BadReply(f"{request.head.spec} sent {len(samples)} draws instead of {request.n}")
+    if request.max_tokens is not None and any(drawn.finish == "length" for drawn in samples):
+        meter = next(meter for meter in reversed(strand.meters) if meter.limits.tokens or meter.limits.completion_tokens)
+        limit = "tokens" if meter.limits.tokens is not None else "completion_tokens"
+        refusal = meter.refuse(limit)
+        refuse(strand, refusal)
+        raise refusal
+
+
+async def settled(strand: Strand, durable: Awaitable[None] | None) -> None:
+    """Wait until a row is durable; where nothing is waited for, let others have a turn now and then."""
+    if durable is not None:
+        await durable
+        return
+    services = strand.world.services
+    services.turns += 1
+    if services.turns % BREATH == 0:
+        await asyncio.sleep(0)
+
+
+async def _in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -> Reply:
+    limit = float(request.options.get("timeout_s", TIMEOUT_S))
+    for meter in strand.meters:
+        if meter.limits.seconds is not None:
+            limit = min(limit, max(0.0, meter.limits.seconds - strand.world.active()))
+    try:
+        async with strand.world.services.clock.limit(limit):
+            return await pending
+    except TimeoutError:
+        check_seconds(strand)
+        raise NoReply(f"{request.head.spec} did not answer within {limit:g} s", remedy="Raise `timeout_s`.") from None
+
+
+def _deltas(strand: Strand) -> Callable[[Any], None]:
+    world, path = strand.world, strand.path
+
+    def hand(delta: Any) -> None:
+        world.emit("text.delta", path, text=delta.text, sample=delta.sample)
+
+    return hand
+
+
+def _drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Drawn:
+    world = strand.world
+    own = (row.path, row.digest, row.occurrence) not in world.book.base
+    settle_again(strand.meters, row.usage, calls_of(row), own=own)
+    form = decoded(row.result)
+    error = revive(form) if row.failed else None
+    if isinstance(error, BudgetExhausted):
+        refuse(strand, error)
+    if not isinstance(error, BudgetExhausted) or row.usage is not None:
+        world.asked.append(Asked(request, place, reused=True))
+    if error is not None:
+        raise error
+    return Sample.of(form), row.seq if own else -1
+
+
+def _sample_bytes(sample: Sample) -> bytes:
+    """Return a draw as canonical JSON; lone surrogates in it become U+FFFD, in the draw as well."""
+    try:
+        if not sample.calls and sample.finish == "stop" and sample.logprobs is None:
+            return f'{{"text":{quoted(sample.text)}}}'.encode()
+        return encoded(sample.form())
+    except UnicodeEncodeError:
+        cleaned = Sample.of(decoded(clean(text_of(sample.form())).encode()))
+        sample.text, sample.calls = cleaned.text, cleaned.calls
+        return encoded(cleaned.form())
+
+
+def request_form(world: World, request: Request) -> bytes:
+    """Return what the journal keeps of a request: what earlier rows have is referred to, not repeated."""
+    book = world.book
+    form = f'{{"head":{book.head(request.head.digest, request.head.form)},"message":{book.text(request.message)}'
+    if request.steps is not None:
+        form += f',"steps":{book.steps(request.steps)}'
+    if request.repair:
+        form += f',"repair":{text_of([list(texts) for texts in request.repair])}'
+    if request.head.dropped:
+        form += f',"dropped":{text_of(sorted(request.head.dropped))}'
+    return (form + "}").encode()
+
+
+async def unperformed(
+    world: World, kind: Kind, key: Key, form: bytes, refusal: BudgetExhausted, sample: int = -1
+) -> None:
+    """Record that a budget refused an effect: history, if the program goes on."""
+    times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
+    alone = world.services.in_flight == 0
+    result = encoded(record(refusal))
+    durable = world.book.add(kind, key, form, result, times=times, failed=True, sample=sample, alone=alone)
+    if durable is not None:
+        await durable
+
+
+async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn | BaseException]:
+    """Return `n` draws of one request: the missing ones are reserved together, all or none."""
+    world, recorded = strand.world, strand.world.book.recorded
+    first = request.occurrence
+    requests = [request, *(_again(request, strand.occurrence(request.digest)) for _ in range(n - 1))]
+    keys: list[Key] = [(strand.path, one.digest, one.occurrence) for one in requests]
+    missing = [place for place, key in enumerate(keys) if key not in recorded]
+    for place, key in enumerate(keys):
+        if key in recorded and recorded[key].failed:
+            await draw(strand, requests[place])  # raises what was recorded
+    each = NOTHING
+    if missing and not world.replaying:
+        each, k = price(strand, request, len(missing)), len(missing)
+        try:
+            await admit(strand, Need(each.calls * k, each.prompt * k, each.completion * k, each.nano * k))
+        except BudgetExhausted as refusal:
+            await unperformed(world, "model", keys[missing[0]], request_form(world, request), refusal, first)
+            raise
+        if k == n > 1 and request.head.model.capabilities.native_n:
+            return [*await _drawn_natively(strand, request, requests, each)]
+    for one in requests:
+        one.max_tokens = request.max_tokens
+    # Whatever one draw meets, the others are waited for: what was paid for is recorded.
+    return await asyncio.gather(
+        *(draw(strand, one, sample=first, reserved=each) for one in requests), return_exceptions=True
+    )
+
+
+async def _drawn_natively(strand: Strand, request: Request, requests: list[Request], each: Need) -> tuple[Drawn, ...]:
+    """Perform all draws in one request, as the provider offers it."""
+    n = request.n = len(requests)
+    for one in requests:
+        strand.world.asked.append(Asked(one, strand.next(), reused=False))
+    need = Need(n, each.prompt * n, each.completion * n, each.nano * n)
+    key: Key = (strand.path, request.digest, request.occurrence)
+    return await _performed(strand, request, key, need, request.occurrence)
+
+
+def _again(request: Request, occurrence: int) -> Request:
+    return Request(
+        request.signature, request.inputs, request.head, request.message, request.steps, request.repair,
+        request.digest, request.path, occurrence, 1, request.max_tokens, request.seed,
+    )  # fmt: skip
+
+
+async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[], Awaitable[Json]]) -> Json:
+    """Perform and record an effect that is neither a model call nor a tool, or return what is recorded of it."""
+    world, services = strand.world, strand.world.services
+    request = encoded(form)
+    digest = digest_of(kind, request)
+    key: Key = (strand.path, digest, strand.occurrence(digest))
+    strand.next()
+    row, value = recorded(strand, key, request)
+    if row is not None:
+        return value
+    try:
+        await admit(strand, NOTHING)
+    except BudgetExhausted as refusal:
+        await unperformed(world, kind, key, request, refusal)
+        raise
+    services.in_flight += 1
+    wall, begun = services.clock.wall(), services.clock.monotonic()
+    failure: StratagemError | None = None
+    try:
+        value = await perform()
+    except StratagemError as raised:
+        failure, value = raised, record(raised)
+    finally:
+        services.in_flight -= 1
+    ended = services.clock.monotonic()
+    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
+    durable = world.book.add(
+        kind, key, request, encoded(value), times=times, failed=failure is not None, alone=services.in_flight == 0
+    )
+    world.book.performed += 1
+    await settled(strand, durable)
+    if failure is not None:
+        raise failure
+    return value
+
+
+def recorded(strand: Strand, key: Key, request: bytes) -> tuple[Row | None, Json]:
+    """Return the row of a recorded effect and its value; a recorded error is raised again."""
+    world = strand.world
+    if world.book.recorded and (row := world.book.take(key)) is not None:
+        if not row.failed:
+            return row, decoded(row.result)
+        error = revive(decoded(row.result))
+        if isinstance(error, BudgetExhausted):
+            refuse(strand, error)
+        raise error
+    if world.replaying:
+        raise Diverged(strand.path, request.decode(), "", ())
+    return None, None
+
+
+def decided(strand: Strand, form: Json, read: Callable[[], Json], kind: Kind = "decision") -> Json:
+    """Return what a program may branch on: recorded without waiting, in the order of the log."""
+    world = strand.world
+    request = encoded(form)
+    digest = digest_of(kind, request)
+    key: Key = (strand.path, digest, strand.occurrence(digest))
+    row, value = recorded(strand, key, request)
+    if row is not None:
+        return value
+    value = read()
+    times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
+    durable = world.book.add(kind, key, request, encoded(value), times=times)
+    if isinstance(durable, asyncio.Future):
+        durable.add_done_callback(lambda done: done.cancelled() or done.exception())  # the next effect meets it too
+    return value
+
+
+def digest_of(kind: str, request: bytes) -> bytes:
+    """Return the digest of an effect that is no model call."""
+    return hashed(_TAGS[kind] + request)
+
+
+def diverged(world: World, request: Request) -> Diverged:
+    """Return the error of a replay that asks for something new, with the nearest recorded request."""
+    wanted = expanded(world, decoded(request_form(world, request)))
+    near: str = ""
+    best: tuple[str, ...] | None = None
+    for row in world.book.unused():
+        if row.path == request.path and row.kind == "model":
+            form = expanded(world, decoded(row.request))
+            fields = tuple(name for name in wanted if wanted[name] != form.get(name))
+            if best is None or len(fields) < len(best):
+                near, best = text_of(form), fields
+    return Diverged(request.path, text_of(wanted), near, best or ())
+
+
+def expanded(world: World, form: Json) -> Json:
+    """Return a recorded request with what it refers to, as one flat object."""
+    rows = {row.seq: row for row in world.book.own_rows}
+    head, message = form["head"], form["message"]
+    if isinstance(head, int):
+        head = decoded(rows[head].request)["head"] if head in rows else {}
+    if isinstance(message, int):
+        message = decoded(rows[message].request)["message"] if message in rows else ""
+    return {**head, "message": message, "steps": form.get("steps"), "repair": form.get("repair")}
+
+
+def finished(
+    strand: Strand, kind: str, name: str, seconds: float, failure: StratagemError | None, usage: Usage | None
+) -> None:
+    """Tell listeners that an effect has ended."""
+    strand.world.emit(
+        "effect.finished", strand.path, kind=kind, name=name, n=strand.world.book.seq - 1, seconds=round(seconds, 6),
+        error=None if failure is None else record(failure), usage=None if usage is None else usage.plain(),
+    )  # fmt: skip

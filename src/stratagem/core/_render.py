@@ -1,0 +1,205 @@
+"""From typed inputs to the words of a request.
+
+Rule 1: the docstring is the instruction. If it mentions a parameter in braces it is the whole message, as papers print
+        it; parameters it does not mention are shown above it when they are not empty.
+Rule 2: `{examples}` repeats the rest of the message once per example, completed with its answer.
+Rule 3: a `Transcript` continues the conversation if the reply is a `Step`; otherwise it is shown as text.
+Rule 4: what is inserted is never read as a template again.
+Rule 5: `RENDERER` is part of every digest: whoever changes a word here raises it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stratagem.core._canonical import json_of, text_of
+from stratagem.core._tool import Tools
+from stratagem.core._transcript import Transcript
+from stratagem.core._values import Content, Example, ToolCall
+from stratagem.core.message import Blob, Call, Message, Part, Result, Text
+
+if TYPE_CHECKING:
+    from stratagem.core._model import Request
+
+RENDERER = 1
+FINISH = "Finish"
+COMPLAINT = 500  # characters of what a repair says about the reply
+
+Segment = tuple[str, str]  # literal text, then the name of the input that follows it (or "")
+
+
+class Layout:
+    """How the inputs of one signature become one message, worked out once.
+
+    Args:
+        instruction: the docstring, or what replaces it.
+        inputs: names of the signature's inputs, in order.
+        numbered: inputs whose items are numbered, because replies refer to them.
+        tail: what follows the labelled inputs: the format that is wanted, and examples of the signature.
+        written: an example's answer in the signature's format.
+    """
+
+    def __init__(
+        self,
+        instruction: str,
+        inputs: tuple[str, ...],
+        numbered: frozenset[str],
+        tail: tuple[str, str],
+        written: Callable[[Example], str],
+    ) -> None:
+        mentioned = {name for name in inputs if f"{{{name}}}" in instruction}
+        self._above = tuple((name, titled(name)) for name in inputs if name not in mentioned)
+        self._numbered, self._written = numbered, written
+        self._whole = bool(mentioned)
+        self._instruction, self._format = instruction + tail[0], tail[1]
+        before, marker, rest = instruction.rpartition("{examples}")
+        self._shots = bool(marker)
+        self._before, self._rest = _segments(before, inputs), _segments(rest, inputs)
+
+    def message(self, inputs: Mapping[str, Any], hidden: frozenset[str]) -> str:
+        """Return the message; `hidden` inputs travel in another way."""
+        above = ""
+        for name, title in self._above:
+            if name not in hidden:
+                value = inputs[name]
+                text = value if type(value) is str else shown(value, numbered=name in self._numbered)
+                if text:
+                    above += f"{title}: {_block(text)}\n"
+        if not self._whole:
+            parts = (self._instruction, above.rstrip(), self._format)
+            return "\n\n".join([part for part in parts if part])
+        if above:
+            above += "\n"
+        if not self._shots:
+            return above + _filled(self._rest, inputs, self._numbered)
+        shots: tuple[Example, ...] = inputs["examples"]
+        blocks = [
+            f"{_filled(self._rest, {**inputs, 'question': shot.question}, self._numbered)} {self._written(shot)}\n\n"
+            for shot in shots
+        ]
+        first = _filled(self._before, inputs, self._numbered)
+        return above + first + "".join(blocks) + _filled(self._rest, inputs, self._numbered)
+
+
+def shown(value: Any, *, numbered: bool = False) -> str:
+    """Return an input as text; empty if there is nothing to show."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        items: tuple[Any, ...] = value
+        if items and isinstance(items[0], Example):
+            return ""
+        texts = ["; ".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in items]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return "\n".join(f"{n}. {text}" if numbered else f"- {text}" for n, text in enumerate(texts, 1))
+    if isinstance(value, Transcript):
+        return "\n".join(value.lines())
+    if isinstance(value, Tools):
+        return value.described(FINISH)
+    return str(value)
+
+
+def titled(name: str) -> str:
+    """Return a parameter's name as a label."""
+    return name.replace("_", " ").capitalize()
+
+
+def called(call: ToolCall) -> str:
+    """Return a call as the text protocol writes it."""
+    values = list(call.arguments.values())
+    if len(values) == 1 and isinstance(values[0], str):
+        return f"{call.name}[{values[0]}]"
+    return f"{call.name}[{text_of(json_of(call.arguments)) if values else ''}]"
+
+
+def complaint_of(reason: str) -> str:
+    """Return what a repair says about a reply."""
+    return f"This reply could not be read: {reason[:COMPLAINT]}. Keep to the format."
+
+
+def joined(request: "Request") -> str:
+    """Return the whole request as one text."""
+    persona = request.options.get("persona", "")
+    parts = [persona] if persona else []
+    parts.append(request.message)
+    if request.steps is not None:
+        thoughts = request.head.format != "act"
+        lines = request.steps.lines(thoughts=thoughts)
+        if not request.native:
+            lines.append(f"{'Thought' if thoughts else 'Action'} {len(request.steps) + 1}:")
+        if lines:
+            parts.append("\n".join(lines))
+    for reply, complaint in request.repair:
+        parts += [reply, complaint]
+    return "\n\n".join(parts)
+
+
+def messages(request: "Request") -> tuple[Message, ...]:
+    """Return the request as messages: a turn is an assistant message and what came back."""
+    found: list[Message] = []
+    if persona := request.options.get("persona"):
+        found.append(Message("system", (Text(persona),)))
+    found.append(Message("user", (Text(request.message), *_blobs(request.inputs))))
+    for number, turn in enumerate(request.steps or (), 1):
+        if not request.native:
+            said, _, seen = request.steps.lines(request.head.format != "act")[number - 1].partition("\nObservation")  # pyright: ignore[reportOptionalMemberAccess]
+            found.append(Message("assistant", (Text(said),)))
+            if seen:
+                found.append(Message("user", (Text(f"Observation{seen}"),)))
+            continue
+        parts: list[Part] = [Text(turn.step.thought)] if turn.step.thought else []
+        calls = [
+            Call(f"call_{number}_{place}", call.name, text_of(json_of(call.arguments)))
+            for place, call in enumerate(turn.step.calls)
+        ]
+        if turn.step.answer is not None:
+            parts.append(Text(turn.step.answer))
+        found.append(Message("assistant", (*parts, *calls)))
+        if calls:
+            pairs = zip(calls, turn.observations, strict=False)
+            found.append(
+                Message("tool", tuple(Result(c.id, c.name, seen.text, failed=seen.failed) for c, seen in pairs))
+            )
+    for reply, complaint in request.repair:
+        found += [Message("assistant", (Text(reply),)), Message("user", (Text(complaint),))]
+    return tuple(found)
+
+
+def attachments(inputs: Mapping[str, Any]) -> list[Any]:
+    """Return the attachments of all inputs."""
+    return [one for value in inputs.values() if isinstance(value, Content) for one in value.attachments]
+
+
+def _blobs(inputs: Mapping[str, Any]) -> list[Blob]:
+    return [Blob(one.media_type, one.data) for one in attachments(inputs)]
+
+
+def _block(text: str) -> str:
+    return f"\n{text}" if "\n" in text or text.startswith(("- ", "1. ")) else text
+
+
+def _segments(template: str, names: tuple[str, ...]) -> tuple[Segment, ...]:
+    found: list[Segment] = []
+    literal, last = "", 0
+    for match in re.finditer(r"\{(\w+)\}", template):
+        literal += template[last : match.start()]
+        last = match.end()
+        if match[1] in names:
+            found.append((literal, match[1]))
+            literal = ""
+        else:
+            literal += match[0]
+    return (*found, (literal + template[last:], ""))
+
+
+def _filled(segments: tuple[Segment, ...], inputs: Mapping[str, Any], numbered: frozenset[str]) -> str:
+    text = ""
+    for literal, name in segments:
+        text += literal
+        if name:
+            value = inputs[name]
+            text += value if type(value) is str else shown(value, numbered=name in numbered)
+    return text

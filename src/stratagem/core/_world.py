@@ -1,0 +1,260 @@
+"""What all strands of one run share, and what all runs of one session share."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stratagem.core._book import Book, Held
+from stratagem.core._canonical import Json, encoded, hashed, json_of, plain
+from stratagem.core._clock import Clock, SystemClock
+from stratagem.core._environment import Forgetful, Memory, Policy, ReadOnly, Sandbox
+from stratagem.core._events import Event, Feed
+from stratagem.core._gate import Gate
+from stratagem.core._journal import Journal, MemoryJournal
+from stratagem.core._model import Head, Model, Request
+from stratagem.core._render import RENDERER
+from stratagem.core._signature import Signature
+from stratagem.core._tool import Tools
+from stratagem.errors import BudgetExhausted, CapabilityError, UsageError
+
+OPTIONS = frozenset({
+    "model", "temperature", "top_p", "max_tokens", "stop", "seed", "effort", "logprobs", "mode", "timeout_s", "persona",
+})  # fmt: skip
+SOFT = frozenset({"temperature", "top_p", "seed", "effort"})
+UNSENT = frozenset({"model", "mode", "timeout_s", "persona"})  # of the options: what a wire does not carry as a field
+TIMEOUT_S = 600.0
+
+
+class Options(Mapping[str, Any]):
+    """Model options that were set: an immutable mapping, one object per distinct content."""
+
+    __slots__ = ("_values", "heads")
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+        self.heads: dict[tuple[Any, ...], Ready] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"Options({self._values})"
+
+
+class Ready:
+    """A head with what is needed to make a request of it."""
+
+    __slots__ = ("given", "head", "hidden", "layout", "timeout_s")
+
+    def __init__(self, head: Head, layout: Any, hidden: frozenset[str], given: str, timeout_s: float) -> None:
+        self.head, self.layout, self.hidden, self.given, self.timeout_s = head, layout, hidden, given, timeout_s
+
+
+class Services:
+    """What all runs of one session share.
+
+    Args:
+        model: the model where `using(model=...)` names no other.
+        open_model: returns the model of a spec.
+        tools: what is granted.
+        memory: the long-term memory.
+        journal: where runs are recorded.
+        policy: decides on tool calls.
+        sandbox: executes code; None has none.
+        clock: tells the time.
+        seed: of dice and simulated draws.
+        repairs: repair calls per unreadable reply.
+        strict: whether soft options are refused where they are not honoured.
+    """
+
+    __slots__ = (
+        "_models", "_open_model", "_options", "clock", "in_flight", "journal", "memory", "model", "policy", "repairs",
+        "sandbox", "seed", "strict", "tools", "turns",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        open_model: Callable[[str], Model] | None = None,
+        tools: Tools = Tools(),
+        memory: Memory | None = None,
+        journal: Journal | None = None,
+        policy: Policy | None = None,
+        sandbox: Sandbox | None = None,
+        clock: Clock | None = None,
+        seed: int = 0,
+        repairs: int = 1,
+        strict: bool = False,
+    ) -> None:
+        self.model, self._open_model, self.tools = model, open_model, tools
+        self.memory: Memory = memory if memory is not None else Forgetful()
+        self.journal: Journal = journal if journal is not None else MemoryJournal()
+        self.policy: Policy = policy if policy is not None else ReadOnly()
+        self.sandbox, self.seed, self.repairs, self.strict = sandbox, seed, repairs, strict
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.in_flight = self.turns = 0
+        self._models: dict[str, Model] = {}
+        self._options: dict[tuple[tuple[str, Any], ...], Options] = {}
+
+    def options(self, values: Mapping[str, Any]) -> Options:
+        """Return the one object for these options; `UsageError` for one that does not exist."""
+        if unknown := set(values) - OPTIONS:
+            raise UsageError(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(sorted(OPTIONS))}")
+        key = tuple(sorted((name, _hashable(value)) for name, value in values.items() if value is not None))
+        if key not in self._options:
+            if len(self._options) > 1000:
+                self._options.clear()  # a program that makes a new temperature at every step
+            self._options[key] = Options({name: _option(name, values[name]) for name, _ in key})
+        return self._options[key]
+
+    def named_model(self, spec: Any) -> Model:
+        """Return the model that an option names."""
+        if spec is None:
+            return self.model
+        if not isinstance(spec, str):
+            return spec
+        if spec == self.model.spec:
+            return self.model
+        if spec not in self._models:
+            if self._open_model is None:
+                raise UsageError(f"this session cannot open the model {spec!r}")
+            self._models[spec] = self._open_model(spec)
+        return self._models[spec]
+
+    async def aclose(self) -> None:
+        """Close models, memory and journal."""
+        for model in (self.model, *self._models.values()):
+            await model.aclose()
+        await self.memory.aclose()
+        await self.journal.aclose()
+
+
+class World:
+    """Settings, book and counters of one run."""
+
+    __slots__ = (
+        "_held", "asked", "book", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
+        "run_id", "seed", "services", "started", "used_s",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        services: Services,
+        book: Book,
+        *,
+        run_id: str = "run",
+        origin: str = "",
+        prompts: Mapping[str, str] | None = None,
+        replaying: bool = False,
+        feeds: tuple[Feed, ...] = (),
+    ) -> None:
+        self.services, self.book, self.run_id, self.replaying, self.feeds = services, book, run_id, replaying, feeds
+        self.origin = origin or run_id
+        self.prompts: Mapping[str, str] = prompts or {}
+        self.heads: dict[tuple[Any, ...], Ready] = {}
+        self.gate = Gate(opened=replaying or not book.recorded)
+        self.asked: list[Any] = []
+        self.notes: list[tuple[str, str, dict[str, Json]]] = []
+        self.questions: dict[str, dict[str, Json]] = {}
+        self.refusal: BudgetExhausted | None = None
+        self.seed, self.number = services.seed, 0
+        self.started = services.clock.monotonic()
+        self.used_s = max((row.active + row.took for row in book.own_rows), default=0) / 1e6
+        self._held: Held | None = None
+
+    def active(self) -> float:
+        """Return the run's own time in seconds: that of earlier processes, and since this one began."""
+        return self.used_s + self.services.clock.monotonic() - self.started
+
+    def held(self, scope: str) -> Any:
+        """Return what recorded effects in and below a scope have cost."""
+        if self._held is None:
+            self._held = self.book.held()
+        return self._held.of(scope)
+
+    def emit(self, type: str, scope: str, **data: Any) -> None:  # noqa: A002
+        """Hand an event to whoever listens; call it only if `feeds` is not empty."""
+        self.number += 1
+        event = Event(type, self.run_id, self.number, self.services.clock.wall(), scope, data)
+        for feed in self.feeds:
+            feed.put(event)
+
+    def ready(self, signature: Signature[..., Any], options: Options, tools: Tools | None) -> Ready:
+        """Return the head of a request, made once per signature, options and tools."""
+        heads = self.heads if self.prompts else options.heads
+        key = (signature, tools and tools.digest) if not self.prompts else (signature, tools and tools.digest, options)
+        found = heads.get(key)
+        if found is None:
+            found = heads[key] = self._made(signature, options, tools)
+        return found
+
+    def _made(self, signature: Signature[..., Any], options: Options, tools: Tools | None) -> Ready:
+        model = self.services.named_model(options.get("model"))
+        native = tools is not None and "tools" in model.capabilities.fields and options.get("mode") != "text"
+        instruction = self.prompts.get(signature.name, signature.instruction)
+        sent = {name: value for name, value in options.items() if name not in UNSENT}
+        form: dict[str, Json] = {
+            "signature": signature.name,
+            "instruction": instruction,
+            "format": signature.format,
+            "model": model.spec,
+            "options": json_of(sent),
+            "stop": list(signature.stop),
+            "native": native,
+            "renderer": RENDERER,
+        }
+        if signature.examples:
+            form["examples"] = list(signature.examples)
+        if options.get("persona"):
+            form["persona"] = options["persona"]
+        if tools is not None and native:
+            form["tools"] = tools.schema()
+        if signature.schema is not None:
+            form["schema"] = signature.schema
+        head = Head(
+            hashed(b"h" + encoded({**form, "signature": ""})), form, model, options, instruction,
+            native=native, format=signature.format, schema=signature.schema, tools=tools,
+        )  # fmt: skip
+        self._check(signature, head)
+        given = next((name for name in signature.names if name in signature.hidden[False]), "")
+        layout = signature.layout(instruction)
+        return Ready(head, layout, signature.hidden[native], given, float(options.get("timeout_s", TIMEOUT_S)))
+
+    def _check(self, signature: Signature[..., Any], head: Head) -> None:
+        """Refuse what the model cannot honour and the caller did not call soft; remember what is left off."""
+        probe = Request(signature, {}, head, "", None, (), b"", "")
+        refused = head.model.refuses(probe)
+        hard = refused if self.services.strict else refused - SOFT
+        if hard:
+            raise CapabilityError(
+                f"the model {head.spec!r} does not honour {', '.join(sorted(hard))}",
+                remedy="Choose another model, or leave the option off.",
+            )
+        head.dropped = refused & SOFT
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _option(name: str, value: Any) -> Any:
+    if name == "model":
+        return value
+    if name == "mode" and value not in ("native", "text"):
+        raise UsageError(f"mode must be 'native' or 'text', got {value!r}")
+    if isinstance(value, list):
+        value = tuple(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    plain(value)
+    return value  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,176 @@
+"""Tables as an observation described them: columns, their types and the values that were shown."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from stratagem.models.offline.words import UNITS, parts, stem, tokens
+
+NUMERIC = frozenset(("number", "integer"))
+_SILENT = frozenset("-/.,'’():;?!\"|")
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        name: as the table writes it.
+        words: stems of its words.
+        kind: `number integer text date boolean`.
+        values: distinct values that are known, as they are written.
+        complete: whether those are all.
+        distinct: how many distinct values there are.
+        empty: how many cells are empty.
+        low: smallest value of numbers and dates.
+        high: largest value of numbers and dates.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    kind: str
+    values: tuple[Any, ...]
+    complete: bool
+    distinct: int
+    empty: int
+    low: Any = None
+    high: Any = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it can be added up."""
+        return self.kind in NUMERIC
+
+    @property
+    def unit(self) -> str:
+        """The unit that its name carries; empty if none."""
+        return next((UNITS[word] for word in reversed(self.words[1:]) if word in UNITS), "")
+
+
+class Table(NamedTuple):
+    """A table of a file: one file may hold several."""
+
+    path: str
+    name: str
+    rows: int
+    columns: tuple[Column, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Stems of what the table is called: its own name, else its file's."""
+        return parts(self.name or file_stem(self.path))
+
+    @property
+    def place(self) -> str:
+        """How a person is told where it is."""
+        return f"{self.path}/{self.name}" if self.name else self.path
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def file_stem(path: str) -> str:
+    """Return the file's name without folders and ending.
+
+    >>> file_stem("a/b/seattle-weather.csv")
+    'seattle-weather'
+    """
+    return path.rpartition("/")[2].rpartition(".")[0] or path.rpartition("/")[2]
+
+
+def flat(text: str) -> tuple[str, ...]:
+    """Return the comparable words of a value or a name; symbols that change the meaning count as words.
+
+    >>> flat("New York"), flat("C++"), flat("north-east"), flat("9.50")
+    (('new', 'york'), ('c', '+', '+'), ('north', 'east'), ('9.50',))
+    """
+    words: list[str] = []
+    for token in tokens(text):
+        if token.kind in ("word", "quote"):
+            words.extend(parts(token.text))
+        elif token.kind != "mark" or token.text not in _SILENT:
+            words.append(token.text.casefold())
+    return tuple(words)
+
+
+def described(form: Any) -> tuple[Table, ...]:
+    """Return the tables of one description; empty if it has not the expected shape, or only names tables."""
+    if not isinstance(form, Mapping) or not isinstance(form.get("columns"), list) or not form["columns"]:
+        return ()
+    columns: list[Column] = []
+    for entry in form["columns"]:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            return ()
+        columns.append(_column(entry))
+    path, rows = form.get("path"), form.get("rows")
+    if not isinstance(path, str) or not isinstance(rows, int):
+        return ()
+    return (Table(path, str(form.get("table") or ""), rows, tuple(columns)),)
+
+
+def names(form: Any) -> tuple[str, ...]:
+    """Return the tables that a description names."""
+    listed = form.get("tables") if isinstance(form, Mapping) else None
+    found: list[str] = []
+    for entry in listed if isinstance(listed, list) else []:
+        name = entry.get("table", entry.get("name")) if isinstance(entry, Mapping) else entry
+        if isinstance(name, str):
+            found.append(name)
+    return tuple(found)
+
+
+def _column(entry: Mapping[str, Any]) -> Column:
+    values = [value for value in entry.get("values") or () if value is not None]
+    plain = tuple(_cell(value) for value in values)
+    distinct = entry.get("distinct")
+    count = distinct if isinstance(distinct, int) else len(plain)
+    kind = str(entry.get("type") or "text")
+    empty = entry.get("empty")
+    return Column(
+        entry["name"],
+        parts(entry["name"]),
+        kind,
+        plain,
+        len(plain) >= count,
+        count,
+        empty if isinstance(empty, int) else 0,
+        entry.get("min"),
+        entry.get("max"),
+    )
+
+
+def _cell(value: Any) -> Any:
+    """A distinct value may come with its count."""
+    if isinstance(value, list | tuple) and value:
+        return value[0]
+    if isinstance(value, Mapping):
+        return value.get("value")
+    return value
+
+
+def same(said: str, value: str) -> bool:
+    """Whether two texts are equal but for case and spaces."""
+    return " ".join(said.split()).casefold() == " ".join(value.split()).casefold()
+
+
+def named(column: Column, table: Table) -> tuple[tuple[str, ...], ...]:
+    """Return the ways in which a question may name the column.
+
+    All its words; without its unit; without the words of the table's own name.
+    """
+    ways = [column.words]
+    bare = tuple(word for position, word in enumerate(column.words) if not position or word not in UNITS)
+    own = {*table.words, *(stem(word) for word in table.words)}
+    for way in (bare, tuple(word for word in column.words if word not in own), tuple(w for w in bare if w not in own)):
+        if way and way not in ways:
+            ways.append(way)
+    if len(column.words) == 2 and column.words[1] in ("max", "min", "avg"):
+        ways.append((column.words[1], column.words[0]))
+    return tuple(ways)
+
+
+def key(text: Any) -> str:
+    """Return a value as text, without a decimal point that says nothing."""
+    if isinstance(text, float) and text.is_integer():
+        return str(int(text))
+    return re.sub(r"\s+", " ", str(text)).strip()

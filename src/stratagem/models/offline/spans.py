@@ -1,0 +1,319 @@
+"""What each span of a question can mean beside one table: column, value, operation, comparison, number, date, filler.
+
+The parser works on one code letter per item:
+    C column  V value  R row noun  M mention of the table  N count  O measure  S extreme  Y most/fewest  F frequent
+    D distinct  K top  P per/by  L list verb  W question word  Z when  # number  T date  < comparison  B between
+    ! not  ~ contains  0 empty  Q quoted text  U unit  & and  | or  , comma  t to
+    a article  i copula  o of  w with/that/which  p preposition  f filler
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from stratagem.models.offline import words as lists
+from stratagem.models.offline.schema import Column, Table, file_stem, flat, key, named
+from stratagem.models.offline.words import Token, number, parts, stem, tokens
+
+LONGEST = 8  # words of a name or a value that are compared
+READINGS = 48  # ways to read one question that are tried
+_FILLER_CODES: dict[str, str] = {
+    **dict.fromkeys(lists.ARTICLES, "a"),
+    **dict.fromkeys(lists.COPULAS, "i"),
+    "of": "o",
+    **dict.fromkeys(("with", "having", "has", "have", "had", "that", "whose", "where", "who"), "w"),
+    **dict.fromkeys(("in", "on", "at", "for", "from", "during", "within", "among"), "p"),
+    "and": "&",
+    "or": "|",
+    "to": "t",
+    "which": "W",
+    "what": "W",
+    "when": "Z",
+    "between": "B",
+    "not": "!",
+    "containing": "~",
+    "contains": "~",
+    "contain": "~",
+    "empty": "0",
+    "missing": "0",
+}
+_CODES = {
+    "count": "N", "measure": "O", "extreme": "S", "fewest": "Y", "frequent": "F", "distinct": "D", "top": "K",
+    "per": "P", "list": "L",
+}  # fmt: skip
+
+
+class Span(NamedTuple):
+    """An item of the question: code, the words it covers, and what it stands for."""
+
+    code: str
+    start: int
+    end: int
+    data: Any
+    text: str
+
+
+class Day(NamedTuple):
+    """A stretch of time: from `low` to before `high`, ISO dates; `year` 0 is a month of any year."""
+
+    low: str
+    high: str
+    grain: str
+    year: int
+    month: int
+
+
+class Word(NamedTuple):
+    """A comparable word of the question and the token it is part of."""
+
+    stem: str
+    token: int
+    first: bool
+    last: bool
+
+
+class Question:
+    """A question as words."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens: list[Token] = tokens(text)
+        self.words: list[Word] = []
+        for place, token in enumerate(self.tokens):
+            if token.kind == "word":
+                pieces = parts(token.text) or (token.stem,)
+            elif token.kind == "mark" and token.text in "-/.'’():;?!\"":
+                continue
+            else:
+                pieces = (token.text.casefold(),)
+            for position, piece in enumerate(pieces):
+                self.words.append(Word(piece, place, position == 0, position == len(pieces) - 1))
+
+    def said(self, start: int, end: int) -> str:
+        """Return the text of words `start` to before `end`, as it is written."""
+        first, last = self.tokens[self.words[start].token], self.tokens[self.words[end - 1].token]
+        return self.text[first.start : last.end]
+
+
+class Lexicon:
+    """All that can be named beside one table: phrase to items."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.entries: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
+        self._operations()
+        for column in table.columns:
+            for way in named(column, table):
+                self._add(way, "C", column)
+            for value in column.values:
+                if not column.numeric or not isinstance(value, int | float):
+                    self._add(flat(key(value)), "V", (column, key(value)))
+        self._rows()
+        dates = [column for column in table.columns if column.kind == "date"]
+        self.date = dates[0] if len(dates) == 1 else None
+        if self.date is not None:
+            for word in ("date", "day"):
+                if not any(code == "C" for code, _ in self.entries.get((word,), ())):
+                    self._add((word,), "C", self.date)
+        self.longest = min(LONGEST, max(map(len, self.entries), default=1))
+
+    def _add(self, phrase: tuple[str, ...], code: str, data: Any) -> None:
+        if not phrase:
+            return
+        having = self.entries.setdefault(phrase, [])
+        if (code, data) not in having:
+            having.append((code, data))
+
+    def _operations(self) -> None:
+        for phrase, (kind, way) in lists.OPERATIONS.items():
+            self._add(parts(" ".join(phrase)), _CODES[kind], way or phrase[0])
+        self._add(("how", "much"), "W", "")
+        self._add(("give", "me"), "L", "")
+        for phrase, sign in lists.COMPARISONS.items():
+            self._add(tuple(map(stem, phrase)), "<", sign)
+        for phrase in lists.NEGATED:
+            self._add(tuple(map(stem, phrase)), "!", "")
+        for word in lists.FILLERS:
+            if word not in _FILLER_CODES:
+                self._add((stem(word),), "f", "")
+        for word, code in _FILLER_CODES.items():
+            self._add((stem(word),), code, word)
+        self._add((",",), ",", "")
+        for word, unit in lists.UNITS.items():
+            self._add((stem(word),), "U", unit)
+
+    def _rows(self) -> None:
+        table = self.table
+        whole = parts(file_stem(table.path))
+        for phrase in {table.words, table.words[-1:]}:
+            if not any(code in "CV" for code, _ in self.entries.get(phrase, ())):
+                self._add(phrase, "R", "own")
+        for word in lists.ROWS:
+            self._add((word,), "R", "any")
+        dated = [column for column in table.columns if column.kind == "date" and column.distinct == table.rows]
+        if len(dated) == 1:
+            self._add(("day",), "R", "any")
+        for phrase in {(*whole, *parts(table.path.rpartition(".")[2])), flat(table.path), whole, table.words}:
+            if len(phrase) > 1:
+                self._add(phrase, "M", "own")
+        self._add(flat(table.path.rpartition("/")[2]), "M", "own")
+
+    def spans(self, question: Question, at: int) -> list[Span]:
+        """Return what can begin at word `at`, the longest first."""
+        found: list[Span] = []
+        words = question.words
+        if not words[at].first:
+            return []
+        token = question.tokens[words[at].token]
+        if token.kind == "quote":
+            return self._quoted(token, at)
+        for end in range(min(len(words), at + self.longest), at, -1):
+            if not words[end - 1].last:
+                continue
+            phrase = tuple(word.stem for word in words[at:end])
+            said = question.said(at, end)
+            for code, data in self.entries.get(phrase, ()):
+                if code != "V" or _plainly(said, data[0]):
+                    found.append(Span(code, at, end, data, said))
+        if token.kind == "number" or token.stem in lists.COUNTED:
+            found.append(Span("#", at, at + 1, number(token.text), token.text))
+        day = dated(question, at)
+        if day is not None:
+            found.append(Span("T", at, day[1], day[0], question.said(at, day[1])))
+        return found
+
+    def _quoted(self, token: Token, at: int) -> list[Span]:
+        entries = [entry for entry in self.entries.get(flat(token.text), ()) if entry[0] in "CV"]
+        found = [Span(code, at, at + 1, data, token.text) for code, data in entries]
+        return [*found, Span("Q", at, at + 1, token.text, token.text)]
+
+
+def _plainly(said: str, column: Column) -> bool:
+    """Whether the text can be a value without a column before it: not if it is a function word."""
+    return bool(said) and not (said.casefold() in lists.FILLERS and column.kind != "boolean")
+
+
+def readings(question: Question, lexicon: Lexicon) -> Iterator[list[Span]]:
+    """Yield the ways to cover all words of the question, at most `READINGS`."""
+    memo: dict[int, list[Span]] = {}
+
+    def options(at: int) -> list[Span]:
+        if at not in memo:
+            memo[at] = _fitting(lexicon.spans(question, at))
+        return memo[at]
+
+    def cover(at: int) -> Iterator[list[Span]]:
+        if at == len(question.words):
+            yield []
+            return
+        for span in options(at):
+            for rest in cover(span.end):
+                yield [span, *rest]
+
+    return islice(cover(0), READINGS)
+
+
+def _fitting(spans: list[Span]) -> list[Span]:
+    """Leave out what a longer span of the same kind covers; an operation is never cut out of a longer one."""
+    if not spans:
+        return []
+    longest = max(span.end for span in spans)
+    kept = [span for span in spans if span.end == longest]
+    codes = {span.code for span in kept}
+    if codes <= {"C"} or codes <= {"R"} or codes <= {"M"} or codes <= {"R", "M"}:
+        kept += [span for span in spans if span.end < longest and span.code in "NOSY"]
+    if {"V", "C", "R", "M"} & codes:
+        kept = [span for span in kept if span.code not in "fap"]
+    return kept
+
+
+def unknown(question: Question, lexicon: Lexicon) -> list[tuple[int, int]]:
+    """Return the stretches of words that mean nothing beside this table, as places of words."""
+    reach = {0}
+    covered: set[int] = set()
+    for at in range(len(question.words)):
+        spans = _fitting(lexicon.spans(question, at))
+        if at in reach and not spans:
+            reach.add(at + 1)
+        for span in spans if at in reach else ():
+            reach.add(span.end)
+            covered.update(range(span.start, span.end))
+    gaps: list[tuple[int, int]] = []
+    for at in range(len(question.words)):
+        if at not in covered:
+            if gaps and gaps[-1][1] == at:
+                gaps[-1] = (gaps[-1][0], at + 1)
+            else:
+                gaps.append((at, at + 1))
+    return gaps
+
+
+def dated(question: Question, at: int) -> tuple[Day, int] | None:
+    """Return the day, month or year that begins at word `at`, and where it ends."""
+    words = question.words
+    token = question.tokens[words[at].token]
+    if token.kind == "date":
+        day = _day(*map(int, token.text.split("-")))
+        return (day, at + 1) if day else None
+    following = [word.stem for word in words[at : at + 4]]
+    plain = [word for word in following if word != ","]
+    skipped = {0: 0, 1: 1, 2: 2, 3: 3, **_skips(following)}
+    for size in (3, 2, 1):
+        day = _spelled(plain[:size]) if len(plain) >= size else None
+        if day is not None:
+            return day, at + skipped[size]
+    return None
+
+
+def _skips(following: list[str]) -> dict[int, int]:
+    """Return how many words, commas included, hold the first n words that are not commas."""
+    ends: dict[int, int] = {}
+    count = 0
+    for place, word in enumerate(following):
+        if word != ",":
+            count += 1
+            ends[count] = place + 1
+    return ends
+
+
+def _spelled(pieces: list[str]) -> Day | None:
+    months = [position for position, piece in enumerate(pieces) if piece in lists.MONTHS]
+    numbers = [int(piece) if piece.isdigit() else _ordinal(piece) for piece in pieces if piece not in lists.MONTHS]
+    if any(value is None for value in numbers) or len(months) > 1:
+        return None
+    given = [value for value in numbers if value is not None]
+    years = [value for value in given if 1000 <= value <= 2999]
+    if not months:
+        return _year(years[0]) if len(pieces) == 1 and years else None
+    month = lists.MONTHS.index(pieces[months[0]]) + 1
+    if len(pieces) == 1:
+        return Day("", "", "month", 0, month) if pieces[0] != "may" else None
+    if len(pieces) == 2:
+        return _month(years[0], month) if years and months == [0] else None
+    days = [value for value in given if value <= 31]
+    if len(years) == 1 and len(days) == 1 and pieces[2].isdigit() and int(pieces[2]) == years[0]:
+        return _day(years[0], month, days[0])
+    return None
+
+
+def _ordinal(piece: str) -> int | None:
+    return int(piece[:-2]) if piece[:-2].isdigit() and piece[-2:] in ("st", "nd", "rd", "th") else None
+
+
+def _year(year: int) -> Day:
+    return Day(f"{year:04}-01-01", f"{year + 1:04}-01-01", "year", year, 0)
+
+
+def _month(year: int, month: int) -> Day:
+    after = (year + month // 12, month % 12 + 1)
+    return Day(f"{year:04}-{month:02}-01", f"{after[0]:04}-{after[1]:02}-01", "month", year, month)
+
+
+def _day(year: int, month: int, day: int) -> Day | None:
+    if not (1 <= month <= 12 and year >= 1 and 1 <= day <= monthrange(year, month)[1]):
+        return None
+    low = f"{year:04}-{month:02}-{day:02}"
+    if day < monthrange(year, month)[1]:
+        return Day(low, f"{year:04}-{month:02}-{day + 1:02}", "day", year, month)
+    return Day(low, _month(year, month).high, "day", year, month)
