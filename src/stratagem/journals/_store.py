@@ -31,15 +31,14 @@ DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.0
 
 ENDED_KEPT = 1000  # ended runs that may still be written to without being loaded again
 
-_COLUMNS = (
-    "run, seq, kind, path, occurrence, wall, active, took, failed, sample, usage, digest, seal, request, result"
-)
+_COLUMNS = "run, seq, kind, path, occurrence, wall, active, took, failed, sample, usage, digest, seal, request, result"
 APPEND = f"INSERT INTO effect ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 # The same for a transaction of one row, which looks at the owner as well.
 APPEND_ALONE = (
     f"INSERT INTO effect ({_COLUMNS})"  # noqa: S608
     " SELECT n, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM run WHERE n=?1 AND epoch=?16"
 )
+OWNED = "SELECT 1 FROM run WHERE n=? AND epoch=?"
 
 # What SQLite or the encoder says of a value that no row can hold: an integer beyond 64 bits, NaN, 1 GB.
 MISFITS = (OverflowError, TypeError, ValueError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
@@ -112,35 +111,20 @@ class Store:
 
     def _commit_one(self, item: Write) -> bool:
         """Append one row by a statement that is a transaction of its own; return False if it takes several."""
-        connection, words = self._opened()
-        head = self._heads.get(item.run_id)
         row: Row = item.what
-        known = words.known
-        if head is None or row.path not in known or row.kind not in known or len(row.request) + len(row.result) > INLINE:
+        words = self._opened()[1].known
+        if row.path not in words or row.kind not in words or len(row.request) > INLINE or len(row.result) > INLINE:
             return False
-        with self._losing(item):
-            self._follow(head, row)
-            chain = seal(head.seal, row)
-            values = _values(head.number, row, known[row.kind], known[row.path], chain, row.request, row.result)
-            if connection.execute(APPEND_ALONE, (*values, head.epoch)).rowcount != 1:
-                raise _elsewhere(item.run_id)
-            head.seal, head.last = chain, row.seq
-            head.rows += 1
+        self._take(item, None)
         return True
 
     def _transact(self, items: Sequence[Write]) -> None:
         connection, words = self._opened()
         connection.execute("BEGIN IMMEDIATE")
-        owned: set[str] = set()  # runs whose owner was looked at: nobody can change it during the transaction
+        owned: set[str] = set()
         try:
             for item in items:
-                with self._losing(item):
-                    if item.verb == "append":
-                        self._append(connection, words, item, owned)
-                    elif item.verb == "create":
-                        self._create(connection, item)
-                    else:
-                        self._update(connection, item)
+                self._take(item, owned)
             connection.execute("COMMIT")
         except BaseException:
             words.known.clear()
@@ -148,47 +132,98 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
 
-    @contextmanager
-    def _losing(self, item: Write) -> Generator[None]:
-        """Lose a run, and nothing else, to what is wrong with one of its writes alone."""
+    def _take(self, item: Write, owned: set[str] | None) -> None:
+        """Write one. What is wrong with it alone loses its run, and nothing else.
+
+        `owned` are the runs whose owner was looked at in this transaction, in which nobody else can change it; None if
+        this write is the transaction.
+        """
         try:
-            yield
-        except OwnedElsewhere as error:
-            item.error = self._lose(item.run_id, error)
-    def _create(self, item: Write) -> None:
+            if item.verb == "append":
+                wrong = self._append(item, owned)
+            elif item.verb == "create":
+                wrong = self._create(item)
+            else:
+                wrong = self._update(item)
+        except sqlite3.IntegrityError as error:
+            wrong = self._conflict(item, error)
+        except MISFITS as error:
+            wrong = JournalError(f"what run {item.run_id!r} writes cannot be stored: {error}")
+        if wrong is not None:
+            item.error = wrong
+            if item.verb != "create":
+                self._heads.pop(item.run_id, None)
+                self._lost.setdefault(item.run_id, wrong)
+
+    def _conflict(self, item: Write, error: sqlite3.IntegrityError) -> JournalError:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+            return JournalError(f"what run {item.run_id!r} writes cannot be stored: {error}")
+        if item.verb == "append":
+            return _elsewhere(item.run_id)
+        return JournalError(
+            f"there is a run {item.run_id!r} already", remedy="Resume it, or choose another id for the new one."
+        )
+
+    def _append(self, item: Write, owned: set[str] | None) -> JournalError | None:
+        connection, words = self._opened()
+        run_id = item.run_id
+        head = self._heads.get(run_id)
+        if head is None:
+            return self._absent(run_id)
+        row: Row = item.what
+        seq, kind, path, digest, occurrence, wall, active, took, usage, request, result, failed, sample = row
+        if seq <= head.last:
+            return JournalError(f"row {seq} of run {run_id!r} cannot follow row {head.last}")
+        if owned is not None and run_id not in owned:
+            if not connection.execute(OWNED, (head.number, head.epoch)).fetchone():
+                return _elsewhere(run_id)
+            owned.add(run_id)
+        chain = seal(head.seal, row)
+        values = (
+            head.number, seq, words.number(kind), words.number(path), occurrence, wall, active, took, failed, sample,
+            None if usage is None else text_of(usage_form(usage)), digest, chain,
+            request if len(request) <= INLINE else stored(connection, request),
+            result if len(result) <= INLINE else stored(connection, result),
+        )  # fmt: skip
+        if owned is not None:
+            connection.execute(APPEND, values)
+        elif connection.execute(APPEND_ALONE, (*values, head.epoch)).rowcount != 1:
+            return _elsewhere(run_id)
+        head.seal, head.last = chain, seq
+        head.rows += 1
+        return None
+
+    def _create(self, item: Write) -> JournalError | None:
         connection, _ = self._opened()
         run: StoredRun = item.what
         number = _records.created(connection, run)
         self._heads[run.run_id] = Head(number, run.epoch)
         self._lost.pop(run.run_id, None)
+        return None
 
-    def _update(self, item: Write) -> None:
+    def _update(self, item: Write) -> JournalError | None:
         connection, _ = self._opened()
         run: StoredRun = item.what
-        head = self._heads.get(run.run_id)
+        run_id = run.run_id
+        head = self._heads.get(run_id)
         if head is None:
-            item.error = self._lost.get(run.run_id) or _unopened(run.run_id)
-            return
+            return self._absent(run_id)
         ended = run.rows >= 0
         run = run._replace(rows=head.rows if ended else -1, seal=head.seal if ended and head.rows else b"")
         if run.epoch < head.epoch or not _records.updated(connection, head.number, head.epoch, run):
-            item.error = self._lose(run.run_id, self._elsewhere(run.run_id))
-            return
+            return _elsewhere(run_id)
         head.epoch = run.epoch
-        self._ended.pop(run.run_id, None)
+        self._ended.pop(run_id, None)
         if ended:
-            self._ended[run.run_id] = None
+            self._ended[run_id] = None
             if len(self._ended) > ENDED_KEPT:
-                oldest, _ = self._ended.popitem(last=False)
-                self._heads.pop(oldest, None)
+                self._heads.pop(self._ended.popitem(last=False)[0], None)
+        return None
 
-    def _lose(self, run_id: str, error: JournalError) -> JournalError:
-        self._heads.pop(run_id, None)
-        self._lost[run_id] = error
-        return error
-
-    def _elsewhere(self, run_id: str) -> OwnedElsewhere:
-        return OwnedElsewhere(f"run {run_id!r} has been taken over by another process; this one may not write to it")
+    def _absent(self, run_id: str) -> JournalError:
+        return self._lost.get(run_id) or JournalError(
+            f"run {run_id!r} is not open in this process", remedy="Create or load it before writing to it."
+        )
 
     def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
         """Return a run and its rows, verified; from now on this process may write to it."""
@@ -316,8 +351,8 @@ class Store:
                 tries += 1
 
 
-def _unopened(run_id: str) -> JournalError:
-    return JournalError(f"run {run_id!r} is not open in this process", remedy="Create or load it before writing to it.")
+def _elsewhere(run_id: str) -> OwnedElsewhere:
+    return OwnedElsewhere(f"run {run_id!r} has been taken over by another process; this one may not write to it")
 
 
 def _rebuilt(connection: sqlite3.Connection, index: str) -> None:
