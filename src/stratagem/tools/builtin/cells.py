@@ -143,9 +143,14 @@ class Column:
         return f"Column({self.name!r}, {len(self.cells)} cells)"
 
     @cached_property
+    def plain(self) -> list[str]:
+        """The cells without spaces around them: the keys of `numbers` and `dates`."""
+        return [cell.strip() for cell in self.cells]
+
+    @cached_property
     def counts(self) -> Counter[str]:
         """How often each text stands in the column, without spaces around it; by first appearance."""
-        return Counter(cell.strip() for cell in self.cells)
+        return Counter(self.plain)
 
     @cached_property
     def _present(self) -> dict[str, int]:

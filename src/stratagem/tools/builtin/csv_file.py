@@ -185,7 +185,9 @@ def _squared(records: list[list[str]], header: list[str], said: list[str]) -> tu
     if short:
         said.append(f"{short} rows are shorter than the {'header' if header else 'others'}: their last cells are empty")
     if long:
-        said.append(f"{long} rows are longer than the {'header' if header else 'others'}: columns without a name are added")
+        said.append(
+            f"{long} rows are longer than the {'header' if header else 'others'}: columns without a name are added"
+        )
     for record in records:
         record.extend([""] * (longest - len(record)))
     cells = [list(column) for column in zip(*records, strict=True)] if records else [[] for _ in range(longest)]

@@ -87,8 +87,7 @@ class Opened:
     @property
     def text(self) -> str:
         """All of it as one text, to look for a quotation in."""
-        rows = ("; ".join(f"{name}: {cell}" for name, cell in row.items()) for _, row in self.rows)
-        return "\n".join((*self.lines, *rows))
+        return "\n".join((*self.lines, *(record_text(row) for _, row in self.rows)))
 
 
 def file_line(path: str, line: int) -> str:
@@ -102,15 +101,40 @@ def file_lines(path: str, first: int, last: int) -> str:
 
 
 def table_rows(
-    path: str, table: str, rows: Sequence[int], *, where: Sequence[Filter] = (), total: int, columns: Sequence[str] = ()
+    path: str,
+    table: str,
+    rows: Sequence[int],
+    *,
+    where: Sequence[Filter] = (),
+    matched: int = 0,
+    total: int = 0,
+    columns: Sequence[str] = (),
 ) -> str:
-    """Return the locator of rows: by number if they form few ranges, else by the conditions that select them."""
+    """Return the locator of rows: by number if they form few ranges, else by the conditions that select them.
+
+    Args:
+        path: the file.
+        table: of a database.
+        rows: their numbers.
+        where: the conditions that select them, perhaps among others.
+        matched: how many rows the conditions select.
+        total: of how many.
+        columns: that were used; all if none is given.
+    """
     ranges = ranges_of(rows)
-    if (len(ranges) > MAX_RANGES or not rows) and where:
-        named = Locator(path, table, None, None, tuple(where), len(rows), total, tuple(columns))
-    else:
-        named = Locator(path, table, None, ranges, (), None, None, tuple(columns))
-    return str(named)
+    if where and (len(ranges) > MAX_RANGES or not rows):
+        return str(Locator(path, table, None, None, tuple(where), matched, total, tuple(columns)))
+    return str(Locator(path, table, None, ranges, (), None, None, tuple(columns)))
+
+
+def query_locator(path: str, sql: str) -> str:
+    """Return the locator of what a statement returns."""
+    return str(Locator(path, text=sql.strip()))
+
+
+def record_text(record: dict[str, Any]) -> str:
+    """Return a row on one line."""
+    return "; ".join(f"{name} = {' '.join(str(cell).split())}" for name, cell in record.items())
 
 
 def ranges_of(rows: Sequence[int]) -> tuple[tuple[int, int], ...]:
@@ -160,7 +184,9 @@ def _place(path: str, table: str) -> str:
 
 
 def _misread(name: str) -> bool:
-    return ": " in name or '"' in name or name == CALCULATE or name.strip() != name or bool(re.search(r":[0-9-]*$", name))
+    return (
+        ": " in name or '"' in name or name == CALCULATE or name.strip() != name or bool(re.search(r":[0-9-]*$", name))
+    )
 
 
 def _split(text: str) -> tuple[str, str, str]:

@@ -125,7 +125,9 @@ class Roots:
             data = stream.read(limit + 1)
             if len(data) > limit:
                 raise ModelRetry(f"`{shown}` grew beyond {size_in_words(limit)} while it was read")
-        return Loaded(shown, data, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        return Loaded(
+            shown, data, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        )
 
     def exists(self, path: str) -> bool:
         """Return whether there is a regular file of that name."""

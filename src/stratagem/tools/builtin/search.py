@@ -64,7 +64,14 @@ def search_files(roots: Roots) -> Callable[..., Observation]:
             lines.append(f"no passage has any word of {query[:200]!r}" if passages else "there is no text to search")
         lines += cut
         result = [
-            {"path": one.path, "line": one.line, "end": one.end, "text": one.text, "score": score, "context": one.context}
+            {
+                "path": one.path,
+                "line": one.line,
+                "end": one.end,
+                "text": one.text,
+                "score": score,
+                "context": one.context,
+            }
             for score, one in best
         ]
         sources = tuple(dict.fromkeys(file_line(one.path, one.line) for _, one in best))
@@ -83,7 +90,13 @@ def _read(roots: Roots, folder: str, index: _Index) -> tuple[list[Passage], list
     for number, entry in enumerate(files):
         room -= entry.size
         if number >= MAX_FILES or room < 0 or time.monotonic() > until:
-            why = f"{MAX_FILES} files" if number >= MAX_FILES else size_in_words(MAX_READ) if room < 0 else f"{LIMIT_S:g} s"
+            why = (
+                f"{MAX_FILES} files"
+                if number >= MAX_FILES
+                else size_in_words(MAX_READ)
+                if room < 0
+                else f"{LIMIT_S:g} s"
+            )
             cut.append(f"[cut: {number} of {len(files)} files searched ({why} at most); name a folder]")
             break
         try:

@@ -205,5 +205,3 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else value if isinstance(value, str) else repr(value)
-
-
