@@ -85,7 +85,9 @@ def asked(question: str) -> Asked | str:
     if not words:
         return "there are no content words in the question"
     attribute = any(token.text.casefold() in ("of", "for", "in", "at", "on") for token in rest) or len(words) > 2
-    return Asked(_ASKED[lead], words, explains or (only and not attribute and lead == "what" and len(words) == 1), verbs)
+    return Asked(
+        _ASKED[lead], words, explains or (only and not attribute and lead == "what" and len(words) == 1), verbs
+    )
 
 
 def answers(question: Asked, said: Iterable[Statement]) -> list[Quote]:
@@ -98,9 +100,38 @@ def answers(question: Asked, said: Iterable[Statement]) -> list[Quote]:
     return sorted(found, key=lambda quote: (quote.rank, quote.statement.path, quote.statement.line))
 
 
+def chosen(question: Asked, found: list[Quote]) -> list[Quote] | str:
+    """Return the quotes that make the answer, or why none can be chosen: those that are most direct, if they agree."""
+    best = [quote for quote in found if quote.rank == found[0].rank]
+    different = list({" ".join(quote.statement.text.split()).casefold(): quote for quote in reversed(best)}.values())[
+        ::-1
+    ]
+    if len(different) == 1:
+        return different
+    facts = {_facts(question, quote.statement) for quote in different}
+    if len(facts) == 1:
+        return different[:1]
+    said = "; ".join(
+        f"[{quote.statement.path}:{quote.statement.line}] {quote.statement.text}" for quote in different[:4]
+    )
+    return f"{len(different)} passages answer it differently: {said}"
+
+
+def _facts(question: Asked, statement: Statement) -> frozenset[str]:
+    """Return the words that the statement adds to the question."""
+    return frozenset(
+        piece.word for piece in _flow(statement.text) if piece.content and piece.word not in question.words
+    )
+
+
 def _pieces(token: Token) -> tuple[str, ...]:
     if token.kind in ("word", "quote"):
-        return tuple(piece for word in tokens(token.text) for piece in (parts(word.text) if word.kind == "word" else (word.text,)) if piece)
+        return tuple(
+            piece
+            for word in tokens(token.text)
+            for piece in (parts(word.text) if word.kind == "word" else (word.text,))
+            if piece
+        )
     return (token.text.casefold(),)
 
 
@@ -184,9 +215,19 @@ def _whole(question: Asked, flow: list[_Piece], start: int, end: int) -> bool:
         return False
     if left is not None and not flow[start].after:
         before = start - 1
-        while before >= 0 and not flow[before].content and flow[before].word not in lists.PREPOSITIONS and flow[before].word != "to":
+        while (
+            before >= 0
+            and not flow[before].content
+            and flow[before].word not in lists.PREPOSITIONS
+            and flow[before].word != "to"
+        ):
             before -= 1
-        if before > 0 and flow[before].word in lists.PREPOSITIONS and flow[before - 1].content and not flow[before].after:
+        if (
+            before > 0
+            and flow[before].word in lists.PREPOSITIONS
+            and flow[before - 1].content
+            and not flow[before].after
+        ):
             if question.kind != "name" and not _verbal(flow[before - 1]):
                 return False
     right = flow[end] if end < len(flow) else None
@@ -203,7 +244,16 @@ def _defines(flow: list[_Piece], end: int) -> bool:
     right = flow[end] if end < len(flow) else None
     if right is None:
         return False
-    return bool(set(right.after) & set(":=-–—→")) or right.text.casefold() in ("is", "are", "means", "mean", "stands", "was", "were", "denotes")
+    return bool(set(right.after) & set(":=-–—→")) or right.text.casefold() in (
+        "is",
+        "are",
+        "means",
+        "mean",
+        "stands",
+        "was",
+        "were",
+        "denotes",
+    )
 
 
 def _holds(kind: str, outside: list[_Piece], flow: list[_Piece], end: int) -> bool:
@@ -211,13 +261,22 @@ def _holds(kind: str, outside: list[_Piece], flow: list[_Piece], end: int) -> bo
         return any(piece.kind in ("number", "date") or piece.word in lists.COUNTED for piece in outside)
     if kind == "time":
         named = {*_TIMES, *lists.WEEKDAYS, *lists.MONTHS}
-        return any(piece.kind in ("number", "date") or piece.text.casefold() in named or piece.word in named for piece in outside)
+        return any(
+            piece.kind in ("number", "date") or piece.text.casefold() in named or piece.word in named
+            for piece in outside
+        )
     if kind == "name":
         names = [piece for piece in flow if piece in outside and piece.text[:1].isupper()]
         return bool(names)
     if kind == "place":
-        places = [place for place, piece in enumerate(flow) if piece.word in ("in", "at", "on", "near", "beside", "behind", "under", "insid")]
-        return any(place + 1 < len(flow) and any(piece in outside for piece in flow[place + 1 : place + 4]) for place in places)
+        places = [
+            place
+            for place, piece in enumerate(flow)
+            if piece.word in ("in", "at", "on", "near", "beside", "behind", "under", "insid")
+        ]
+        return any(
+            place + 1 < len(flow) and any(piece in outside for piece in flow[place + 1 : place + 4]) for place in places
+        )
     return len(outside) >= _MIN_LEFT
 
 

@@ -123,10 +123,19 @@ def formula_of(tool: Tool) -> str:
 def start_of(tool: Tool) -> tuple[str, str]:
     """Return the names of the parameters that take the first line and how many lines."""
     first = next(
-        (n for n, s in tool.parameters.items() if s.get("type") == "integer" and {"start", "offset", "first"} & set(parts(n))), ""
+        (
+            n
+            for n, s in tool.parameters.items()
+            if s.get("type") == "integer" and {"start", "offset", "first"} & set(parts(n))
+        ),
+        "",
     )
     many = next(
-        (n for n, s in tool.parameters.items() if s.get("type") == "integer" and n != first and {"line", "count", "limit"} & set(parts(n))),
+        (
+            n
+            for n, s in tool.parameters.items()
+            if s.get("type") == "integer" and n != first and {"line", "count", "limit"} & set(parts(n))
+        ),
         "",
     )
     return first, many

@@ -87,7 +87,9 @@ def read(question: Question, table: Table) -> Found:
         except Unfit as why:
             if str(why) and str(why) not in reasons:
                 reasons.append(str(why))
-    return Found(tuple(found), reasons[0] if reasons else "did not understand how its words belong together", (), tuple(loose))
+    return Found(
+        tuple(found), reasons[0] if reasons else "did not understand how its words belong together", (), tuple(loose)
+    )
 
 
 class Reading:
@@ -362,7 +364,9 @@ def _columns(items: list[Span]) -> list[Column]:
 
 
 def _way(items: list[Span]) -> str:
-    return "descending" if any(str(item.data).startswith("max") for item in items if item.code in "SYFK") else "ascending"
+    return (
+        "descending" if any(str(item.data).startswith("max") for item in items if item.code in "SYFK") else "ascending"
+    )
 
 
 def _numeric(column: Column, measure: str) -> Column:

@@ -1,0 +1,94 @@
+"""A question as sub-questions that each stand alone. Nothing is invented: every part is made of the question's words."""
+
+import re
+
+from stratagem.models.offline.words import NEGATIONS, OPERATIONS, PRONOUNS, QUESTION_WORDS, tokens
+
+MOST = 6
+_ENDS = re.compile(r"(?<=[?!;])\s+|(?<=[^\W\d_]{2}\.)\s+(?=[A-Z])|\s*\n\s*")
+_JOINT = re.compile(r",?\s+(?:and\s+then|and\s+also|and|then|also)\s+", re.IGNORECASE)
+_LEADS = QUESTION_WORDS - {"many", "much", "often", "long", "far", "old", "tall", "big", "large", "heavy"}
+_ORDERS = frozenset(("list", "show", "give", "count", "calculate", "compute", "find", "tell", "name"))
+_MEASURES = frozenset(
+    phrase[0] for phrase, (kind, _) in OPERATIONS.items() if kind in ("measure", "extreme") and len(phrase) == 1
+)
+_PAIR = re.compile(
+    r"^(?P<lead>.*?\bthe\s+)(?P<first>\w+)(?P<more>(?:,\s*(?:the\s+)?\w+)*),?\s+and\s+(?:the\s+)?(?P<last>\w+)\s+(?P<rest>.+)$",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def parts_of(question: str) -> tuple[str, ...]:
+    """Return the sub-questions in order, at most six; the question itself if it cannot be split safely.
+
+    >>> parts_of("What is the mean price, and how many rooms are there?")
+    ('What is the mean price?', 'How many rooms are there?')
+    >>> parts_of("What are the mean and the maximum of price in 2013?")
+    ('What is the mean of price in 2013?', 'What is the maximum of price in 2013?')
+    >>> parts_of("How many orders are from Kiel and Bonn?")
+    ('How many orders are from Kiel and Bonn?',)
+    """
+    whole = " ".join(question.split())
+    pieces = [piece for sentence in _ENDS.split(question.strip()) for piece in _joined(" ".join(sentence.split()))]
+    pieces = [piece for piece in pieces if piece]
+    if len(pieces) < 2 or any(_leans(piece) for piece in pieces[1:]) or not all(_asks(piece) for piece in pieces):
+        return (whole,) if len(pieces) > 1 or not pieces else _shared(pieces[0])
+    finished = [part for piece in pieces for part in _shared(_finished(piece))]
+    if len(finished) > MOST:
+        return (*finished[: MOST - 1], " ".join(finished[MOST - 1 :]))
+    return tuple(finished)
+
+
+def _joined(sentence: str) -> list[str]:
+    """Split where a conjunction is followed by a question word or an order."""
+    cuts: list[tuple[int, int]] = []
+    for joint in _JOINT.finditer(sentence):
+        following = re.match(r"(?:(?:in|on|at|for|of)\s+)?(\w+)", sentence[joint.end() :])
+        if following and following[1].casefold() in _LEADS | _ORDERS and not _quoted(sentence, joint.start()):
+            cuts.append(joint.span())
+    pieces: list[str] = []
+    begin = 0
+    for start, end in cuts:
+        pieces.append(sentence[begin:start])
+        begin = end
+    return [piece.strip(" ,;") for piece in [*pieces, sentence[begin:]]]
+
+
+def _quoted(text: str, place: int) -> bool:
+    return text[:place].count('"') % 2 == 1
+
+
+def _leans(piece: str) -> bool:
+    """Whether the part points to another one."""
+    words = {token.text.casefold() for token in tokens(piece) if token.kind == "word"}
+    return (
+        bool(words & (PRONOUNS - {"one", "result", "then"}))
+        or bool(words & (NEGATIONS & {"other"}))
+        or "there" in words
+        and len(words) < 4
+    )
+
+
+def _asks(piece: str) -> bool:
+    words = [token.text.casefold() for token in tokens(piece) if token.kind == "word"]
+    return len(words) > 1 and (bool(set(words[:3]) & (_LEADS | _ORDERS)))
+
+
+def _finished(piece: str) -> str:
+    plain = piece.rstrip(" ,;")
+    if not plain.endswith(("?", "!", ".")):
+        plain += "?"
+    return plain[:1].upper() + plain[1:]
+
+
+def _shared(sentence: str) -> tuple[str, ...]:
+    """Split `the mean and the maximum of X`: what follows the operations belongs to each of them."""
+    found = _PAIR.match(sentence)
+    if not found:
+        return (sentence,)
+    names = [found["first"], *re.findall(r"\w+", re.sub(r"\bthe\b", "", found["more"])), found["last"]]
+    if not all(name.casefold() in _MEASURES for name in names) or len(set(names)) < len(names):
+        return (sentence,)
+    lead = re.sub(r"\bare\b", "is", found["lead"], count=1)
+    lead = re.sub(r"\bwere\b", "was", lead, count=1)
+    return tuple(f"{lead}{name} {found['rest']}" for name in names)[:MOST]
