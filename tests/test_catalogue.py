@@ -90,7 +90,10 @@ def test_the_docstring_has_every_section_in_order_and_every_parameter(module: Mo
     assert said[""], "the first lines say what it does"
     assert [section for section in required if not said.get(section)] == []
     assert list(said)[1:] == [section for section in ORDER if section in said]
-    assert list(arguments(said.get("Args", ""))) == list(card.defaults)
+    described = [
+        name for name in arguments(said.get("Args", "")) if name != "None"
+    ]  # "None: ..." says that there is none
+    assert described == list(card.defaults)
     assert len(card.defaults) <= 6
 
 

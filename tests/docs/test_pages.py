@@ -4,8 +4,8 @@ How a page is executed
 - A `python` block runs; all blocks of a page share one namespace, and `await` may stand at the top level.
 - A `text` block right after a comment `<!-- prints -->` is what the Python block before it printed.
 - In a `console` block each `$ stratagem ...` runs in a shell, and the lines below it, down to the next `$`, are what it
-  prints on standard output (nothing below: anything). `$ echo $?` after it shows its exit status. Other commands are
-  for the reader only.
+  prints on standard output (nothing below: anything). Its exit status is 0, or what `$ echo $?` after it shows. Other
+  commands are for the reader only.
 - In an expected text `...` stands for anything; ids, times and durations are compared by form.
 - A page runs in a folder of its own, with copies of `README.md` and `docs/`, and with a home of its own.
 - `<!-- skip: next "reason" -->` leaves the next block out; the reason is required.
@@ -96,11 +96,14 @@ class Page:
             compare(example.parsed, self.printed)
 
     def console(self, example: Example) -> None:
-        for command, expected in commands(example.parsed):
+        listed = list(commands(example.parsed))
+        for number, (command, expected) in enumerate(listed):
             if command == "echo $?":
                 compare(expected, str(self.status), "exit status, ")
             elif OURS.match(command):
                 self.shell(command, expected)
+                if [following for following, _ in listed[number + 1 : number + 2]] != ["echo $?"]:
+                    compare("0", str(self.status), f"$ {command}\nexit status, ")
 
     def shell(self, command: str, expected: str) -> None:
         settings = {
@@ -225,6 +228,7 @@ def test_a_true_page_passes(page: Page, tmp_path: Path, monkeypatch: pytest.Monk
         ("took 2.1 s", "was 2.1 s", "found"),
         ("k7m2qd", "K7M2QD", "found"),
         ("    3\n", "    0\n", "exit status"),
+        ("    $ echo $?\n    3\n", "", "exit status"),
         ('<!-- skip: next "it would fail" -->', "", "ZeroDivisionError"),
     ],
 )
