@@ -1,7 +1,7 @@
 """The file of the journal: how it is opened, its tables, its versions, and what its errors mean.
 
-Rule 1: `SCHEMA` names the tables. A newer file is refused, an older one is brought forward by `MIGRATIONS`, one
-        transaction per version.
+Rule 1: `SCHEMA` names the tables. A newer file is refused. An older one is brought forward by `MIGRATIONS`, all in one
+        transaction, and then has the tables exactly as `TABLES` writes them.
 Rule 2: text that is not Unicode (lone surrogates) is stored as bytes, everything else so that the `sqlite3` program
         can show it.
 Rule 3: nothing newer than SQLite 3.31 is used.
@@ -49,6 +49,8 @@ TABLES = (
 )
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}  # from this version to the next
+
+COPY: Final = "Restore the file from a copy."
 
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -146,10 +148,10 @@ def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the tables, 0 for an empty file; refuse what is not ours, and what is newer."""
+    """Return the version of the tables, 0 for an empty file; refuse what is not ours, what is newer, what is damaged."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    tables = [text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")]
     if not tables and not version and not application:
         return 0
     if application != APPLICATION:
@@ -162,8 +164,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             f"{path} was written by a newer stratagem: its version is {version}, this one reads up to {SCHEMA}",
             remedy="Upgrade stratagem, or name another journal.",
         )
-    if version < 1 or not tables:
-        raise JournalCorrupt(f"{path} is damaged: its header names version {version}, and it has {tables} tables")
+    # Queries on tables that read otherwise could return nothing, without an error.
+    if version < 1 or (version == SCHEMA and tables != list(TABLES)):
+        raise JournalCorrupt(f"{path} is damaged: the description of its tables is not what was written", remedy=COPY)
     return version
 
 
@@ -193,7 +196,11 @@ def explained(error: Exception, path: Path) -> JournalError:
                 f"{path} cannot be opened: {said}", remedy="Check that the directory exists and may be written."
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            found = JournalCorrupt(f"{path} is damaged: {said}", remedy="Restore the file from a copy.")
+            found = JournalCorrupt(f"{path} is damaged: {said}", remedy=COPY)
+        case sqlite3.SQLITE_ERROR:  # of a statement that is right as long as the tables are
+            found = JournalCorrupt(f"{path} is damaged: {said}", remedy=COPY)
+        case _ if isinstance(error, UnicodeDecodeError):  # SQLite's message names something damaged
+            found = JournalCorrupt(f"{path} is damaged: {error.object.decode('utf-8', 'replace')}", remedy=COPY)
         case _ if isinstance(error, OSError):
             found = JournalError(
                 f"{path} cannot be opened: {error.strerror or said}",

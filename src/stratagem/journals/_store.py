@@ -328,7 +328,7 @@ class Store:
     def _reading(self) -> Generator[tuple[sqlite3.Connection, Words]]:
         try:
             yield self._patiently(self._opened)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise explained(error, self.path) from error
 
     def _opened(self) -> tuple[sqlite3.Connection, Words]:

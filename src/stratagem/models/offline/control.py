@@ -197,10 +197,22 @@ class Control:
         self._pause(f"compute {results.wording(query)} over {query.table.place}")
         if seen is None or seen.failed:
             refuse(f"the table could not be queried: {seen.text if seen else ''}")
-        answer = results.answer(query, seen)
+        rows = self._rows(querier, query, seen)
+        answer = results.answer(query, seen, rows)
         if answer.reason:
             refuse(answer.reason)
         return answer.text
+
+    def _rows(self, querier: route.Querier, query: Query, seen: Observation) -> Observation | None:
+        """Return the rows in which an extreme value stands, if the question asks for them."""
+        listing = results.rows_of(query, seen) if query.kind == "rows_of" else None
+        if listing is None:
+            return None
+        rows = self._call(querier.tool, results.arguments(querier, listing))
+        self._pause(f"look in which row the {query.measure} of {query.column} stands")
+        if rows is None or rows.failed:
+            refuse(f"the rows could not be listed: {rows.text if rows else ''}")
+        return rows
 
     def _called(self) -> str | None:
         """Return what a tool says that fits the question word for word."""

@@ -105,7 +105,7 @@ def wording(query: Query) -> str:
     """Return the computation in words."""
     what = f"{query.measure} of {query.column}" if query.column else query.measure
     if query.kind in ("values", "one"):
-        what = query.label or query.column
+        what = query.column
     if query.kind == "rows_of":
         what = f"{query.label} in the row with the {query.measure} of {query.column}"
     if query.kind == "top":
@@ -124,18 +124,37 @@ def _said(one: Filter) -> str:
     return f"{one.column} {one.op}{'' if one.op == 'empty' else f' {key(one.value)}'}"
 
 
-def answer(query: Query, seen: Observation) -> Answered:
-    """Return the answer that the result holds, with its locator."""
+def rows_of(query: Query, seen: Observation) -> Query | None:
+    """Return the query that lists the rows in which the extreme value stands; None if there is none."""
+    value = seen.result.get("value") if isinstance(seen.result, Mapping) else None
+    if value is None:
+        return None
+    where = (*query.where, Filter(query.column, "=", value))
+    return query._replace(kind="rows", measure="list", column="", where=where)
+
+
+def answer(query: Query, seen: Observation, rows: Observation | None = None) -> Answered:
+    """Return the answer that the result holds, with its locator.
+
+    Args:
+        query: what was asked.
+        seen: what came of it.
+        rows: the rows in which the extreme value stands, if labels of rows are wanted.
+    """
     result = seen.result
     if not isinstance(result, Mapping):
         return Answered("", "the table's result came without data")
     matched, total = result.get("matched"), result.get("total")
     if not matched and query.measure not in ("count", "distinct"):
         return Answered("", f"no row matches ({wording(query)})")
-    value = _BUILD[query.kind](query, result)
+    shown = rows.result if rows is not None and isinstance(rows.result, Mapping) else result
+    value = _BUILD[query.kind](query, shown)
     if isinstance(value, Answered):
         return value
-    where = f"[{seen.sources[0]}] " if seen.sources else ""
+    if rows is not None:
+        value = f"{value} ({query.column} {key(result.get('value'))})"
+    sources = [*seen.sources[:1], *(rows.sources[:1] if rows is not None else ())]
+    where = "".join(f"[{source}] " for source in sources)
     left = result.get("left_out")
     cut = f", {left} left out: no number" if left else ""
     return Answered(f"{where}{wording(query)} ({matched} of {total} rows{cut}): {value}")
@@ -171,30 +190,26 @@ def _labels(query: Query, result: Mapping[str, Any], label: str) -> list[Any]:
 
 
 def _rows_of(query: Query, result: Mapping[str, Any]) -> str | Answered:
+    """Return the labels of the rows that hold the extreme value; `result` lists those rows."""
     labels = list(dict.fromkeys(key(one) for one in _labels(query, result, query.label) if one not in (None, "")))
-    if not labels or len(labels) > SHOWN:
-        return Answered("", f"{len(labels)} rows have the {query.measure} of {query.column}")
-    return f"{', '.join(labels)} ({query.column} {key(result.get('value'))})"
+    if not labels or len(result.get("records") or ()) != result.get("matched"):
+        return Answered("", f"{result.get('matched')} rows have the {query.measure} of {query.column}")
+    return ", ".join(labels)
 
 
 def _values(query: Query, result: Mapping[str, Any]) -> str | Answered:
-    records = result.get("records") or ()
-    labels = list(dict.fromkeys(key(one) for one in _labels(query, result, query.label) if one not in (None, "")))
-    if len(records) != result.get("matched"):
-        return Answered("", f"{result.get('matched')} rows match: too many to list")
-    if not labels:
-        return Answered("", f"the cells of {query.label} are empty")
-    if len(labels) > SHOWN:
-        return Answered("", f"there are {len(labels)} values: too many to list")
-    return "; ".join(labels)
+    values = [name for name, _ in _pairs(result)]
+    if not values:
+        return Answered("", f"the cells of {query.column} are empty")
+    if len(values) > SHOWN or len(values) != result.get("value"):
+        return Answered("", f"there are {result.get('value')} values: too many to list")
+    return "; ".join(values)
 
 
 def _one(query: Query, result: Mapping[str, Any]) -> str | Answered:
-    said = _values(query, result)
-    labels = {key(one) for one in _labels(query, result, query.label)}
-    if not isinstance(said, Answered) and len(labels) > 1:
-        return Answered("", f"{result.get('matched')} rows match, with different {query.label}")
-    return said
+    if len(_pairs(result)) > 1:
+        return Answered("", f"{result.get('matched')} rows match, with different {query.column}")
+    return _values(query, result)
 
 
 def _top(query: Query, result: Mapping[str, Any]) -> str | Answered:

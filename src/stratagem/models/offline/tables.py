@@ -395,7 +395,7 @@ def _count_values(reading: Reading, items: list[Span]) -> Query:
         raise Unfit("different values per group are not counted")
     if column.numeric and not any(item.code == "D" for item in items):
         if any(one.op == "=" for one in reading.where):
-            return Query(reading.table, "one", "list", column.name, label=column.name)
+            return Query(reading.table, "one", "distinct", column.name)
         raise Unfit(f"whether the rows or the values of {column.name!r} are counted is not said")
     return Query(reading.table, "value", "distinct", column.name)
 
@@ -498,13 +498,13 @@ def _values(reading: Reading, items: list[Span]) -> Query:
     if items[0].text.casefold() == "how much" and not column.numeric:
         raise Unfit(f"column {column.name!r} is {column.kind}")
     asks = items[0].code == "W" and (column.numeric or column.kind == "date")
-    return Query(reading.table, "one" if asks else "values", "list", column.name, label=column.name)
+    return Query(reading.table, "one" if asks else "values", "distinct", column.name)
 
 
 def _rows(reading: Reading, items: list[Span]) -> Query:
     if not reading.where or reading.group:
         raise Unfit("which rows is not said")
-    return Query(reading.table, "values", "list", _label(reading, items[-1]), label=_label(reading, items[-1]))
+    return Query(reading.table, "values", "distinct", _label(reading, items[-1]))
 
 
 _SKELETONS: list[tuple[str, Callable[[Reading, list[Span]], Query]]] = [

@@ -29,14 +29,14 @@ def builtin(roots: Sequence[str | Path] = (), *, clock: Clock | None = None) -> 
     Raises:
         UsageError: a root does not exist or is no folder.
     """
-    from stratagem.tools.builtin.calculator import calculate  # noqa: PLC0415  (only what is used is loaded)
+    from stratagem.tools.builtin.calculator import calculate  # only what is used is loaded
 
     general = (_made(calculate), clock_tool(clock))
     if not roots:
         return general
-    from stratagem.tools.builtin import describe, files, query, search, sql  # noqa: PLC0415
-    from stratagem.tools.builtin.roots import Roots  # noqa: PLC0415
-    from stratagem.tools.builtin.tables import Tables  # noqa: PLC0415
+    from stratagem.tools.builtin import describe, files, query, search, sql
+    from stratagem.tools.builtin.roots import Roots
+    from stratagem.tools.builtin.tables import Tables
 
     folders = Roots(roots)
     tables = Tables(folders)
@@ -53,7 +53,7 @@ def builtin(roots: Sequence[str | Path] = (), *, clock: Clock | None = None) -> 
 
 def clock_tool(clock: Clock | None = None) -> Tool:
     """Return the tool `now`, by a clock of the caller's."""
-    from stratagem.tools.builtin.clock import now  # noqa: PLC0415
+    from stratagem.tools.builtin.clock import now
 
     return _made(now(clock))
 

@@ -26,9 +26,7 @@ MAX_EXPONENT = 10_000
 MAX_PLACES = 60  # decimals that are written out; a fraction that needs more is shown as one
 _DIGITS = 50  # of what cannot be exact
 
-_SIGNS = str.maketrans(
-    {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "^", "（": "(", "）": ")", "\u00a0": " "}
-)
+_SIGNS = str.maketrans("\u00d7\u00b7\u22c5\u00f7\u2212\u2013\uff08\uff09\u00a0", "***/--() ")  # as people type them
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4}(?![0-9A-Za-z_]))?)"
     r"|(?P<name>[A-Za-z_]+)|(?P<sign>\*\*|//|[-+*/%^(),√]))"

@@ -111,7 +111,7 @@ class _Openat2:
     """The system call, as Python does not have it."""
 
     def __init__(self) -> None:
-        import ctypes  # noqa: PLC0415  (only when a folder is first opened)
+        import ctypes  # only when a folder is first opened
 
         class How(ctypes.Structure):
             _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))

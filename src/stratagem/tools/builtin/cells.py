@@ -16,7 +16,9 @@ from typing import Literal
 Type = Literal["number", "integer", "text", "date", "boolean"]
 
 SHARE = 0.95  # of the cells must be numbers, for a column of numbers
-MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "-", "--", "–", "—", "?", "."))
+MISSING = frozenset(
+    ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "-", "--", "\u2013", "\u2014", "?", ".")
+)
 TRUTH = {"true": "true", "false": "false", "yes": "true", "no": "false", "y": "true", "n": "false"}
 CURRENCIES = "$€£¥₹"
 
@@ -32,7 +34,8 @@ _MONTH_ONLY = re.compile(r"([0-9]{4})[-/](0[1-9]|1[0-2])")
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})" + _TIME)
 _DAY_NAME = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?[ -]([A-Za-z]{3,9})\.?,?[ -]([0-9]{4})" + _TIME)
 _NAME_DAY = re.compile(r"([A-Za-z]{3,9})\.? ([0-9]{1,2})(?:st|nd|rd|th)?,? ([0-9]{4})" + _TIME)
-_MONTHS = tuple("january february march april may june july august september october november december".split())
+_MONTH_NAMES = "january february march april may june july august september october november december"
+_MONTHS = tuple(_MONTH_NAMES.split())
 
 _EXACT = Context(prec=5_000)  # longer than any cell that `_NUMBER` accepts needs
 
@@ -40,9 +43,9 @@ Order = Literal["day first", "month first", ""]
 
 
 def normal(text: str) -> str:
-    """Return the form in which texts are compared: no case, single spaces, composed characters.
+    r"""Return the form in which texts are compared: no case, single spaces, composed characters.
 
-    >>> normal("  Sao\\u0303  PAULO ") == normal("S\\u00e3o Paulo")
+    >>> normal("  Sao\u0303  PAULO ") == normal("S\u00e3o Paulo")
     True
     """
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())

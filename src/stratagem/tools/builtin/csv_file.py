@@ -9,6 +9,7 @@ import io
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from stratagem.core import ModelRetry, printable
 from stratagem.tools.builtin.cells import Column, date_of, number_of
@@ -80,7 +81,7 @@ def _commented_header(comments: list[str], separator: str, width: int) -> list[s
     """Return the names that the last comment line gives, if it has one for each column."""
     if not comments or width < 2:
         return []
-    names = next(csv.reader([comments[-1].lstrip("#").strip()], delimiter=separator), [])
+    names = next(csv.reader([comments[-1].lstrip("#").strip()], delimiter=separator), list[str]())
     return names if len(names) == width and all(name.strip() for name in names) else []
 
 
@@ -160,7 +161,7 @@ def _is_header(records: Sequence[Sequence[str]]) -> bool:
 
 def _are_years(first: Sequence[str], kinds: Sequence[str]) -> bool:
     years = [int(cell) for cell, kind in zip(first, kinds, strict=True) if kind and cell.strip().isdecimal()]
-    steps = {later - earlier for earlier, later in zip(years, years[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(years)}
     named = [cell for cell, kind in zip(first, kinds, strict=True) if not kind and cell.strip()]
     return bool(named) and len(years) == sum(map(bool, kinds)) > 1 and steps <= {1, -1} and 1000 < years[0] < 3000
 
@@ -190,14 +191,14 @@ def _squared(records: list[list[str]], header: list[str], said: list[str]) -> tu
         )
     for record in records:
         record.extend([""] * (longest - len(record)))
-    cells = [list(column) for column in zip(*records, strict=True)] if records else [[] for _ in range(longest)]
+    cells: list[list[str]] = [list(column) for column in zip(*records, strict=True)] or [[] for _ in range(longest)]
     return cells, unique_names([*header, *[""] * (longest - len(header))])
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Return names in which no two are equal and none is empty.
+    r"""Return names in which no two are equal and none is empty.
 
-    >>> unique_names(["a", "", "a", " b\\n c"])
+    >>> unique_names(["a", "", "a", " b\n c"])
     ['a', 'column_2', 'a_2', 'b c']
     """
     made: list[str] = []

@@ -52,7 +52,7 @@ def read_file(roots: Roots) -> Callable[..., Observation]:
         text, notes = decoded(loaded.data, loaded.path)
         every = lines_of(text)
         if not every:
-            result = {"path": loaded.path, "start": 1, "lines": [], "total": 0}
+            result = {"path": loaded.path, "start": 1, "lines": list[str](), "total": 0}
             return Observation(f"`{loaded.path}` is empty", result=result)
         if start > len(every):
             raise ModelRetry(f"`{loaded.path}` has {len(every)} lines: there is no line {start}")

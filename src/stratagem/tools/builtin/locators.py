@@ -267,7 +267,7 @@ def open_locator(root: str | Path | Sequence[str | Path], text: str) -> Opened:
     Raises:
         UsageError: it is no locator, or nothing stands there any more.
     """
-    from stratagem.tools.builtin.reopen import reopened  # noqa: PLC0415  (it needs the tools, and they need this file)
+    from stratagem.tools.builtin.reopen import reopened  # it needs the tools, and they need this file
 
     roots = (root,) if isinstance(root, str | Path) else tuple(root)
     return reopened(roots, parse_locator(text))

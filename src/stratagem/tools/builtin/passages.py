@@ -20,10 +20,11 @@ _UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+•]|\(?\d{1,3}[.)]|[a-z][.)])\s+\S")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _SENTENCE = re.compile(r"[.!?]\s+")
-_STOP = frozenset(
+_STOP_WORDS = (
     "a an and are as at be by can did do does for from had has have how i in is it its me of on or our that the their"
-    " there these they this to was we were what when where which who why will with would you your".split()
+    " there these they this to was we were what when where which who why will with would you your"
 )
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 @dataclass(frozen=True)

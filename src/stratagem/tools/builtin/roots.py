@@ -20,11 +20,13 @@ MAX_BYTES = 50_000_000  # of one file
 MAX_ENTRIES = 50_000  # files and folders that a walk looks at
 MAX_DEPTH = 64
 
-TEXT_ENDINGS = frozenset(
+_TEXT = (
     "txt text md markdown mdx rst adoc asciidoc org tex log json jsonl ndjson toml yaml yml ini cfg conf xml html htm"
-    " css js ts jsx tsx py pyi ipynb sh bash c h cpp hpp rs go java kt rb php pl r sql env diff patch srt vtt".split()
+    " css js ts jsx tsx py pyi ipynb sh bash c h cpp hpp rs go java kt rb php pl r sql env diff patch srt vtt"
 )
-PROSE_ENDINGS = frozenset("txt text md markdown mdx rst adoc asciidoc org tex log".split())
+_PROSE = "txt text md markdown mdx rst adoc asciidoc org tex log"
+TEXT_ENDINGS = frozenset(_TEXT.split())
+PROSE_ENDINGS = frozenset(_PROSE.split())
 CSV_ENDINGS = frozenset(("csv", "tsv", "tab"))
 SQLITE_ENDINGS = frozenset(("db", "db3", "sqlite", "sqlite3", "s3db"))
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -226,7 +228,7 @@ class Roots:
     def _parts(self, path: str) -> tuple[str, Parts]:
         """Return root and components of a path; `ModelRetry` for one that no root can hold."""
         if "\0" in path or not _showable(path.replace("\n", "\0")):
-            raise ModelRetry(f"the path {ascii(path[:80])} has characters that no path here has")
+            raise ModelRetry(f"the path {path[:80]!a} has characters that no path here has")
         if path.startswith("/") or path[1:3] in (":\\", ":/"):
             raise ModelRetry(f"`{path}` is an absolute path: paths are relative to the root, without a leading `/`")
         parts = tuple(self._plain(path).split("/")) if self._plain(path) else ()

@@ -57,7 +57,7 @@ def _test(column: Column, one: Filter) -> Test:
         part = normal(operands[0])
         if not part:
             raise ValueError("`contains` needs a text")
-        return lambda cell: part in normal(cell) or part in column.dates.get(cell, "") and column.type == "date"
+        return lambda cell: part in normal(cell) or (column.type == "date" and part in column.dates.get(cell, ""))
     if one.op == "between":
         low, high = _ordered(column, ">=", operands[0]), _ordered(column, "<=", operands[1])
         return lambda cell: low(cell) and high(cell)

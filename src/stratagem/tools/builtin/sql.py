@@ -50,7 +50,7 @@ def query_sql(tables: Tables) -> Callable[..., Observation]:
 
 def select(tables: Tables, path: str, sql: str) -> tuple[list[str], list[list[Any]], bool]:
     """Return columns and rows of a statement, and whether there are more rows; `ModelRetry` says what is wrong."""
-    from stratagem.tools.builtin import sqlite_file  # noqa: PLC0415  (13 ms, only for SQL)
+    from stratagem.tools.builtin import sqlite_file  # 13 ms, only for SQL
 
     if len(sql) > MAX_SQL:
         raise ModelRetry(f"a statement has at most {MAX_SQL} characters, this one {len(sql)}")
@@ -78,7 +78,7 @@ def select(tables: Tables, path: str, sql: str) -> tuple[list[str], list[list[An
 
 def _fill(connection: Any, table: Table) -> None:
     """Make the table `data` of a table: numbers as numbers, dates in ISO form, empty cells as NULL."""
-    from stratagem.tools.builtin.sqlite_file import quoted  # noqa: PLC0415
+    from stratagem.tools.builtin.sqlite_file import quoted
 
     if len(table.columns) > 1_000:
         raise ModelRetry(
@@ -102,7 +102,7 @@ def _fill(connection: Any, table: Table) -> None:
 def _json(value: Any) -> Any:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
     return value
 

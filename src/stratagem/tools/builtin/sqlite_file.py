@@ -12,14 +12,14 @@ import os
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from stratagem.core import ModelRetry
 from stratagem.errors import CapabilityError
 from stratagem.tools.builtin.cells import Column
-from stratagem.tools.builtin.roots import MAX_BYTES, SQLITE_MAGIC, Loaded, Roots
+from stratagem.tools.builtin.roots import SQLITE_MAGIC, Loaded, Roots
 from stratagem.tools.builtin.table import LIMIT_S, MAX_CELLS, MAX_ROWS, Table
 
 MAX_LENGTH = 10_000_000  # bytes of one value
@@ -27,7 +27,7 @@ MAX_GROWTH = 500_000_000  # bytes that a statement may add to the process
 _HOT = bytes.fromhex("d9d505f920a163d7")  # how a rollback journal begins that was not ended
 _ATTEMPTS = 3
 _CHECK_EVERY = 1_000  # instructions of SQLite's machine
-_FORBIDDEN = frozenset(("load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "writefile", "fsdir"))
+_FORBIDDEN = frozenset(("load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "fsdir"))
 _PRAGMAS = frozenset(("data_version", "page_size"))  # virtual tables of full-text search read these themselves
 
 
@@ -99,7 +99,7 @@ def _checksum(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]
 
 
 @contextmanager
-def opened(data: bytes | None, path: str, limit_s: float = LIMIT_S) -> Iterator[sqlite3.Connection]:
+def opened(data: bytes | None, path: str, limit_s: float = LIMIT_S) -> Generator[sqlite3.Connection]:
     """Open a copy of a database in memory, for selecting only; an empty one without `data`.
 
     Errors of SQLite become `ModelRetry` with SQLite's own words.
@@ -114,7 +114,7 @@ def opened(data: bytes | None, path: str, limit_s: float = LIMIT_S) -> Iterator[
         connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_LENGTH)
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        connection.text_factory = _unicode
         if data is not None:
             guard(connection, limit_s)
         yield connection
@@ -127,6 +127,10 @@ def opened(data: bytes | None, path: str, limit_s: float = LIMIT_S) -> Iterator[
         raise ModelRetry(f"`{path}`: {text}") from None
     finally:
         connection.close()
+
+
+def _unicode(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def guard(connection: sqlite3.Connection, limit_s: float) -> None:

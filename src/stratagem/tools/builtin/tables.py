@@ -30,7 +30,7 @@ class Tables:
 
     def names(self, path: str) -> dict[str, list[str]]:
         """Return the tables of a database, each with its columns."""
-        from stratagem.tools.builtin import sqlite_file  # noqa: PLC0415  (13 ms, only for databases)
+        from stratagem.tools.builtin import sqlite_file  # 13 ms, only for databases
 
         loaded = sqlite_file.load_database(self.roots, path)
         with sqlite_file.opened(loaded.data, loaded.path) as connection:
@@ -53,7 +53,7 @@ class Tables:
         return self._keep(loaded, read_csv(loaded))
 
     def _from_database(self, path: str, table: str) -> Table:
-        from stratagem.tools.builtin import sqlite_file  # noqa: PLC0415  (13 ms, only for databases)
+        from stratagem.tools.builtin import sqlite_file  # 13 ms, only for databases
 
         loaded = sqlite_file.load_database(self.roots, path)
         kept = self._get(loaded, table)

@@ -6,7 +6,7 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", 
 
 
 def decoded(data: bytes, path: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text without a byte order mark and with `\\n` as line end, and what is to be said about it.
+    r"""Return the text without a byte order mark and with `\n` as line end, and what is to be said about it.
 
     UTF-8, or UTF-16 with its mark. Bytes that are neither are replaced by U+FFFD, and it is said how many.
     `ModelRetry` for binary data.
@@ -30,9 +30,9 @@ def decoded(data: bytes, path: str) -> tuple[str, tuple[str, ...]]:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines; the end of the last one starts no other.
+    r"""Return the lines; the end of the last one starts no other.
 
-    >>> lines_of("a\\n\\nb\\n"), lines_of("")
+    >>> lines_of("a\n\nb\n"), lines_of("")
     (['a', '', 'b'], [])
     """
     lines = text.split("\n")

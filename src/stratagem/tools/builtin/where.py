@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 Op = Literal["=", "!=", "<", "<=", ">", ">=", "between", "in", "contains", "empty", "not empty"]
 Scalar = str | int | float | bool | None
 
-_RESERVED = frozenset("and between in contains is where rows columns none".split())
+_RESERVED = frozenset(("and", "between", "in", "contains", "is", "where", "rows", "columns", "none"))
 _PLAIN = re.compile(r"[^\s\"=<>!,()]+(?: [^\s\"=<>!,()]+)*")
 _TOKEN = re.compile(r"\s*(\"(?:\\.|[^\"\\])*\"|[(),]|[^\s\"(),]+)")
 _SIGNS = ("=", "!=", "<", "<=", ">", ">=")

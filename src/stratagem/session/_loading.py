@@ -1,0 +1,224 @@
+"""From names to things: strategies, judges, tools and models by spec string, and back."""
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stratagem import judges, strategies
+from stratagem.core import Configurable, Json, Model, Strategy, StrategyFunction, Tool, parse_spec
+from stratagem.core._canonical import hashed
+from stratagem.errors import UsageError
+
+GROUPS = {"strategies": "stratagem.strategies", "tools": "stratagem.tools"}
+
+
+def strategy_of(given: Strategy | str) -> Strategy:
+    """Return a strategy from itself or its spec: `NAME`, `NAME(n=5)`, `FILE.py:NAME(...)`.
+
+    Raises:
+        UsageError: there is none of that name (the nearest is suggested), or a setting does not fit.
+    """
+    if isinstance(given, StrategyFunction):
+        return given
+    if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = getattr(given, "__name__", repr(given))
+        raise UsageError(f"a strategy is made by @strategy, or named by its spec, got {kind}")
+    made = parse_spec(given, found)
+    if not isinstance(made, StrategyFunction):
+        raise UsageError(f"spec {given!r} names no strategy")
+    return made
+
+
+def found(name: str) -> Configurable:
+    """Return the strategy or judge of a name, or of a `FILE.py:NAME`."""
+    if ":" in name:
+        made = _from_file(name)
+        if isinstance(made, Configurable):
+            return made
+        raise UsageError(f"{name!r} is not made by @strategy, @judge or @operation")
+    if name in strategies.names():
+        return getattr(strategies, name)
+    if name in judge_names():
+        return getattr(importlib.import_module(f"stratagem.judges.{name}"), name)
+    published = _published(GROUPS["strategies"])
+    if name in published:
+        return published[name].load()
+    raise unknown("strategy or judge", name, [*strategies.names(), *judge_names(), *published])
+
+
+def judge_names() -> list[str]:
+    """Return the names of all judges."""
+    return [info.name for info in pkgutil.iter_modules(judges.__path__) if not info.name.startswith("_")]
+
+
+def spec_of(made: Any) -> str:
+    """Return the spec string of a configured strategy; empty if it cannot be named."""
+    if not isinstance(made, Configurable):
+        return repr(made)
+    name = made.card.name
+    if not _known(made):
+        file = getattr(sys.modules.get(made.card.module), "__file__", None)
+        if file is None or getattr(sys.modules[made.card.module], name, None) is None:
+            return ""
+        name = f"{Path(file).resolve()}:{name}"
+    parts: list[str] = []
+    for setting, value in made.settings.items():
+        text = _setting(value)
+        if not text:
+            return ""
+        parts.append(f"{setting}={text}")
+    return f"{name}({', '.join(parts)})" if parts else name
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, tuple):
+        inner = [_setting(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return f"({', '.join(inner)},)" if all(inner) else ""
+    if not isinstance(value, Configurable):
+        return repr(value)
+    text = spec_of(value)
+    return repr(text) if ".py:" in text.partition("(")[0] else text
+
+
+def _known(made: Configurable) -> bool:
+    return made.card.module.startswith(("stratagem.strategies.", "stratagem.judges."))
+
+
+def source_of(made: Configurable) -> str:
+    """Return the digest of the source files that a strategy is made of, as hex; empty where there are none."""
+    files: set[str] = set()
+
+    def collect(part: Any) -> None:
+        if isinstance(part, Configurable):
+            file = getattr(sys.modules.get(part.card.module), "__file__", None)
+            if file:
+                files.add(file)
+            for value in {**part.card.defaults, **part.settings}.values():
+                collect(value)
+        elif isinstance(part, tuple):
+            for item in part:  # pyright: ignore[reportUnknownVariableType]
+                collect(item)
+
+    collect(made)
+    texts = [Path(file).read_bytes() for file in sorted(files) if Path(file).is_file()]
+    return hashed(b"s" + b"".join(hashed(b"f" + text) for text in texts)).hex()[:16] if texts else ""
+
+
+def tools_of(given: Sequence[Tool | str], roots: Sequence[str | Path]) -> tuple[Tool, ...]:
+    """Return the built-in tools beneath the roots and those that were given, by object or by spec."""
+    from stratagem.tools.builtin import builtin  # noqa: PLC0415  (only a session needs tools)
+
+    made = {tool.name: tool for tool in builtin(roots)} if roots else {}
+    for one in given:
+        tool = one if isinstance(one, Tool) else _tool(one, roots)
+        made[tool.name] = tool
+    return tuple(made[name] for name in sorted(made))
+
+
+def _tool(given: Any, roots: Sequence[str | Path]) -> Tool:
+    if not isinstance(given, str):
+        name = getattr(given, "__name__", repr(given))
+        raise UsageError(f"{name} is no tool: write `@tool()` above it", remedy="from stratagem import tool")
+    if ".py:" in given:
+        made = _from_file(given)
+        if not isinstance(made, Tool):
+            raise UsageError(f"{given!r} is no tool: write `@tool()` above it")
+        made.spec = f"{Path(given.rpartition(':')[0]).resolve()}:{made.name}"
+        return made
+    from stratagem.tools.builtin import builtin  # noqa: PLC0415
+
+    own = {tool.name: tool for tool in builtin(roots)}
+    name = given.removeprefix("builtin:")
+    if name in own:
+        return own[name]
+    published = _published(GROUPS["tools"])
+    if name in published:
+        return published[name].load()
+    if ":" in given and not given.startswith("builtin:"):
+        return _imported(given)
+    raise unknown("tool", given, [*own, *published])
+
+
+def _imported(spec: str) -> Tool:
+    module, _, path = spec.partition(":")
+    try:
+        made: Any = importlib.import_module(module)
+        for part in path.split("."):
+            made = getattr(made, part)
+    except (ImportError, AttributeError) as failure:
+        raise UsageError(f"the tool {spec!r} cannot be loaded: {failure}; give it again") from None
+    if not isinstance(made, Tool):
+        raise UsageError(f"{spec!r} is no tool: write `@tool()` above it")
+    return made
+
+
+def model_of(given: Model | str, *, home: Path | None = None) -> Model:
+    """Return a model from itself or its spec."""
+    if not isinstance(given, str):
+        return given
+    from stratagem.models import open_model  # noqa: PLC0415  (only a session needs models)
+
+    return open_model(given, home=home)
+
+
+def _from_file(spec: str) -> Any:
+    file, _, name = spec.rpartition(":")
+    module = load_file(Path(file))
+    made = getattr(module, name, None)
+    if made is None:
+        raise unknown(f"name in {file}", name, [key for key in vars(module) if not key.startswith("_")])
+    return made
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a Python file, once per content; `UsageError` if it is not there or fails."""
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"there is no file {str(path)!r}")
+    digest = hashed(b"f" + str(path).encode() + path.read_bytes()).hex()[:12]
+    full = f"stratagem_files.{digest}.{path.stem}"
+    if full in sys.modules:
+        return sys.modules[full]
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == str(path) and module.__name__ != "__main__":
+            return module
+    spec = importlib.util.spec_from_file_location(full, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{str(path)!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as failure:
+        del sys.modules[full]
+        if isinstance(failure, UsageError):
+            raise
+        raise UsageError(f"{str(path)!r} cannot be imported: {type(failure).__name__}: {failure}") from failure
+    return module
+
+
+def _published(group: str) -> dict[str, Any]:
+    from importlib.metadata import entry_points  # noqa: PLC0415  (35 ms, only for names that are not ours)
+
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
+    """Return the error that says there is nothing of that name, with the nearest."""
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known)[:30])}" if known else ""
+    return UsageError(f"there is no {kind} {name!r}{meant}")
+
+
+def versions() -> Json:
+    """Return the versions that a run's record keeps."""
+    from stratagem import __version__  # noqa: PLC0415  (the package imports this module)
+    from stratagem.core import VERSION  # noqa: PLC0415
+
+    return {"stratagem": __version__, "python": ".".join(map(str, sys.version_info[:3])), "rows": VERSION}

@@ -1,0 +1,185 @@
+"""`open`: puts model, tools, memory, policy, journal and budget into a session. What is not given is not granted."""
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stratagem.core import (
+    Budget,
+    Clock,
+    Forgetful,
+    Journal,
+    Listener,
+    Memory,
+    MemoryJournal,
+    Model,
+    Policy,
+    ReadOnly,
+    Sandbox,
+    Services,
+    Tool,
+    Tools,
+    budget_of,
+)
+from stratagem.errors import UsageError
+from stratagem.session._loading import model_of, tools_of
+from stratagem.session._records import home_of
+from stratagem.session._session import Session
+
+
+@contextlib.asynccontextmanager
+async def open(  # noqa: A001  (the contract's name)
+    *,
+    model: Model | str = "offline",
+    options: Mapping[str, Any] | None = None,
+    tools: Sequence[Tool | str] = (),
+    roots: Sequence[str | Path] = (),
+    memory: Memory | str | None = None,
+    budget: Budget | str | None = None,
+    policy: Policy | str | None = None,
+    sandbox: Sandbox | None = None,
+    journal: Journal | str | None = None,
+    home: str | Path | None = None,
+    seed: int = 0,
+    repairs: int = 1,
+    strict: bool = False,
+    on_event: Listener | None = None,
+    clock: Clock | None = None,
+) -> AsyncGenerator[Session, None]:
+    """Open a session.
+
+    Args:
+        model: a spec such as `offline` or `script:FILE`, or a model.
+        options: model options of every run, such as `{"temperature": 0.7}`; an unset temperature is 0.
+        tools: tools by object, `FILE.py:NAME`, or name of a built-in one.
+        roots: folders beneath which the built-in read-only tools may read. Nothing else is readable.
+        memory: None is one SQLite file in `home`; "none" remembers nothing.
+        budget: limits of every run of the session, such as `calls=40,tokens=8000,usd=0.10,seconds=60`.
+        policy: "ask" (the default) parks a run that needs a person's word, "never" refuses; both may be followed by
+            grants: "never,send_mail".
+        sandbox: where code is executed; None executes none.
+        journal: None is one SQLite file in `home`; "memory" forgets with the process.
+        home: folder of the state; None is STRATAGEM_HOME, else the platform's data folder.
+        seed: of `run.rng` and of simulated models.
+        repairs: repair calls per unreadable reply.
+        strict: refuse model options that are not honoured, instead of leaving them off.
+        on_event: called with every `Event`; it can slow nothing and break nothing.
+        clock: tells the time; for tests.
+
+    Yields:
+        The session; leaving the block closes its files.
+
+    Raises:
+        UsageError: an unknown model, tool, limit or folder.
+        CapabilityError: the model needs a package that is not installed.
+    """
+    if isinstance(repairs, bool) or repairs < 0:
+        raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
+    folder = home_of(home)
+    paths = [_root(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
+    limits = budget_of(budget)
+    granted = tools_of(tools, paths)
+    services = Services(
+        model_of(model, home=folder),
+        open_model=lambda spec: model_of(spec, home=folder),
+        tools=Tools(granted),
+        memory=_memory(memory, folder),
+        journal=_journal(journal, folder),
+        policy=policy_of(policy),
+        sandbox=sandbox,
+        clock=clock,
+        seed=seed,
+        repairs=repairs,
+        strict=strict,
+    )
+    session = Session(services, limits, roots=tuple(paths), options=options or {}, home=folder, on_event=on_event)
+    try:
+        yield session
+    finally:
+        await session.aclose()
+
+
+def _root(root: str | Path) -> Path:
+    path = Path(root).expanduser()
+    if not path.exists():
+        raise UsageError(f"there is no folder {str(root)!r} to read beneath", remedy="Check `--root`.")
+    if not path.is_dir():
+        raise UsageError(f"{str(root)!r} is a file: a root is a folder", remedy=f"Use {str(path.parent)!r}.")
+    return path.resolve()
+
+
+def _journal(given: Journal | str | None, home: Path) -> Journal:
+    if given == "memory":
+        return MemoryJournal()
+    if given is None or isinstance(given, str):
+        from stratagem.journals.sqlite import SQLiteJournal  # noqa: PLC0415  (13 ms, only where it is used)
+
+        if given is not None and not given.startswith("sqlite:"):
+            raise UsageError(f"a journal is 'memory' or 'sqlite:PATH', got {given!r}")
+        return SQLiteJournal(home / "journal.sqlite" if given is None else Path(given.removeprefix("sqlite:")))
+    return given
+
+
+def _memory(given: Memory | str | None, home: Path) -> Memory:
+    if given == "none":
+        return Forgetful()
+    if given is None or isinstance(given, str):
+        from stratagem.memory.fts import FtsMemory  # noqa: PLC0415
+
+        if given is not None and not given.startswith("sqlite:"):
+            raise UsageError(f"a memory is 'none' or 'sqlite:PATH', got {given!r}")
+        return FtsMemory(home / "memory.sqlite" if given is None else Path(given.removeprefix("sqlite:")))
+    return given
+
+
+def policy_of(given: Policy | str | None) -> Policy:
+    """Return a policy from itself or its spec: `ask` or `never`, then grants."""
+    if given is None:
+        return ReadOnly()
+    if not isinstance(given, str):
+        return given
+    mode, *grants = (part.strip() for part in given.split(","))
+    if mode not in ("ask", "never"):
+        raise UsageError(f"a policy begins with 'ask' or 'never', got {given!r}")
+    return ReadOnly(grants, ask=mode == "ask")
+
+
+def inside_loop() -> bool:
+    """Return whether an event loop is running in this thread."""
+    import asyncio  # noqa: PLC0415
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def run(strategy: Any, task: Any, **settings: Any) -> Any:
+    """Run one strategy on one task and return its answer: `open` and `Session.run` in one, without `await`.
+
+    Args:
+        strategy: a strategy, or its spec string.
+        task: a `Task`, or a question in words.
+        **settings: as `open` takes them.
+
+    Raises:
+        UsageError: an event loop is running already (a notebook, an async program): use `await session.run(...)`.
+    """
+    import asyncio  # noqa: PLC0415
+
+    if inside_loop():
+        raise UsageError(
+            'this is a notebook or an async program: use "async with stratagem.open(...) as session" and '
+            '"await session.run(...)"'
+        )
+
+    async def main() -> Any:
+        async with open(**settings) as session:
+            return await session.run(strategy, task)
+
+    return asyncio.run(main())
+
+
+__all__ = ["open", "policy_of", "run"]

@@ -1,0 +1,180 @@
+"""What a session shows of its runs, and where state lies on the disk."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from stratagem.core import Answer, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
+from stratagem.core._schema import converted
+
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+def new_id() -> str:
+    """Return a run id: eight lower-case letters and digits, drawn by the operating system."""
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(8))
+
+
+def home_of(home: str | Path | None) -> Path:
+    """Return the folder that holds journal and memory: `home`, else STRATAGEM_HOME, else the platform's data folder."""
+    if home is not None:
+        return Path(home).expanduser()
+    if said := os.environ.get("STRATAGEM_HOME"):
+        return Path(said).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "stratagem"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "stratagem"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "stratagem"
+
+
+def when(micros: int) -> str:
+    """Return microseconds since 1970 as RFC 3339 in UTC with milliseconds."""
+    import datetime  # noqa: PLC0415  (only where times are shown)
+
+    moment = datetime.datetime.fromtimestamp(micros / 1e6, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RunRecord:
+    """One run as it is stored: its record, and its effects if they were loaded.
+
+    Attributes:
+        id: the run's id.
+        state: `running waiting finished cancelled failed`.
+        strategy: spec string; empty if it could not be named.
+        model: spec string.
+        question: what was asked.
+        stop: why it ended, if it has.
+        parent: the run it was forked from.
+        record: everything that was stored when it began.
+        rows: its effects.
+    """
+
+    def __init__(self, stored: StoredRun, rows: list[Row] | None = None) -> None:
+        self.stored, self.rows = stored, rows or []
+        self.id, self.state, self.parent = stored.run_id, stored.state, stored.parent
+        self.record: Json = decoded(stored.record)
+        self.end: Json = decoded(stored.end) if stored.end else {}
+        self.strategy: str = self.record.get("strategy", "")
+        self.model: str = self.record.get("model", "")
+        self.question: str = _question(self.record)
+        self.stop: str | None = self.end.get("answer", {}).get("stop")
+
+    def __repr__(self) -> str:
+        return f"RunRecord({self.id}, {self.state}, {self.strategy}, {self.question[:40]!r})"
+
+    def __str__(self) -> str:
+        return printable(f"{self.id}  {self.state}  {self.strategy}  {self.model}  {self.question[:60]}")
+
+    def plain(self) -> Json:
+        """Return the run object of the command line's JSON."""
+        return {
+            "id": self.id,
+            "strategy": self.strategy,
+            "model": self.model,
+            "task": self.record.get("task", {}),
+            "state": self.state,
+            "seed": self.record.get("seed", 0),
+            "created": when(self.stored.created),
+            "updated": when(self.stored.updated),
+            "stop": self.stop,
+            "parent": self.parent or None,
+            "versions": self.record.get("versions", {}),
+            "labels": self.record.get("labels", {}),
+        }
+
+    def effects(self) -> list[Json]:
+        """Return the run's effects as JSON, in order: `n kind name scope state started seconds usage reused error`."""
+        return [self.effect(row) for row in self.rows]
+
+    def effect(self, row: Row) -> Json:
+        """Return one effect as JSON."""
+        error = decoded(row.result) if row.failed else None
+        usage = row.usage if row.usage is not None else Usage(calls=1) if row.kind == "model" and not row.failed else None
+        return {
+            "n": row.seq,
+            "kind": row.kind,
+            "name": self.name(row),
+            "scope": row.path,
+            "state": "failed" if row.failed else "intended" if row.kind == "intent" else "finished",
+            "started": when(row.wall),
+            "seconds": round(row.took / 1e6, 6),
+            "usage": None if usage is None else usage.plain(),
+            "reused": False,
+            "error": None if error is None else {"kind": error[0], "message": " ".join(map(str, error[1:-1]))},
+        }
+
+    def name(self, row: Row) -> str:
+        """Return what an effect did, in a word or two: the signature's or the tool's name."""
+        form = decoded(row.request)
+        if row.kind == "model":
+            return str(self._head(form).get("signature", ""))
+        if "tool" in form:
+            return str(form["tool"])
+        return next(iter(form), row.kind)
+
+    def request(self, row: Row) -> Json:
+        """Return the recorded request, with what it refers to in earlier effects."""
+        form = decoded(row.request)
+        if row.kind != "model":
+            return form
+        message = form["message"]
+        if isinstance(message, int):
+            message = decoded(self._row(message).request)["message"]
+        return {**form, "head": self._head(form), "message": message}
+
+    def _head(self, form: Json) -> Json:
+        head = form["head"]
+        return decoded(self._row(head).request)["head"] if isinstance(head, int) else head
+
+    def _row(self, seq: int) -> Row:
+        if seq < len(self.rows) and self.rows[seq].seq == seq:
+            return self.rows[seq]
+        return next(row for row in self.rows if row.seq == seq)
+
+    def usage(self) -> Usage:
+        """Return what the run has cost so far, from its effects."""
+        total = Usage()
+        for row in self.rows:
+            if row.kind == "model" and not (row.failed and row.usage is None):
+                total += (row.usage or Usage())._replace(calls=1)
+        return total._replace(seconds=max((row.active + row.took for row in self.rows), default=0) / 1e6)
+
+    def questions(self) -> list[Json]:
+        """Return the open questions: `id question schema`."""
+        answered = decoded(self.stored.answers)
+        return [one for one in self.end.get("waiting", []) if one["id"] not in answered]
+
+
+def _question(record: Json) -> str:
+    said = record.get("task", {}).get("question", "")
+    return said["text"] if isinstance(said, dict) else str(said)
+
+
+def ended(answer: Answer, waiting: list[Json]) -> Json:
+    """Return what is stored of a run's end."""
+    return {"answer": answer.plain(), "usage": answer.usage.plain(), "waiting": waiting}
+
+
+def answer_of(end: Json, task: Task) -> Answer:
+    """Return the recorded answer, typed by its task; without its steps."""
+    form = end["answer"]
+    value = form["value"]
+    if value is not None:
+        try:
+            value = converted(task.output, value)
+        except ValueError:
+            value = json_of(value)
+    facts: dict[str, Any] = {
+        "confidence": form["confidence"],
+        "sources": tuple(form["sources"]),
+        "needs": frozenset(form["needs"]),
+        "stop": form["stop"],
+        "reason": form["reason"],
+        "usage": Usage(**end["usage"]),
+        "label": Label.of(form["label"]),
+        "run_id": form["run_id"],
+    }
+    return Answer(form["text"], value, **facts)

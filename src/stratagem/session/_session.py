@@ -1,0 +1,562 @@
+"""`Session`: runs strategies, and continues, forks and replays them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stratagem.core import (
+    USER,
+    Answer,
+    Book,
+    Budget,
+    Content,
+    Event,
+    Feed,
+    Json,
+    Label,
+    Listener,
+    Row,
+    Run,
+    Services,
+    State,
+    Stop,
+    StoredRun,
+    Strategy,
+    Task,
+    Tools,
+    World,
+    asked,
+    budget_of,
+    decoded,
+    encoded,
+    forked,
+    json_of,
+)
+from stratagem.core._schema import converted
+from stratagem.errors import (
+    BudgetExhausted,
+    NoAnswer,
+    OwnedElsewhere,
+    PolicyDenied,
+    Refused,
+    SandboxError,
+    StratagemError,
+    Suspended,
+    TimedOut,
+    ToolError,
+    UnparsedReply,
+    UsageError,
+)
+from stratagem.session import _loading, _records
+
+# What is an expected end of a run; every other error is raised.
+EXPECTED = (BudgetExhausted, UnparsedReply, Refused, NoAnswer, ToolError, PolicyDenied, SandboxError, TimedOut)
+# What `resume` continues; any other end has its recorded answer.
+GOES_ON: frozenset[str] = frozenset({"suspended", "budget", "cancelled"})
+_PREFIXES = ("prompt.", "param.")
+
+
+class Plan:
+    """All that one drive of a run needs."""
+
+    __slots__ = ("base", "budget", "fork", "options", "origin", "own", "prompts", "services", "stored", "strategy", "task")
+
+    def __init__(
+        self,
+        stored: StoredRun,
+        strategy: Strategy,
+        task: Task,
+        budget: Budget,
+        services: Services,
+        options: Mapping[str, Any],
+    ) -> None:
+        self.stored, self.strategy, self.task, self.budget = stored, strategy, task, budget
+        self.services, self.options = services, options
+        self.own: list[Row] = []
+        self.base: list[Row] = []
+        self.prompts: dict[str, str] = {}
+        self.origin = stored.run_id
+
+
+class Session:
+    """Runs strategies, and continues, forks and replays them. Made by `open`."""
+
+    def __init__(
+        self,
+        services: Services,
+        budget: Budget,
+        *,
+        roots: tuple[Path, ...] = (),
+        options: Mapping[str, Any] | None = None,
+        home: Path | None = None,
+        on_event: Listener | None = None,
+    ) -> None:
+        self._services, self._budget, self._roots, self._home = services, budget, roots, home
+        self._options = {"temperature": 0.0, **(options or {})}
+        self._listener = on_event
+        self._live: dict[str, asyncio.Task[Any]] = {}
+        self._stopping: set[str] = set()
+        self._ended: dict[str, Answer] = {}
+        self._closed = False
+        services.options(self._options)
+
+    async def run(
+        self,
+        strategy: Strategy | str,
+        task: Task | str,
+        *,
+        budget: Budget | str | None = None,
+        run_id: str | None = None,
+        on_event: Listener | None = None,
+    ) -> Answer:
+        """Run a strategy on a task.
+
+        Args:
+            strategy: a strategy, or its spec string.
+            task: a `Task`, or a question in words.
+            budget: limits of this run; the session's hold as well.
+            run_id: continue the run of this id if it exists, with equal strategy and task; else begin it.
+            on_event: called with every `Event` of this run, beside the session's listener.
+
+        Returns:
+            The answer. `answer.stop` says how it ended: expected failures are answers too.
+
+        Raises:
+            UsageError: a wrong parameter, an empty question, or another run of that id.
+            CapabilityError, ConcurrentUse, JournalError: as their names say.
+            ModelError: any but `UnparsedReply` and `Refused`; the run can be resumed.
+        """
+        made, question = _loading.strategy_of(strategy), asked(task)
+        if run_id is not None:
+            _checked_id(run_id)
+            if await self._exists(run_id):
+                known = self._spec(await self._stored(run_id))
+                if known != (_loading.spec_of(made), encoded(question.plain())):
+                    raise UsageError(
+                        f"run {run_id!r} is another strategy or task", remedy="Leave `run_id` out, or resume that run."
+                    )
+                return await self.resume(run_id, budget=budget, strategy=made, task=question, on_event=on_event)
+        limits = self._budget.tightened(budget_of(budget))
+        plan = await self._new(made, question, limits, run_id or _records.new_id())
+        return await self._drive(plan, on_event)
+
+    async def stream(
+        self, strategy: Strategy | str, task: Task | str, *, budget: Budget | str | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the events of a run while it runs; the last one, `run.finished`, carries the answer.
+
+        Leaving the loop does not cancel the run; `aclose()` of the generator does.
+        """
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        driving = asyncio.ensure_future(self.run(strategy, task, budget=budget, on_event=queue.put_nowait))
+        driving.add_done_callback(lambda _: asyncio.get_running_loop().call_soon(queue.put_nowait, None))
+        try:
+            while True:
+                event = await queue.get()
+                if event is None:
+                    await driving  # raises what the run raised
+                    return
+                yield event
+                if event.type == "run.finished":
+                    await driving
+                    return
+        finally:
+            if not driving.done():
+                driving.cancel()
+                await asyncio.gather(driving, return_exceptions=True)
+
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        budget: Budget | str | None = None,
+        strategy: Strategy | str | None = None,
+        task: Task | str | None = None,
+        on_event: Listener | None = None,
+    ) -> Answer:
+        """Continue a run; of an ended run return the recorded answer.
+
+        Args:
+            run_id: id of the run.
+            budget: replaces the run's limits; the session's hold as well.
+            strategy: replaces the recorded one; needed if that cannot be named.
+            task: likewise.
+            on_event: called with every `Event` from now on.
+
+        Raises:
+            UsageError: there is no such run, or something that could not be stored must be given again.
+            OwnedElsewhere: somebody drives it already.
+        """
+        stored, rows = await self._services.journal.load(run_id)
+        record = _records.RunRecord(stored, rows)
+        if record.stop is not None and record.stop not in GOES_ON and stored.state == "finished":
+            return self._ended.get(run_id) or _records.answer_of(record.end, self._task(record, task))
+        plan = await self._again(record, strategy, task)
+        limits = budget_of(record.record.get("budget", "") if budget is None else budget)
+        plan.budget = self._budget.tightened(limits)
+        changed = {**record.record, "budget": str(plan.budget)}
+        plan.stored = stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=stored.end)
+        return await self._drive(plan, on_event)
+
+    async def answer(self, run_id: str, value: Any, question: str | None = None) -> None:
+        """Answer a question that a run waits for; then `resume` it.
+
+        Args:
+            run_id: id of the run.
+            value: the answer, JSON data that fits the question's schema.
+            question: id of the question; may be left out if there is only one.
+        """
+        stored, rows = await self._services.journal.load(run_id)
+        record = _records.RunRecord(stored, rows)
+        waiting = {one["id"]: one for one in record.questions()}
+        if not waiting:
+            raise UsageError(f"run {run_id!r} waits for nobody")
+        if question is None and len(waiting) > 1:
+            raise UsageError(f"run {run_id!r} asks {len(waiting)} questions: name one of {', '.join(waiting)}")
+        number = question or next(iter(waiting))
+        if number not in waiting:
+            raise _loading.unknown("open question", number, list(waiting))
+        said = _fits(waiting[number]["schema"], value)
+        answers = {**decoded(stored.answers), number: said}
+        await _written(self._services.journal.update(stored._replace(answers=encoded(answers))))
+
+    async def fork(self, run_id: str, at: int | None = None, set: Mapping[str, Any] | None = None) -> Answer:  # noqa: A002
+        """Run again over a parent's journal, with something dropped or changed; the parent stays as it is.
+
+        Args:
+            run_id: the parent.
+            at: number of an effect: it and all that could have depended on it are performed again.
+            set: what is changed: `reply` (the value of effect `at`), `prompt.FILE.FUNCTION`, `param.NAME`, `model`,
+                `strategy`, `budget`.
+        """
+        changes = dict(set or {})
+        plan = await self._forked(run_id, at, changes)
+        return await self._drive(plan, None)
+
+    async def replay(self, run_id: str) -> Answer:
+        """Run a recorded run again with performing forbidden; `Diverged` at the first effect that is not recorded."""
+        stored, rows = await self._services.journal.load(run_id)
+        plan = await self._again(_records.RunRecord(stored, rows), None, None)
+        return await self._drive(plan, None, replaying=True)
+
+    async def runs(
+        self, *, state: str | None = None, strategy: str | None = None, since: int = 0, text: str = "", limit: int = 20
+    ) -> list[_records.RunRecord]:
+        """Return the records of runs, newest first.
+
+        Args:
+            state: only those that are `running waiting finished cancelled failed`.
+            strategy: only those of this strategy (name, or spec string).
+            since: microseconds since 1970.
+            text: looked for in ids and questions.
+            limit: at most so many.
+        """
+        journal = self._services.journal
+        found = await journal.runs(state=state, strategy=strategy, since=since, text=text, limit=limit)
+        return [_records.RunRecord(stored) for stored in found]
+
+    async def show(self, run_id: str) -> _records.RunRecord:
+        """Return a run's record and its effects; `run_id` may be a unique prefix, or `last`."""
+        stored, rows = await self._services.journal.load(await self.find(run_id))
+        return _records.RunRecord(stored, rows)
+
+    async def find(self, run: str) -> str:
+        """Return the id that an id, a unique prefix, or `last` means; `UsageError` with the nearest if there is none."""
+        journal = self._services.journal
+        if run == "last":
+            newest = await journal.runs(limit=1)
+            if not newest:
+                raise UsageError("there is no run yet", remedy='Begin one: `stratagem run "..."`.')
+            return newest[0].run_id
+        found = await journal.ids(run) if run else []
+        if len(found) == 1 or run in found:
+            return run if run in found else found[0]
+        if found:
+            raise UsageError(f"{run!r} begins {len(found)} ids: {', '.join(found[:5])}")
+        raise _loading.unknown("run", run, [stored.run_id for stored in await journal.runs(limit=200)])
+
+    def cancel(self, run_id: str) -> bool:
+        """Stop a run of this session: what is recorded stays, and it can be resumed. Return whether it was running."""
+        driving = self._live.get(run_id)
+        if driving is None:
+            return False
+        self._stopping.add(run_id)
+        driving.cancel()
+        return True
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """Ids of the runs that this session drives now."""
+        return tuple(self._live)
+
+    async def aclose(self) -> None:
+        """Stop what runs, write what is queued, close files."""
+        if not self._closed:
+            self._closed = True
+            driven = list(self._live.items())
+            for run_id, _ in driven:
+                self.cancel(run_id)
+            await asyncio.gather(*(task for _, task in driven if task is not asyncio.current_task()), return_exceptions=True)
+            await self._services.aclose()
+
+    # How a run is made, continued and driven
+
+    async def _new(self, strategy: Strategy, task: Task, budget: Budget, run_id: str) -> Plan:
+        record = self._record(strategy, task, budget)
+        now = int(self._services.clock.wall() * 1e6)
+        stored = StoredRun(run_id, "running", now, now, record=encoded(record))
+        self._services.journal.create(stored)  # rides before the first effect, which waits for both
+        return Plan(stored, strategy, task, budget, self._services, self._options)
+
+    def _record(self, strategy: Strategy, task: Task, budget: Budget) -> dict[str, Json]:
+        services = self._services
+        return {
+            "strategy": _loading.spec_of(strategy),
+            "source": _loading.source_of(strategy),
+            "task": task.plain(),
+            "unnamed": list(task.unnamed()),
+            "model": services.model.spec,
+            "tools": [tool.spec for tool in services.tools],
+            "roots": [str(root) for root in self._roots],
+            "seed": services.seed,
+            "budget": str(budget),
+            "options": {name: json_of(value) for name, value in self._options.items() if name != "model"},
+            "repairs": services.repairs,
+            "strict": services.strict,
+            "policy": services.policy.spec,
+            "sandbox": services.sandbox.spec if services.sandbox else None,
+            "versions": _loading.versions(),
+        }
+
+    async def _again(self, record: _records.RunRecord, strategy: Any, task: Any) -> Plan:
+        if record.id in self._live:
+            raise OwnedElsewhere(f"run {record.id!r} is driven by this session already")
+        made = self._strategy(record, strategy)
+        options = record.record.get("options", {})
+        plan = Plan(record.stored, made, self._task(record, task), Budget(), self._as_recorded(record), options)
+        plan.own = record.rows
+        plan.base, plan.origin, changes = await self._base(record)
+        plan.prompts = _prompts(changes)
+        return plan
+
+    def _strategy(self, record: _records.RunRecord, given: Strategy | str | None) -> Strategy:
+        if given is not None:
+            return _loading.strategy_of(given)
+        if not record.strategy:
+            raise UsageError(f"the strategy of run {record.id!r} has no name: give it again, `resume(strategy=...)`")
+        return _loading.strategy_of(record.strategy)
+
+    def _task(self, record: _records.RunRecord, given: Task | str | None) -> Task:
+        if given is not None:
+            return asked(given)
+        if unnamed := record.record.get("unnamed"):
+            raise UsageError(
+                f"the task of run {record.id!r} has parts that cannot be stored ({', '.join(unnamed)}): give it again, "
+                "`resume(task=...)`"
+            )
+        return Task.of(record.record["task"])
+
+    def _as_recorded(self, record: _records.RunRecord) -> Services:
+        """Return this session's services, with model, tools, seed and policy as the run had them."""
+        from stratagem.session._open import policy_of  # noqa: PLC0415  (it imports this module)
+
+        facts, mine = record.record, self._services
+        own = {tool.spec: tool for tool in mine.tools}
+        missing = [spec for spec in facts["tools"] if spec not in own]
+        loaded = _loading.tools_of(missing, [Path(root) for root in facts["roots"]]) if missing else ()
+        every = {**own, **{tool.spec: tool for tool in loaded}}
+        return Services(
+            mine.named_model(facts["model"]),
+            open_model=mine.named_model,
+            tools=Tools(tuple(every[spec] for spec in facts["tools"] if spec in every)),
+            memory=mine.memory,
+            journal=mine.journal,
+            policy=mine.policy if mine.policy.spec == facts["policy"] else policy_of(facts["policy"]),
+            sandbox=mine.sandbox,
+            clock=mine.clock,
+            seed=facts["seed"],
+            repairs=facts["repairs"],
+            strict=facts["strict"],
+        )
+
+    async def _base(self, record: _records.RunRecord) -> tuple[list[Row], str, dict[str, Json]]:
+        """Return the rows that a run reuses from its parents, its first ancestor, and what it changes."""
+        fork = record.record.get("fork")
+        if not record.parent or fork is None:
+            return [], record.id, {}
+        stored, rows = await self._services.journal.load(record.parent)
+        parent = _records.RunRecord(stored, rows)
+        inherited, origin, earlier = await self._base(parent)
+        at, changes = fork["at"], fork["set"]
+        keep = at is not None and not changes
+        kept = forked(rows, at=at, reply=changes.get("reply"), decisions=keep)
+        taken = {(row.path, row.digest, row.occurrence) for row in rows}
+        older = [row for row in inherited if (row.path, row.digest, row.occurrence) not in taken]
+        return [*older, *kept], origin, {**earlier, **changes}
+
+    async def _forked(self, run_id: str, at: int | None, changes: dict[str, Any]) -> Plan:
+        for name in changes:
+            if name not in ("reply", "model", "strategy", "budget") and not name.startswith(_PREFIXES):
+                known = ["reply", "prompt.FILE.FUNCTION", "param.NAME", "model", "strategy", "budget"]
+                raise _loading.unknown("change", name, known)
+        if "reply" in changes and at is None:
+            raise UsageError("`reply` replaces the value of one effect: say which, `at=N`")
+        stored, rows = await self._services.journal.load(run_id)
+        parent = _records.RunRecord(stored, rows)
+        forked(rows, at=at)  # refuses an effect that does not exist
+        strategy = self._strategy(parent, changes.get("strategy"))
+        settings = {name[6:]: value for name, value in changes.items() if name.startswith("param.")}
+        strategy = strategy.using(**settings) if settings else strategy
+        budget = budget_of(changes.get("budget", parent.record.get("budget", "")))
+        kept = {name: json_of(value) for name, value in changes.items() if name not in ("strategy", "budget")}
+        record = {
+            **parent.record,
+            "strategy": _loading.spec_of(strategy),
+            "budget": str(budget),
+            "model": str(changes.get("model", parent.model)),
+            "fork": {"at": at, "set": kept},
+        }
+        now = int(self._services.clock.wall() * 1e6)
+        made = StoredRun(_records.new_id(), "running", now, now, parent=run_id, record=encoded(record))
+        self._services.journal.create(made)
+        plan = await self._again(_records.RunRecord(made), strategy, None)
+        plan.budget = self._budget.tightened(budget)
+        return plan
+
+    async def _drive(self, plan: Plan, listener: Listener | None, *, replaying: bool = False) -> Answer:
+        run_id = plan.stored.run_id
+        feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
+        book = Book(plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying)
+        book.answers = decoded(plan.stored.answers)
+        world = World(
+            plan.services, book, run_id=run_id, origin=plan.origin, prompts=plan.prompts, replaying=replaying, feeds=feeds
+        )
+        run = Run.start(world, (plan.budget,), options=plan.options, label=_label(plan.task.question))
+        driving = asyncio.current_task()
+        assert driving is not None
+        self._live[run_id] = driving
+        if feeds:
+            world.emit("run.started", "", strategy=repr(plan.strategy), model=plan.services.model.spec, question=str(plan.task.question))
+        answer: Answer | None = None
+        state: State = "failed"
+        try:
+            answer, state = await self._outcome(plan, run, world)
+            return answer
+        except asyncio.CancelledError:
+            state = "cancelled"
+            answer = _saved(run, world, "cancelled", "")
+            if run_id not in self._stopping:
+                raise
+            driving.uncancel()
+            return answer
+        finally:
+            self._live.pop(run_id, None)
+            self._stopping.discard(run_id)
+            if not replaying:
+                await self._store_end(plan, world, state, answer)
+            if feeds:
+                world.emit("run.finished", "", answer=answer, state=state, reused=book.reused, performed=book.performed)
+                for feed in feeds:
+                    await feed.aclose()
+
+    async def _outcome(self, plan: Plan, run: Run, world: World) -> tuple[Answer, State]:
+        stop: Stop
+        try:
+            made = await plan.strategy(run, plan.task)
+            if world.refusal is None:
+                return _filled(made, run, world), "finished"
+            stop, reason = "budget", str(world.refusal)
+        except Suspended as pause:
+            return _saved(run, world, "suspended", pause.question), "waiting"
+        except EXPECTED as failure:
+            made, reason = None, str(failure)
+            stop = "budget" if world.refusal is not None else _stop(failure)
+        if made is not None:
+            return replace(_filled(made, run, world), stop=stop, reason=reason), "finished"
+        return _saved(run, world, stop, reason), "finished"
+
+    async def _store_end(self, plan: Plan, world: World, state: State, answer: Answer | None) -> None:
+        waiting = list(world.questions.values()) if state == "waiting" else []
+        stored = plan.stored._replace(
+            state=state,
+            updated=int(plan.services.clock.wall() * 1e6),
+            rows=0,
+            end=b"" if answer is None else encoded(_records.ended(answer, waiting)),
+        )
+        if answer is not None and state == "finished" and answer.stop not in GOES_ON:
+            self._ended[plan.stored.run_id] = answer
+            if len(self._ended) > 1000:
+                self._ended.pop(next(iter(self._ended)))
+        await _written(plan.services.journal.update(stored))
+
+    async def _exists(self, run_id: str) -> bool:
+        return run_id in await self._services.journal.ids(run_id)
+
+    async def _stored(self, run_id: str) -> StoredRun:
+        return (await self._services.journal.load(run_id))[0]
+
+    def _spec(self, stored: StoredRun) -> tuple[str, bytes]:
+        record = decoded(stored.record)
+        return record["strategy"], encoded(record["task"])
+
+
+async def _written(durable: Any) -> None:
+    if durable is not None:
+        await durable
+
+
+def _checked_id(run_id: str) -> None:
+    if not (run_id.isascii() and run_id.replace("-", "").replace("_", "").isalnum() and run_id != "last"):
+        raise UsageError(f"a run id is made of letters, digits, - and _, and is not 'last', got {run_id!r}")
+
+
+def _label(question: str) -> Label:
+    if not isinstance(question, Content):
+        return USER
+    label = question.label
+    for one in question.attachments:
+        label = label | one.label
+    return label
+
+
+def _filled(answer: Answer, run: Run, world: World) -> Answer:
+    usage = run.strand.meters[0].usage(round(world.active(), 3))
+    return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label)
+
+
+def _saved(run: Run, world: World, stop: Stop, reason: str) -> Answer:
+    """Return the best that was offered as the answer of a run that ended otherwise."""
+    best = run.strand.offers.best or Answer("")
+    return replace(_filled(best, run, world), stop=stop, reason=reason)
+
+
+def _stop(failure: StratagemError) -> Stop:
+    if isinstance(failure, BudgetExhausted):
+        return "budget"
+    if isinstance(failure, UnparsedReply):
+        return "unparsed"
+    return "refused" if isinstance(failure, Refused) else "no_answer"
+
+
+def _prompts(changes: Mapping[str, Any]) -> dict[str, str]:
+    return {name[7:]: str(text) for name, text in changes.items() if name.startswith("prompt.")}
+
+
+_KINDS: dict[str, Any] = {"boolean": bool, "integer": int, "number": float, "string": str}
+
+
+def _fits(schema: Json, value: Any) -> Json:
+    """Return a person's answer as JSON; `UsageError` if it does not fit the question's schema."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    try:
+        if "enum" in (schema or {}) and value not in schema["enum"]:
+            raise ValueError(f"must be one of {schema['enum']}, got {value!r}")
+        if kind == "object":
+            for name in schema.get("required", ()):
+                if not isinstance(value, Mapping) or name not in value:
+                    raise ValueError(f"must be an object with {', '.join(schema['required'])}, got {value!r}")
+        return json_of(converted(_KINDS[kind], value) if kind in _KINDS else value)
+    except ValueError as failure:
+        raise UsageError(f"the answer {failure}") from None
