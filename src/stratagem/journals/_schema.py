@@ -20,10 +20,11 @@ from stratagem.errors import JournalCorrupt, JournalError
 SCHEMA = 1
 APPLICATION = 0x73747267  # marks the file as ours: PRAGMA application_id
 
-# Below 1,000,000 bytes: 240 pages of 4096 + 24 bytes, and what one more small transaction adds.
-LOG_PAGES = 240
+# 224 pages of 4096 + 24 bytes, which leaves 77 KB below the limit for the transaction that goes beyond them.
+LOG_PAGES = 224
 LOG_BYTES = 1_000_000
 
+# Stored in the file and compared at each opening: every character counts.
 TABLES = (
     # `known` and `stands` are checksums: of what never changes, and of the rest. `since` is the newest effect at the
     # run's start. The lists read strategy, model and question here; the record holds the originals.
@@ -78,6 +79,7 @@ def opened(path: Path) -> sqlite3.Connection:
         connection = _connected(f"{path.as_uri()}?immutable=1", uri=True)
         frozen = True
     try:
+        _version(connection, path)  # before anything is changed: the file may be somebody else's
         _configure(connection, path, logs=not frozen and os.access(path, os.W_OK))
         _bring_forward(connection, path)
     except BaseException:
@@ -151,7 +153,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the tables, 0 for an empty file; refuse what is not ours, what is newer, what is damaged."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    tables = [text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")]
+    tables = [
+        text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+    ]
     if not tables and not version and not application:
         return 0
     if application != APPLICATION:
