@@ -37,6 +37,7 @@ class Layout:
         numbered: inputs whose items are numbered, because replies refer to them.
         tail: what follows the labelled inputs: the format that is wanted, and examples of the signature.
         written: an example's answer in the signature's format.
+        acts: whether the reply is a step, so that described tools include the one that finishes.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class Layout:
         numbered: frozenset[str],
         tail: tuple[str, str],
         written: Callable[[Example], str],
+        *,
+        acts: bool = False,
     ) -> None:
         mentioned = {name for name in inputs if f"{{{name}}}" in instruction}
         self._above = tuple((name, titled(name)) for name in inputs if name not in mentioned)
-        self._numbered, self._written = numbered, written
+        self._numbered, self._written, self._finish = numbered, written, FINISH if acts else ""
         self._whole = bool(mentioned)
         self._instruction, self._format = instruction + tail[0], tail[1]
         before, marker, rest = instruction.rpartition("{examples}")
@@ -62,7 +65,7 @@ class Layout:
         for name, title in self._above:
             if name not in hidden:
                 value = inputs[name]
-                text = value if type(value) is str else shown(value, numbered=name in self._numbered)
+                text = value if type(value) is str else self._shown(name, value)
                 if text:
                     above += f"{title}: {_block(text)}\n"
         if not self._whole:
@@ -79,6 +82,12 @@ class Layout:
         ]
         first = _filled(self._before, inputs, self._numbered)
         return above + first + "".join(blocks) + _filled(self._rest, inputs, self._numbered)
+
+
+    def _shown(self, name: str, value: Any) -> str:
+        if isinstance(value, Tools):
+            return value.described(self._finish)
+        return shown(value, numbered=name in self._numbered)
 
 
 def shown(value: Any, *, numbered: bool = False) -> str:
@@ -98,7 +107,7 @@ def shown(value: Any, *, numbered: bool = False) -> str:
     if isinstance(value, Transcript):
         return "\n".join(value.lines())
     if isinstance(value, Tools):
-        return value.described(FINISH)
+        return value.described("")
     return str(value)
 
 

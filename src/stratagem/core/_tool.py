@@ -210,9 +210,9 @@ class Tools:
         return [tool.schema() for tool in self]
 
     def described(self, finish: str) -> str:
-        """Return one line per tool, as the text protocol shows them."""
+        """Return one line per tool, as the text protocol shows them; `finish` names the action that ends."""
         lines = [f"{tool.name}[{', '.join(tool.parameters)}]: {tool.about}" for tool in self]
-        return "\n".join([*lines, f"{finish}[answer]: end with the answer"])
+        return "\n".join([*lines, f"{finish}[answer]: end with the answer"] if finish else lines)
 
     def plain(self) -> Json:
         """Return what enters a digest."""

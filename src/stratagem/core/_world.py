@@ -202,7 +202,7 @@ class World:
 
     def _made(self, signature: Signature[..., Any], options: Options, tools: Tools | None) -> Ready:
         model = self.services.named_model(options.get("model"))
-        native = tools is not None and "tools" in model.capabilities.fields and options.get("mode") != "text"
+        native = signature.acts and "tools" in model.capabilities.fields and options.get("mode") != "text"
         instruction = self.prompts.get(signature.name, signature.instruction)
         sent = {name: value for name, value in options.items() if name not in UNSENT}
         form: dict[str, Json] = {
@@ -219,7 +219,7 @@ class World:
             form["examples"] = list(signature.examples)
         if options.get("persona"):
             form["persona"] = options["persona"]
-        if tools is not None and native:
+        if native and tools is not None:
             form["tools"] = tools.schema()
         if signature.schema is not None:
             form["schema"] = signature.schema

@@ -55,7 +55,7 @@ def concluded(question: str, notes: tuple[str, ...], findings: tuple[str, ...]) 
     return "the Rhine" if any("1233" in finding for finding in findings) else "the Elbe"
 
 
-def judged(question: str, answer: str) -> Verdict:
+def judged(question: str, answer: str, steps: Transcript) -> Verdict:
     right = answer == "the Rhine"
     return Verdict(right, 1.0 if right else 0.2, "" if right else "look up both rivers")
 
@@ -68,7 +68,7 @@ HARD: dict[Any, Any] = {
     plan: lambda **_: ("a", "b", "c"),
     answer: lambda question, notes: f"{question}{len(notes)}",
     conclude: lambda findings, notes, **_: f"{' '.join(findings)} {len(notes)}",
-    check: lambda question, answer: Verdict(False, {"0": 0.5, "1": 0.9, "2": 0.1}.get(answer[-1], 0.0), "no"),
+    check: lambda question, answer, steps: Verdict(False, {"0": 0.5, "1": 0.9, "2": 0.1}.get(answer[-1], 0.0), "no"),
 }
 blunt = autonomous_agent.using(actor=direct, rounds=3, goals=3)
 
@@ -155,6 +155,17 @@ async def test_swapping_a_part_changes_only_its_section_of_the_trace() -> None:
     assert not after - before
 
 
+async def test_the_answer_carries_what_all_actors_did_and_the_plan_is_noted() -> None:
+    run = scripted(RIVERS, tools=(search,))
+    found = await autonomous_agent(run, TASK)
+    assert [seen.text for seen in found.steps.observations] == ["1233 km", "1094 km"]
+    assert len(found.steps) == 4
+    assert [note[2]["goals"] for note in run.strand.world.notes] == [
+        ["find the length of the Elbe"],
+        ["find the length of the Rhine", "find the length of the Elbe"],
+    ]
+
+
 # Every one must be noticed by a test above (`mutants.py`).
 DEFECTS = [
     ("*await run.memory.recall(task.question, n=recall)", ""),
@@ -179,6 +190,9 @@ DEFECTS = [
     ),
     ("advised = advised.told(verdict.feedback)", "pass"),
     ("findings=findings", "findings=()"),
+    ("steps=steps)", ")"),
+    ("extended(steps, reached.steps)", "reached.steps"),
+    ('        run.note("plan", goals=plan)\n', ""),
     ("notes=advised.notes", "notes=()"),
     (
         "    advised = task",
