@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 
-from stratagem.tools.builtin.numbers import as_text, rounded
+from stratagem.tools.builtin.exact import as_text, rounded
 
 MAX_LENGTH = 1_000  # characters of an expression
 MAX_DEPTH = 50
 MAX_BITS = 4_000  # of a numerator or denominator: about 1,200 digits
-MAX_EXPONENT = 10_000
 MAX_PLACES = 60  # decimals that are written out; a fraction that needs more is shown as one
+MAX_FRACTION = 60  # characters of such a fraction; a longer one is rounded
 _DIGITS = 50  # of what cannot be exact
 
 _SIGNS = str.maketrans("\u00d7\u00b7\u22c5\u00f7\u2212\u2013\uff08\uff09\u00a0", "***/--() ")  # as people type them
@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_]+)|(?P<sign>\*\*|//|[-+*/%^(),√]))"
 )
 _GROUPED = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
-_END = re.compile(r"\s*=?\s*\?*\s*$")
+_END = re.compile(r" ?=? ?\?*$")
 
 
 class NotArithmetic(ValueError):
@@ -79,9 +79,20 @@ def computed(expression: str) -> Result:
     """
     if len(expression) > MAX_LENGTH:
         raise NotArithmetic(f"an expression has at most {MAX_LENGTH} characters, this one {len(expression)}")
-    value = _Parser(_END.sub("", expression.translate(_SIGNS))).read()
+    value = _Parser(tidy(expression).translate(_SIGNS)).read()
     text, about = _written(value)
+    if about and len(text) > MAX_FRACTION:
+        return Result(value.number, about, "", exact=False)
     return Result(value.number, text, about, value.exact)
+
+
+def tidy(expression: str) -> str:
+    r"""Return an expression with single spaces, and without the question at its end.
+
+    >>> tidy("17  *\t23 = ?")
+    '17 * 23'
+    """
+    return _END.sub("", " ".join(expression.split()))
 
 
 def _written(value: Value) -> tuple[str, str]:
@@ -119,9 +130,7 @@ class _Parser:
         return value
 
     def _sum(self) -> Value:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise NotArithmetic(f"brackets are nested deeper than {MAX_DEPTH}")
+        self._deeper()
         value = self._product()
         while (sign := self._peek()) in ("+", "-"):
             self.at += 1
@@ -154,9 +163,7 @@ class _Parser:
             value = Value(value.number / 100, value.exact, percent=True)
         if self._peek() in ("**", "^"):
             self.at += 1
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise NotArithmetic(f"powers are nested deeper than {MAX_DEPTH}")
+            self._deeper()
             value = _raised(value, self._power())
             self.depth -= 1
         return Value(-value.number, value.exact, value.percent) if negative else value
@@ -170,7 +177,10 @@ class _Parser:
             self._expect(")")
             return Value(value.number, value.exact)
         if token == "√":  # noqa: S105
-            return _root(self._atom())
+            self._deeper()
+            value = _root(self._atom())
+            self.depth -= 1
+            return value
         name = token.casefold()
         if name not in FUNCTIONS:
             known = ", ".join(FUNCTIONS)
@@ -190,6 +200,11 @@ class _Parser:
     def _starts_operand(self, at: int) -> bool:
         token = self.tokens[at] if at < len(self.tokens) else ""
         return bool(token) and (token[0].isdigit() or token[0] in ".(√" or token.casefold() in FUNCTIONS)
+
+    def _deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise NotArithmetic(f"it is nested deeper than {MAX_DEPTH}")
 
     def _peek(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
@@ -224,6 +239,8 @@ def _tokens(text: str) -> list[str]:
                 break
             raise NotArithmetic(f"{rest[:20]!r} is not arithmetic")
         token = found[found.lastgroup or 0]
+        if token == "0" and text[found.end() : found.end() + 1] in ("x", "X", "b", "o"):  # noqa: S105
+            raise NotArithmetic("write decimal numbers")
         if token == "(":  # noqa: S105
             inside.append(bool(tokens) and tokens[-1].casefold() in FUNCTIONS)
         elif token == ")" and inside:  # noqa: S105
@@ -236,6 +253,8 @@ def _tokens(text: str) -> list[str]:
 
 
 def _bounded(number: Fraction, *, exact: bool = True, percent: bool = False) -> Value:
+    if not exact:
+        number = _short(number)
     if max(number.numerator.bit_length(), number.denominator.bit_length()) > MAX_BITS:
         raise NotArithmetic("the number is too large")
     return Value(number, exact, percent)
@@ -252,33 +271,38 @@ def _combined(sign: str, a: Fraction, b: Fraction) -> Fraction:
 
 
 def _raised(base: Value, power: Value) -> Value:
-    exponent, exact = power.number, base.exact and power.exact
-    if base.number == 0 and exponent < 0:
+    number, exponent = base.number, power.number
+    if number == 0 and exponent < 0:
         raise NotArithmetic("division by zero")
     if exponent.denominator == 1:
-        size = max(base.number.numerator.bit_length(), base.number.denominator.bit_length())
-        if abs(exponent) > MAX_EXPONENT or (size - 1) * abs(exponent) > MAX_BITS:
-            if base.number in (0, 1, -1):
-                return Value(base.number ** (exponent.numerator % 2 or 2), exact)
+        if number in (0, 1, -1):
+            return Value(number ** (exponent.numerator % 2 or 2 * (exponent != 0)), base.exact and power.exact)
+        size = max(number.numerator.bit_length(), number.denominator.bit_length())
+        if base.exact and (size - 1) * abs(exponent) <= MAX_BITS:
+            return _bounded(Fraction(number**exponent.numerator), exact=power.exact)
+        if base.exact:
             raise NotArithmetic("the number is too large")
-        return _bounded(Fraction(base.number**exponent.numerator), exact=exact)
-    if base.number < 0:
+    elif number < 0:
         raise NotArithmetic("a fractional power of a negative number is no real number")
-    if exponent.denominator == 2 and abs(exponent) < MAX_EXPONENT:
-        root = _root(base)
+    elif exponent.denominator == 2 and (root := _root(base)).exact:
         return _raised(root, Value(Fraction(exponent.numerator), power.exact))
-    if base.number == 0:
-        return Value(Fraction(0), exact)
-    return Value(_by_logarithm(base.number, exponent), exact=False)
+    if number == 0:
+        return Value(Fraction(0), exact=False)
+    sign = -1 if number < 0 and exponent.numerator % 2 else 1
+    return Value(sign * _by_logarithm(abs(number), exponent), exact=False)
 
 
 def _by_logarithm(base: Fraction, exponent: Fraction) -> Fraction:
     context = Context(prec=_DIGITS)
-    logarithm = context.ln(_decimal(base, context))
-    size = float(logarithm) * float(exponent)
-    if abs(size) > MAX_BITS * math.log(2):
+    power = context.multiply(context.ln(_decimal(base, context)), _decimal(exponent, context))
+    if power.copy_abs() > MAX_BITS // 2:  # e ** 2000 has 2,885 bits
         raise NotArithmetic("the number is too large")
-    return Fraction(context.exp(context.multiply(logarithm, _decimal(exponent, context))))
+    return _short(Fraction(context.exp(power)))
+
+
+def _short(number: Fraction) -> Fraction:
+    """Return a number that is not exact anyway with no more digits than mean something."""
+    return Fraction(_decimal(number, Context(prec=_DIGITS)))
 
 
 def _decimal(number: Fraction, context: Context) -> Decimal:

@@ -9,14 +9,18 @@ Rule 3: only regular files are opened, without waiting: a pipe without a writer,
         call. Its kind is looked at before it is opened, because opening some devices does something.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 from stratagem.core import ModelRetry
 
 Parts = tuple[str, ...]
+
+_kept: list[int] = []  # descriptors that may not be closed: see `File.close`
 
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -58,13 +62,52 @@ def by_kernel(call: "_Openat2", root: int, parts: Parts) -> int:
     return call(root, "/".join(parts))
 
 
-def file_beneath(root: int, parts: Parts, shown: str) -> tuple[int, os.stat_result]:
-    """Return a descriptor of the regular file, and its status.
+class File(NamedTuple):
+    """A regular file that is open for reading.
+
+    Attributes:
+        descriptor: of the file.
+        status: when it was opened.
+        locked: whether somebody in this process may hold locks on it (see `file_beneath`).
+        borrowed: whether the descriptor is theirs.
+    """
+
+    descriptor: int
+    status: os.stat_result
+    locked: bool
+    borrowed: bool
+
+    def read(self, size: int) -> bytes:
+        """Return so many bytes from the start, or all there are. `OSError` if a lender closed it meanwhile."""
+        parts: list[bytes] = []
+        done = 0
+        while done < size and (part := os.pread(self.descriptor, min(size - done, 1 << 20), done)):
+            parts.append(part)
+            done += len(part)
+        if self.borrowed and not os.path.samestat(os.fstat(self.descriptor), self.status):
+            raise OSError(errno.EAGAIN, "closed while it was read")
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Close it, unless that would take locks from somebody in this process who opened it meanwhile."""
+        if self.borrowed:
+            return
+        if self.locked and _in_use(self.status, but=self.descriptor) is not None:
+            _kept.append(self.descriptor)
+        else:
+            os.close(self.descriptor)
+
+
+def file_beneath(root: int, parts: Parts, shown: str, *, locked: bool = False) -> File:
+    """Open a regular file for reading.
 
     Args:
         root: descriptor of the root.
         parts: components of the path, none of them `..`.
         shown: the path, as messages name it.
+        locked: whether it may be a file that somebody in this process holds locks on, as SQLite does. POSIX takes all
+            locks of a process on a file away when any of its descriptors is closed; so if this process has the file
+            open, that descriptor is read from, and none is opened.
 
     Raises:
         ModelRetry: it is no regular file, or a link is on the way.
@@ -72,17 +115,37 @@ def file_beneath(root: int, parts: Parts, shown: str) -> tuple[int, os.stat_resu
     """
     parent = folder_beneath(root, parts[:-1])
     try:
-        refuse_kind(os.stat(parts[-1], dir_fd=parent, follow_symlinks=False), shown)
-        file = os.open(parts[-1], _FILE, dir_fd=parent)
+        status = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+        refuse_kind(status, shown)
+        used = _in_use(status) if locked else None
+        if used is not None:
+            return File(used, status, locked, borrowed=True)
+        descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
     finally:
         os.close(parent)
-    status = os.fstat(file)
+    status = os.fstat(descriptor)
     try:
         refuse_kind(status, shown)
     except BaseException:
-        os.close(file)
+        os.close(descriptor)
         raise
-    return file, status
+    return File(descriptor, status, locked, borrowed=False)
+
+
+def _in_use(status: os.stat_result, but: int = -1) -> int | None:
+    """Return a descriptor by which this process reads that file, or None; also where the system does not list them."""
+    try:
+        listed = os.listdir("/dev/fd")
+    except OSError:
+        return None
+    for name in listed:
+        try:
+            if int(name) != but and os.path.samestat(os.fstat(int(name)), status):
+                os.pread(int(name), 1, 0)
+                return int(name)
+        except OSError:  # closed meanwhile, or not open for reading
+            continue
+    return None
 
 
 def refuse_kind(status: os.stat_result, shown: str) -> None:

@@ -1,7 +1,7 @@
 """The tool that computes."""
 
 from stratagem.core import ModelRetry, Observation
-from stratagem.tools.builtin.arithmetic import NotArithmetic, computed
+from stratagem.tools.builtin.arithmetic import NotArithmetic, computed, tidy
 
 
 def calculate(expression: str) -> Observation:
@@ -10,7 +10,7 @@ def calculate(expression: str) -> Observation:
     Args:
         expression: numbers and signs only, for example (3 + 4) / 2. Inside a function a comma separates arguments.
     """
-    shown = " ".join(expression.split())
+    shown = tidy(expression)
     try:
         result = computed(expression)
     except NotArithmetic as failure:

@@ -112,6 +112,9 @@ def _records(text: str, separator: str, path: str, said: list[str]) -> tuple[lis
         return _parsed(text, separator, path, start, strict=True), start
     except csv.Error as failure:
         if "unexpected end of data" in str(failure):
+            if separator == "\t":  # there, quotes are more often inches than quotes
+                said.append("quotes are read as they stand: one is never closed")
+                return _parsed(text, separator, path, start, strict=False, quoted=False), start
             raise ModelRetry(f"`{path}`: a quote that is opened is never closed: no row after it can be read") from None
         if "field larger" in str(failure):
             raise ModelRetry(f"`{path}`: a cell is longer than {csv.field_size_limit()} characters") from None
@@ -122,10 +125,13 @@ def _records(text: str, separator: str, path: str, said: list[str]) -> tuple[lis
         raise ModelRetry(f"`{path}` cannot be read as CSV: {failure}") from None
 
 
-def _parsed(text: str, separator: str, path: str, start: float, *, strict: bool) -> list[list[str]]:
+def _parsed(
+    text: str, separator: str, path: str, start: float, *, strict: bool, quoted: bool = True
+) -> list[list[str]]:
     records: list[list[str]] = []
     cells = 0
-    for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict):
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict, quoting=quoting):
         if not record or (len(record) == 1 and not record[0].strip()):
             continue
         records.append(record)
@@ -156,7 +162,14 @@ def _is_header(records: Sequence[Sequence[str]]) -> bool:
         others = [record[at] for record in below if at < len(record) and record[at].strip()]
         if kind and others and sum(_kind(cell) == kind for cell in others) >= _HEADER * len(others):
             return False
-    return True
+    # A name of a column hardly ever stands in it; a value that stands there twice more is no name.
+    again = sum(
+        cell.strip() != "" and cell == record[at]
+        for record in below
+        if list(record) != list(first)
+        for at, cell in enumerate(first[: len(record)])
+    )
+    return again < 2
 
 
 def _are_years(first: Sequence[str], kinds: Sequence[str]) -> bool:
@@ -177,6 +190,8 @@ def _squared(records: list[list[str]], header: list[str], said: list[str]) -> tu
     widths = [len(record) for record in records]
     width = len(header) or (Counter(widths).most_common(1)[0][0] if widths else 0)
     longest = max([width, *widths])
+    if longest * len(records) > MAX_CELLS:
+        raise ModelRetry(f"{len(records)} rows, and one of them has {longest} cells: more than {MAX_CELLS} together")
     while longest > width and not any(len(record) == longest and record[-1].strip() for record in records):
         longest -= 1  # only separators at the end of lines
         for record in records:

@@ -1,12 +1,13 @@
 """The tool that says what is in a table."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from stratagem.core import Observation
+from stratagem.core import ModelRetry, Observation
 from stratagem.tools.builtin.cells import Column
+from stratagem.tools.builtin.exact import as_json, as_text
 from stratagem.tools.builtin.locators import table_rows
-from stratagem.tools.builtin.numbers import as_json, as_text
 from stratagem.tools.builtin.table import Table
 from stratagem.tools.builtin.tables import Tables
 
@@ -14,6 +15,7 @@ MAX_VALUES = 30  # distinct values that are all listed
 MAX_COMMON = 10  # of more than those, the commonest
 MAX_VALUE = 100  # characters: columns with longer texts are prose, and their values are not listed
 MAX_SHOWN = 18_000
+LIMIT_S = 15.0
 
 
 def describe_table(tables: Tables) -> Callable[..., Observation]:
@@ -31,7 +33,7 @@ def describe_table(tables: Tables) -> Callable[..., Observation]:
         if not table and tables.is_database(path):
             names = tables.names(path)
             if len(names) != 1:
-                return _several(path, names)
+                return _several(tables.roots.shown(path), names)
         read = tables.read(path, table)
         return _described(read)
 
@@ -47,7 +49,12 @@ def _several(path: str, names: dict[str, list[str]]) -> Observation:
 
 
 def _described(table: Table) -> Observation:
-    forms = [_form(column) for column in table.columns]
+    until = time.monotonic() + LIMIT_S
+    forms: list[dict[str, Any]] = []
+    for column in table.columns:
+        forms.append(_form(column))
+        if time.monotonic() > until:
+            raise ModelRetry(f"`{table.path}` is too large to be described in {LIMIT_S:g} s: ask query_table instead")
     place = f"{table.path}/{table.name}" if table.name else table.path
     lines = [f"{place}: {table.rows} rows, {len(forms)} columns"]
     room = MAX_SHOWN

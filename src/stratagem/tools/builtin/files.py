@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from stratagem.core import ModelRetry, Observation
 from stratagem.tools.builtin.locators import file_lines
-from stratagem.tools.builtin.roots import Roots, Walk, size_in_words
+from stratagem.tools.builtin.roots import SQLITE_MAGIC, Roots, Walk, size_in_words
 from stratagem.tools.builtin.text import decoded, lines_of
 
 MAX_LISTED = 500
@@ -49,6 +49,8 @@ def read_file(roots: Roots) -> Callable[..., Observation]:
         if start < 1 or lines < 1:
             raise ModelRetry(f"`start` and `lines` count from 1, got start={start}, lines={lines}")
         loaded = roots.load(path)
+        if loaded.data.startswith(SQLITE_MAGIC):
+            raise ModelRetry(f"`{loaded.path}` is a SQLite database: use describe_table and query_table")
         text, notes = decoded(loaded.data, loaded.path)
         every = lines_of(text)
         if not every:

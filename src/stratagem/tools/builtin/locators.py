@@ -26,6 +26,8 @@ _LINES = re.compile(r":([0-9]+)(?:-([0-9]+))?")
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 _MATCHED = re.compile(r" \(([0-9]+) of ([0-9]+)\)")
 _DATABASE = re.compile(r"(.*?\.(?:db|db3|sqlite|sqlite3|s3db))/(.+)", re.IGNORECASE)
+_QUOTED_TABLE = re.compile(r'((?:(?!: ).)*?\.(?:db|db3|sqlite|sqlite3|s3db))/(".*)', re.IGNORECASE | re.DOTALL)
+_SQL = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^]]*])|--[^\n]*|/\*.*?\*/|\s+""", re.DOTALL)
 CALCULATE = "calculate"
 
 
@@ -128,8 +130,9 @@ def table_rows(
 
 
 def query_locator(path: str, sql: str) -> str:
-    """Return the locator of what a statement returns."""
-    return str(Locator(path, text=sql.strip()))
+    """Return the locator of what a statement returns, without its comments and line ends."""
+    plain = _SQL.sub(lambda found: found[1] or " ", sql)
+    return str(Locator(path, text=plain.strip().rstrip(";").rstrip()))
 
 
 def record_text(record: dict[str, Any]) -> str:
@@ -176,7 +179,8 @@ def parse_locator(text: str) -> Locator:
 
 
 def _place(path: str, table: str) -> str:
-    quoted = _misread(path) or (table and not _DATABASE.fullmatch(f"{path}/x")) or (not table and _DATABASE.match(path))
+    found = _DATABASE.fullmatch(f"{path}/x" if table else path)
+    quoted = _misread(path) or (not found or found[1] != path if table else found)
     shown = json.dumps(path, ensure_ascii=False) if quoted else path
     if not table:
         return shown
@@ -184,9 +188,9 @@ def _place(path: str, table: str) -> str:
 
 
 def _misread(name: str) -> bool:
-    return (
-        ": " in name or '"' in name or name == CALCULATE or name.strip() != name or bool(re.search(r":[0-9-]*$", name))
-    )
+    if ": " in name or '"' in name or not name.isprintable() or name.strip() != name:
+        return True
+    return name == CALCULATE or bool(re.search(r":[0-9-]*$", name))
 
 
 def _split(text: str) -> tuple[str, str, str]:
@@ -201,7 +205,7 @@ def _split(text: str) -> tuple[str, str, str]:
             found = re.search(r":[0-9]+(?:-[0-9]+)?$", text)
             end = found.start() if found else len(text)
         path, rest = text[:end], text[end:]
-        if found := re.match(r'(.*?\.(?:db|db3|sqlite|sqlite3|s3db))/(".*)', text, re.IGNORECASE):
+        if found := _QUOTED_TABLE.match(text):
             path, rest = found[1], "/" + found[2]
         elif found := _DATABASE.fullmatch(path):
             return found[1], found[2], rest

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from stratagem.core import ModelRetry, Observation
 from stratagem.tools.builtin.cells import Column
+from stratagem.tools.builtin.exact import as_json, as_text, exact_sum, mean, median
 from stratagem.tools.builtin.locators import record_text, table_rows
-from stratagem.tools.builtin.numbers import as_json, as_text, exact_sum, mean, median
-from stratagem.tools.builtin.select import resolved, selected
+from stratagem.tools.builtin.matching import resolved, selected
 from stratagem.tools.builtin.table import Table
 from stratagem.tools.builtin.tables import Tables
 from stratagem.tools.builtin.where import Filter, in_words, name_text

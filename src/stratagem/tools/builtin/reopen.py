@@ -8,8 +8,8 @@ from stratagem.core import ModelRetry
 from stratagem.errors import UsageError
 from stratagem.tools.builtin.arithmetic import NotArithmetic, computed
 from stratagem.tools.builtin.locators import CALCULATE, Locator, Opened
+from stratagem.tools.builtin.matching import selected
 from stratagem.tools.builtin.roots import Roots
-from stratagem.tools.builtin.select import selected
 from stratagem.tools.builtin.sql import select
 from stratagem.tools.builtin.tables import Tables
 from stratagem.tools.builtin.text import decoded, lines_of

@@ -19,6 +19,7 @@ from stratagem.tools.builtin.beneath import Parts, file_beneath, folder_beneath,
 MAX_BYTES = 50_000_000  # of one file
 MAX_ENTRIES = 50_000  # files and folders that a walk looks at
 MAX_DEPTH = 64
+_ATTEMPTS = 5  # at a file whose descriptor belongs to somebody else, who may close it at any time
 
 _TEXT = (
     "txt text md markdown mdx rst adoc asciidoc org tex log json jsonl ndjson toml yaml yml ini cfg conf xml html htm"
@@ -29,6 +30,7 @@ TEXT_ENDINGS = frozenset(_TEXT.split())
 PROSE_ENDINGS = frozenset(_PROSE.split())
 CSV_ENDINGS = frozenset(("csv", "tsv", "tab"))
 SQLITE_ENDINGS = frozenset(("db", "db3", "sqlite", "sqlite3", "s3db"))
+_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
@@ -114,49 +116,47 @@ class Roots:
             raise ModelRetry(f"`{path}` is a folder: name a file")
         shown = self._shown(name, parts)
         try:
-            root = self._open(name)
-            try:
-                file, status = file_beneath(root, parts, shown)
-            finally:
-                os.close(root)
+            data, status = self._read(name, parts, limit + 1)
         except OSError as failure:
             raise ModelRetry(self._said(failure, shown)) from None
-        with open(file, "rb", closefd=True) as stream:
-            if status.st_size > limit:
-                raise ModelRetry(f"`{shown}` has {size_in_words(status.st_size)}: more than {size_in_words(limit)}")
-            data = stream.read(limit + 1)
-            if len(data) > limit:
-                raise ModelRetry(f"`{shown}` grew beyond {size_in_words(limit)} while it was read")
+        if len(data) > limit:
+            raise ModelRetry(
+                f"`{shown}` has {size_in_words(max(status.st_size, len(data)))}: more than {size_in_words(limit)}"
+            )
         return Loaded(
             shown, data, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         )
 
-    def exists(self, path: str) -> bool:
-        """Return whether there is a regular file of that name."""
-        try:
-            name, parts = self._parts(path)
-            root = self._open(name)
-            try:
-                os.close(file_beneath(root, parts or ("",), path)[0])
-            finally:
-                os.close(root)
-        except (OSError, ModelRetry):
-            return False
-        return True
-
     def head(self, path: str, size: int) -> bytes:
-        """Return the first bytes of a file, nothing if it cannot be read."""
+        """Return the first bytes of a file, nothing if it is not there or cannot be read."""
         try:
             name, parts = self._parts(path)
-            root = self._open(name)
-            try:
-                file, _ = file_beneath(root, parts, path)
-            finally:
-                os.close(root)
-            with open(file, "rb") as stream:
-                return stream.read(size)
+            return self._read(name, parts, size)[0] if parts else b""
         except (OSError, ModelRetry):
             return b""
+
+    def shown(self, path: str) -> str:
+        """Return the path of a file as results name it; `ModelRetry` for one that no root can hold."""
+        return self._shown(*self._parts(path))
+
+    def _read(self, name: str, parts: Parts, size: int) -> tuple[bytes, os.stat_result]:
+        """Return bytes from the start of a file, none if there are more than `MAX_BYTES`, and its status."""
+        locked = ending(parts[-1]) not in TEXT_ENDINGS | CSV_ENDINGS
+        attempt = 0
+        while True:
+            attempt += 1
+            root = self._open(name)
+            try:
+                file = file_beneath(root, parts, self._shown(name, parts), locked=locked)
+            finally:
+                os.close(root)
+            try:
+                return file.read(size), file.status
+            except OSError:
+                if not file.borrowed or attempt == _ATTEMPTS:
+                    raise
+            finally:
+                file.close()
 
     def walk(self, folder: str = "") -> Walk:
         """Return the files beneath a folder, sorted by path."""
@@ -212,6 +212,8 @@ class Roots:
             return "csv"
         if end in TEXT_ENDINGS:
             return "text"
+        if end.endswith(_BESIDE):
+            return "other"
         head = self.head(path, 4096)
         if head.startswith(SQLITE_MAGIC):
             return "sqlite"
@@ -227,7 +229,7 @@ class Roots:
 
     def _parts(self, path: str) -> tuple[str, Parts]:
         """Return root and components of a path; `ModelRetry` for one that no root can hold."""
-        if "\0" in path or not _showable(path.replace("\n", "\0")):
+        if not _showable(path):
             raise ModelRetry(f"the path {path[:80]!a} has characters that no path here has")
         if path.startswith("/") or path[1:3] in (":\\", ":/"):
             raise ModelRetry(f"`{path}` is an absolute path: paths are relative to the root, without a leading `/`")

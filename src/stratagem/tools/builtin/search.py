@@ -32,6 +32,8 @@ class _Index:
             return []
         passages = split(loaded.path, lines_of(text))
         if time.time_ns() - loaded.version[-1] > _SETTLED_NS:
+            if sum(size for _, _, size in list(self._kept.values())) > MAX_READ:
+                self._kept.clear()  # full of files that are no longer there
             self._kept[loaded.path] = (loaded.version, passages, len(loaded.data))
         return passages
 
@@ -41,9 +43,7 @@ def search_files(roots: Roots) -> Callable[..., Observation]:
     index = _Index()
 
     def search_files(query: str, n: int = 10, folder: str = "") -> Observation:
-        """Search the prose files (txt, md, rst and the like) for words and return the best passages, verbatim.
-
-        Each passage comes with the file and the lines in which it stands.
+        """Search the text files (txt, md, rst and the like) and return the best passages verbatim, with file and line.
 
         Args:
             query: the words to look for; rare ones count most.

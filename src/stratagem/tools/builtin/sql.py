@@ -21,13 +21,12 @@ def query_sql(tables: Tables) -> Callable[..., Observation]:
     """Make the tool's function."""
 
     def query_sql(path: str, sql: str) -> Observation:
-        """Run one SQL SELECT on a SQLite file, or on a csv file as table `data`. Only reading is possible.
-
-        At most 200 rows come back. Prefer query_table where it can say the same: its results can be cited by row.
+        """Run one SQL SELECT on a SQLite file, or on a csv file as table `data`; at most 200 rows come back.
 
         Args:
             path: the csv or SQLite file, as it was listed.
-            sql: one SELECT statement in SQLite's dialect.
+            sql: one SELECT statement in SQLite's dialect. Where query_table can say the same, use that: its results
+                are exact and can be cited by row.
         """
         columns, rows, cut = select(tables, path, sql)
         lines = [" | ".join(columns), *(" | ".join(map(_shown, row)) for row in rows)]
@@ -43,7 +42,7 @@ def query_sql(tables: Tables) -> Callable[..., Observation]:
         elif not rows:
             said.append("[no rows]")
         result = {"columns": columns, "rows": rows, "cut": cut}
-        return Observation("\n".join(said), result=result, sources=(query_locator(path, sql),))
+        return Observation("\n".join(said), result=result, sources=(query_locator(tables.roots.shown(path), sql),))
 
     return query_sql
 

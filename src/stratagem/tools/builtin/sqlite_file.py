@@ -19,6 +19,7 @@ from typing import Any
 from stratagem.core import ModelRetry
 from stratagem.errors import CapabilityError
 from stratagem.tools.builtin.cells import Column
+from stratagem.tools.builtin.csv_file import unique_names
 from stratagem.tools.builtin.roots import SQLITE_MAGIC, Loaded, Roots
 from stratagem.tools.builtin.table import LIMIT_S, MAX_CELLS, MAX_ROWS, Table
 
@@ -28,6 +29,7 @@ _HOT = bytes.fromhex("d9d505f920a163d7")  # how a rollback journal begins that w
 _ATTEMPTS = 3
 _CHECK_EVERY = 1_000  # instructions of SQLite's machine
 _FORBIDDEN = frozenset(("load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "fsdir"))
+_INNER = ("data", "idx", "content", "docsize", "config", "segments", "segdir", "stat", "node", "parent", "rowid")
 _PRAGMAS = frozenset(("data_version", "page_size"))  # virtual tables of full-text search read these themselves
 
 
@@ -39,7 +41,7 @@ def load_database(roots: Roots, path: str) -> Loaded:
             raise ModelRetry(f"`{loaded.path}` is not a SQLite database")
         if roots.head(f"{path}-journal", 8) == _HOT:
             raise ModelRetry(f"`{loaded.path}` is being written, or a write was interrupted: a journal is beside it")
-        log = roots.load(f"{path}-wal") if roots.exists(f"{path}-wal") else None
+        log = roots.load(f"{path}-wal") if roots.head(f"{path}-wal", 32) else None
         if roots.load(path).version == loaded.version:
             data = _overlaid(loaded.data, log.data if log else b"")
             return Loaded(loaded.path, data, loaded.version + (log.version if log else ()))
@@ -118,7 +120,7 @@ def opened(data: bytes | None, path: str, limit_s: float = LIMIT_S) -> Generator
         if data is not None:
             guard(connection, limit_s)
         yield connection
-    except sqlite3.Error as failure:
+    except (sqlite3.Error, sqlite3.Warning) as failure:  # a second statement is a Warning in Python 3.11
         text = str(failure)
         if text == "interrupted":
             text = f"the query took longer than {limit_s:g} s, or too much memory: select less"
@@ -160,16 +162,20 @@ def _memory() -> int:
 
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:
-    """Return the names of tables and views, in the order in which they were made."""
+    """Return the names of tables and views, in the order in which they were made, without those of an index."""
     found = connection.execute(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
     )
-    return [name for (name,) in found]
+    every = [name for (name,) in found]
+    virtual = connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'")
+    inner = {f"{name}_{part}" for (name,) in virtual for part in _INNER}
+    return [name for name in every if name not in inner]
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
     """Return the names of a table's columns."""
-    return [column[0] for column in connection.execute(f"SELECT * FROM {quoted(table)} LIMIT 0").description]  # noqa: S608
+    cursor = connection.execute(f"SELECT * FROM {quoted(table)} LIMIT 0")  # noqa: S608  (quoted)
+    return unique_names([column[0] for column in cursor.description])
 
 
 def quoted(name: str) -> str:

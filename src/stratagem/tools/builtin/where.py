@@ -44,7 +44,7 @@ class Filter:
             raise ValueError(f"`between` needs two `values`, got {len(given)}: [low, high]")
         if self.op not in ("between", "in") and len(given) != 1:
             raise ValueError(f"`{self.op}` needs one `value`, got {len(given)}; for several use `in`")
-        if not given or None in given:
+        if not given or None in given or "" in given:
             raise ValueError(f"`{self.op}` needs a value; for empty cells use the operation `empty`")
         return tuple(scalar_text(one) for one in given)
 
@@ -68,7 +68,7 @@ def name_text(name: str) -> str:
     >>> name_text("max speed"), name_text("a, b"), name_text("and")
     ('max speed', '"a, b"', '"and"')
     """
-    if _PLAIN.fullmatch(name) and not _RESERVED.intersection(name.casefold().split(" ")):
+    if name.isprintable() and _PLAIN.fullmatch(name) and not _RESERVED.intersection(name.casefold().split(" ")):
         return name
     return json.dumps(name, ensure_ascii=False)
 
