@@ -201,10 +201,14 @@ def passing(rows: Sequence[Row]) -> set[int]:
     if not errors:
         return set()
     by_path: dict[str, list[Row]] = defaultdict(list)
+    latest: dict[Key, int] = {}
     for row in rows:
         by_path[row.path].append(row)
+        latest[row.path, row.digest, row.occurrence] = row.seq
 
     def went_on(error: Row) -> bool:
+        if latest[error.path, error.digest, error.occurrence] > error.seq:
+            return False  # it was performed again since: the later row holds
         for scope in scopes(error.path):
             for row in reversed(by_path.get(scope, ())):
                 if row.seq <= error.seq:
