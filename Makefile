@@ -51,6 +51,7 @@ check: setup  ## format, lint, types, import contracts, catalogue, generated pag
 	@$(PY) -m ruff check .
 	@$(PY) -m pyright
 	@.venv/bin/lint-imports --no-cache
+	@.venv/bin/lint-imports --no-cache scripts/import_cycles.toml
 	@$(PY) scripts/catalogue_tests.py --check
 	@$(PY) scripts/catalogue_pages.py --check
 	@$(PY) scripts/lock.py --check

@@ -81,7 +81,7 @@ def complaints(text: str, requirements: list[str], installed: Mapping[str, str])
 
 def main(arguments: list[str]) -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    installed = {canonicalize_name(d.name): d.version for d in importlib.metadata.distributions()}
+    installed = {str(canonicalize_name(d.name)): d.version for d in importlib.metadata.distributions()}
     failed, previous = 0, None
     for name, groups in LOCKS.items():
         path, requirements = ROOT / name, wanted(project, groups)

@@ -165,9 +165,13 @@ def _type_name(hint: Any) -> str:
         return "function"
     if hint is None or hint is type(None):
         return "None"
-    kind = origin or hint
-    named = [name for decorated, name in _DECORATED if isinstance(kind, type) and issubclass(kind, decorated)]
-    return named[0] if named else getattr(kind, "__name__", "function")
+    kind: Any = origin or hint
+    return _decorated(kind) or getattr(kind, "__name__", "function")
+
+
+def _decorated(kind: Any) -> str | None:
+    names = (name for decorated, name in _DECORATED if isinstance(kind, type) and issubclass(kind, decorated))
+    return next(names, None)
 
 
 def _plain(value: Any) -> Any:
