@@ -85,7 +85,7 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
     ended = services.clock.monotonic()
     times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
     seq = world.book.seq
-    durable = world.book.add("tool", key, request, encoded(_form(tool, seen)), times=times, alone=services.in_flight == 0)
+    durable = world.book.add("tool", key, request, encoded(_form(tool, seen)), times, None, False, -1, services.in_flight == 0)
     world.book.performed += 1
     if world.feeds:
         finished(strand, "tool", tool.name, ended - begun, None, None)
@@ -115,7 +115,7 @@ async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, reque
             return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
         return None
     times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
-    durable = world.book.add("intent", key, request, b"", times=times, alone=world.services.in_flight == 0)
+    durable = world.book.add("intent", key, request, b"", times, None, False, -1, world.services.in_flight == 0)
     if durable is not None:
         await durable
     return None

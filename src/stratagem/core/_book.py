@@ -33,7 +33,7 @@ class Book:
     """
 
     __slots__ = (
-        "_heads", "_journal", "_run_id", "_stored", "_texts", "answers", "base", "intents", "own_rows", "parent",
+        "_append", "_heads", "_run_id", "_stored", "_texts", "answers", "base", "intents", "own_rows", "parent",
         "performed", "recorded", "reused", "seq",
     )  # fmt: skip
 
@@ -46,7 +46,7 @@ class Book:
         *,
         keep_errors: bool = False,
     ) -> None:
-        self._journal, self._run_id = journal, run_id
+        self._append, self._run_id = journal.append, run_id
         self.seq = own[-1].seq + 1 if own else 0
         self.recorded: dict[Key, Row] = {}
         self.base: set[Key] = set()
@@ -80,23 +80,14 @@ class Book:
         return row
 
     def add(
-        self,
-        kind: Kind,
-        key: Key,
-        request: bytes,
-        result: bytes,
-        *,
-        times: tuple[int, int, int] = (0, 0, 0),
-        usage: Usage | None = None,
-        failed: bool = False,
-        sample: int = -1,
-        alone: bool = False,
-    ) -> Awaitable[None] | None:
+        self, kind: Kind, key: Key, request: bytes, result: bytes, times: tuple[int, int, int], usage: Usage | None = None,
+        failed: bool = False, sample: int = -1, alone: bool = False,  # noqa: FBT002  (the hot path: positional costs less)
+    ) -> Awaitable[None] | None:  # fmt: skip
         """Append a row; the awaitable returns when it is durable, None if it is already."""
         seq = self.seq
         self.seq = seq + 1
-        row = Row(seq, kind, key[0], key[1], key[2], *times, usage, request, result, failed, sample)
-        return self._journal.append(self._run_id, row, alone=alone)
+        row = Row(seq, kind, key[0], key[1], key[2], times[0], times[1], times[2], usage, request, result, failed, sample)
+        return self._append(self._run_id, row, alone=alone)
 
     def head(self, digest: bytes, form: Json) -> str:
         """Return a head as JSON text: whole at its first use, then the number of the effect that has it."""

@@ -7,7 +7,7 @@ Rule 3: cancellation is never recorded; what was started and cancelled is billed
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from stratagem.core._book import Key, calls_of
@@ -34,9 +34,7 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
     capped by what remains.
     """
     model = request.head.model
-    limits = [meter.limits for meter in strand.meters]
-    counted = any((b.tokens, b.prompt_tokens, b.completion_tokens) != (None, None, None) for b in limits)
-    if not counted or model.capabilities.free:
+    if not strand.counted or model.capabilities.free:
         return ONE_CALL
     prompt = model.tokens(request.message)
     if request.steps is not None:
@@ -62,7 +60,8 @@ async def admit(strand: Strand, need: Need) -> None:
     if not world.gate.open:
         await world.gate.admit()
     try:
-        check_seconds(strand)
+        if strand.timed:
+            check_seconds(strand)
         blocked = take(strand.meters, need)
         if blocked is not None:
             await wait(strand.meters, blocked, need)
@@ -94,66 +93,150 @@ def refuse(strand: Strand, refusal: BudgetExhausted) -> None:
 Drawn = tuple[Sample, int]  # a draw, and the number of its effect in this run (-1 if a parent run has it)
 
 
-async def draw(strand: Strand, request: Request, *, sample: int = -1, reserved: Need | None = None) -> Drawn:
-    """Return one draw of a request: recorded, or performed now. Draws of a sample are `reserved` together."""
-    world, place = strand.world, strand.next()
-    key: Key = (strand.path, request.digest, request.occurrence)
-    if world.book.recorded and (row := world.book.take(key)) is not None:
-        return _drawn_again(strand, request, place, row)
+def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]:
+    """Return one draw of a request, or what to await for it.
+
+    A call that has to wait for nothing, because model and journal answer at once and every budget has room, is done
+    when this returns.
+    """
+    world = strand.world
+    strand.steps += 1
+    place = (*strand.place, strand.steps)
+    if world.book.recorded:
+        row = world.book.take((request.path, request.digest, request.occurrence))
+        if row is not None:
+            return _drawn_again(strand, request, place, row)
     if world.replaying:
         raise diverged(world, request)
-    need = reserved
-    if need is None:
-        need = price(strand, request)
-        try:
-            await admit(strand, need)
-        except BudgetExhausted as refusal:
-            await unperformed(world, "model", key, request_form(world, request), refusal)
-            raise
+    if strand.counted or strand.timed or not world.gate.open:
+        return _drawn_later(strand, request, place)
+    for meter in strand.meters:
+        if meter.refused is not None or (meter.capped and meter.short(ONE_CALL)):
+            return _drawn_later(strand, request, place)
+    take(strand.meters, ONE_CALL)
     world.asked.append(Asked(request, place, reused=False))
-    return (await _performed(strand, request, key, need, sample))[0]
+    return _performed(strand, request, ONE_CALL)
 
 
-async def _performed(strand: Strand, request: Request, key: Key, need: Need, sample: int) -> tuple[Drawn, ...]:
-    """Perform one attempt, bill it, record it."""
+async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
+    """Return one draw that may have to wait for its admission."""
+    world, need = strand.world, price(strand, request)
+    try:
+        await admit(strand, need)
+    except BudgetExhausted as refusal:
+        key: Key = (request.path, request.digest, request.occurrence)
+        await unperformed(world, "model", key, request_form(world, request), refusal)
+        raise
+    world.asked.append(Asked(request, place, reused=False))
+    made = _performed(strand, request, need)
+    return made if type(made) is tuple else await made
+
+
+def _performed(
+    strand: Strand, request: Request, need: Need, sample: int = -1
+) -> Drawn | Coroutine[Any, Any, Drawn]:
+    """Begin one attempt. What a model answers at once is recorded at once."""
     world, services = strand.world, strand.world.services
     clock, model = services.clock, request.head.model
     if world.feeds:
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=model.spec)
     services.in_flight += 1
     wall, begun = clock.wall(), clock.monotonic()
+    try:
+        made = model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
+    except StratagemError as failure:
+        return _in_the_end(strand, request, need, sample, wall, begun, failure)
+    except BaseException:
+        services.in_flight -= 1
+        settle(strand.meters, need, FAILED, request.n)
+        raise
+    if type(made) is not Reply or request.n != 1 or world.feeds:
+        return _in_the_end(strand, request, need, sample, wall, begun, made)
+    samples = made.samples
+    if len(samples) != 1 or request.max_tokens is not None:
+        return _in_the_end(strand, request, need, sample, wall, begun, made)
+    seq, durable = _recorded(strand, request, need, sample, wall, begun, samples, made.usage)
+    services.turns += 1
+    if durable is not None or services.turns % BREATH == 0:
+        return _waited(durable, (samples[0], seq))
+    return samples[0], seq
+
+
+def _recorded(
+    strand: Strand, request: Request, need: Need, sample: int, wall: float, begun: float,
+    samples: tuple[Sample, ...], usage: Usage | None,
+) -> tuple[int, Awaitable[None] | None]:  # fmt: skip
+    """Settle and record an attempt that brought draws; return the first row's number, and what makes all durable."""
+    world, services = strand.world, strand.world.services
+    book, ended = world.book, services.clock.monotonic()
+    settle(strand.meters, need, usage, request.n)
+    services.in_flight -= 1
+    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
+    first, durable, alone = book.seq, None, services.in_flight == 0
+    for number, drawn in enumerate(samples):
+        result = _sample_bytes(drawn)
+        key: Key = (request.path, request.digest, request.occurrence + number)
+        durable = book.add(
+            "model", key, request_form(world, request), result, times, usage if number == 0 else None, False, sample, alone
+        )
+    book.performed += 1
+    return first, durable
+
+
+async def _waited(durable: Awaitable[None] | None, drawn: Drawn) -> Drawn:
+    """Return a draw once its row is durable; let others have a turn."""
+    if durable is None:
+        await asyncio.sleep(0)
+    else:
+        await durable
+    return drawn
+
+
+async def _in_the_end(
+    strand: Strand, request: Request, need: Need, sample: int, wall: float, begun: float,
+    made: Reply | Awaitable[Reply] | StratagemError,
+) -> Drawn:  # fmt: skip
+    """Wait for a reply, and return its first draw."""
+    return (await _all_draws(strand, request, need, sample, wall, begun, made))[0]
+
+
+async def _all_draws(
+    strand: Strand, request: Request, need: Need, sample: int, wall: float, begun: float,
+    made: Reply | Awaitable[Reply] | StratagemError,
+) -> tuple[Drawn, ...]:  # fmt: skip
+    """Wait for a reply; bill and record it, or the failure that came instead."""
+    world, services = strand.world, strand.world.services
     usage: Usage | None = FAILED
     failure: StratagemError | None = None
     samples: tuple[Sample, ...] = ()
     try:
-        reply = model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
-        if type(reply) is not Reply:
-            reply = await _in_time(strand, request, reply)  # pyright: ignore[reportArgumentType]
+        if isinstance(made, StratagemError):
+            raise made
+        reply = made if type(made) is Reply else await _in_time(strand, request, made)  # pyright: ignore[reportArgumentType]
         usage, samples = reply.usage, reply.samples
         _check_draws(strand, request, samples)
     except StratagemError as raised:
         failure = raised
-    finally:
+    except BaseException:
+        services.in_flight -= 1
+        settle(strand.meters, need, usage, request.n)
+        raise
+    first = world.book.seq
+    if failure is None:
+        first, durable = _recorded(strand, request, need, sample, wall, begun, samples, usage)
+    else:
         settle(strand.meters, need, usage, request.n)
         services.in_flight -= 1
-        ended = clock.monotonic()
-    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
-    durable, alone, first = None, services.in_flight == 0, world.book.seq
-    if failure is not None:
+        ended = services.clock.monotonic()
+        times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
+        key: Key = (request.path, request.digest, request.occurrence)
         durable = world.book.add(
-            "model", key, request_form(world, request), encoded(record(failure)), times=times, usage=usage or FAILED,
-            failed=True, sample=sample, alone=alone,
+            "model", key, request_form(world, request), encoded(record(failure)), times, usage or FAILED, True, sample,
+            services.in_flight == 0,
         )  # fmt: skip
-        samples = ()
-    for number, drawn in enumerate(samples):
-        one = (key[0], key[1], key[2] + number)
-        result, spent = _sample_bytes(drawn), usage if number == 0 else None
-        durable = world.book.add(
-            "model", one, request_form(world, request), result, times=times, usage=spent, sample=sample, alone=alone
-        )
-    world.book.performed += 1
+        world.book.performed += 1
     if world.feeds:
-        finished(strand, "model", request.signature.name, ended - begun, failure, usage)
+        finished(strand, "model", request.signature.name, services.clock.monotonic() - begun, failure, usage)
     await settled(strand, durable)
     if failure is not None:
         raise failure
@@ -252,7 +335,7 @@ async def unperformed(
     times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
     alone = world.services.in_flight == 0
     result = encoded(record(refusal))
-    durable = world.book.add(kind, key, form, result, times=times, failed=True, sample=sample, alone=alone)
+    durable = world.book.add(kind, key, form, result, times, None, True, sample, alone)
     if durable is not None:
         await durable
 
@@ -266,7 +349,7 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     missing = [place for place, key in enumerate(keys) if key not in recorded]
     for place, key in enumerate(keys):
         if key in recorded and recorded[key].failed:
-            await draw(strand, requests[place])  # raises what was recorded
+            await _one_of(strand, requests[place], first, NOTHING)  # raises what was recorded
     each = NOTHING
     if missing and not world.replaying:
         each, k = price(strand, request, len(missing)), len(missing)
@@ -280,9 +363,20 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     for one in requests:
         one.max_tokens = request.max_tokens
     # Whatever one draw meets, the others are waited for: what was paid for is recorded.
-    return await asyncio.gather(
-        *(draw(strand, one, sample=first, reserved=each) for one in requests), return_exceptions=True
-    )
+    return await asyncio.gather(*(_one_of(strand, one, first, each) for one in requests), return_exceptions=True)
+
+
+async def _one_of(strand: Strand, request: Request, first: int, need: Need) -> Drawn:
+    """Return one draw of a sample, whose cost is reserved."""
+    world, place = strand.world, strand.next()
+    row = world.book.take((request.path, request.digest, request.occurrence)) if world.book.recorded else None
+    if row is not None:
+        return _drawn_again(strand, request, place, row)
+    if world.replaying:
+        raise diverged(world, request)
+    world.asked.append(Asked(request, place, reused=False))
+    made = _performed(strand, request, need, first)
+    return made if type(made) is tuple else await made
 
 
 async def _drawn_natively(strand: Strand, request: Request, requests: list[Request], each: Need) -> tuple[Drawn, ...]:
@@ -291,8 +385,13 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
     for one in requests:
         strand.world.asked.append(Asked(one, strand.next(), reused=False))
     need = Need(n, each.prompt * n, each.completion * n, each.nano * n)
-    key: Key = (strand.path, request.digest, request.occurrence)
-    return await _performed(strand, request, key, need, request.occurrence)
+    world, services = strand.world, strand.world.services
+    if world.feeds:
+        world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=request.head.spec)
+    services.in_flight += 1
+    wall, begun = services.clock.wall(), services.clock.monotonic()
+    made = request.head.model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
+    return await _all_draws(strand, request, need, request.occurrence, wall, begun, made)
 
 
 def _again(request: Request, occurrence: int) -> Request:
@@ -329,7 +428,7 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
     ended = services.clock.monotonic()
     times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
     durable = world.book.add(
-        kind, key, request, encoded(value), times=times, failed=failure is not None, alone=services.in_flight == 0
+        kind, key, request, encoded(value), times, None, failure is not None, -1, services.in_flight == 0
     )
     world.book.performed += 1
     await settled(strand, durable)
@@ -364,7 +463,7 @@ def decided(strand: Strand, form: Json, read: Callable[[], Json], kind: Kind = "
         return value
     value = read()
     times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
-    durable = world.book.add(kind, key, request, encoded(value), times=times)
+    durable = world.book.add(kind, key, request, encoded(value), times)
     if isinstance(durable, asyncio.Future):
         durable.add_done_callback(lambda done: done.cancelled() or done.exception())  # the next effect meets it too
     return value

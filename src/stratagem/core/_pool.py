@@ -71,7 +71,7 @@ class Pool(Generic[X, T]):
                 with contextlib.suppress(*self._tolerate):
                     return self._items[index], await self._wave.result(index)
         finally:
-            strand.busy = False
+            strand.rest = None
         raise StopAsyncIteration
 
     async def _next(self) -> int:

@@ -33,7 +33,7 @@ class Layout:
 
     Args:
         instruction: the docstring, or what replaces it.
-        inputs: names of the signature's inputs, in order.
+        inputs: names of the signature's inputs that the message shows, in order.
         numbered: inputs whose items are numbered, because replies refer to them.
         tail: what follows the labelled inputs: the format that is wanted, and examples of the signature.
         written: an example's answer in the signature's format.
@@ -59,20 +59,28 @@ class Layout:
         self._shots = bool(marker)
         self._before, self._rest = _segments(before, inputs), _segments(rest, inputs)
 
-    def message(self, inputs: Mapping[str, Any], hidden: frozenset[str]) -> str:
-        """Return the message; `hidden` inputs travel in another way."""
+    def message(self, inputs: Mapping[str, Any]) -> str:
+        """Return the message that these inputs make."""
         above = ""
         for name, title in self._above:
-            if name not in hidden:
-                value = inputs[name]
-                text = value if type(value) is str else self._shown(name, value)
-                if text:
-                    above += f"{title}: {_block(text)}\n"
-        if not self._whole:
-            parts = (self._instruction, above.rstrip(), self._format)
-            return "\n\n".join([part for part in parts if part])
+            value = inputs[name]
+            if type(value) is str:
+                text = value
+            elif value == ():
+                continue
+            else:
+                text = self._shown(name, value)
+            if text:
+                above += f"{title}: {_block(text)}\n"
+        if self._whole:
+            return self._in_whole(inputs, f"{above}\n" if above else "")
+        message = self._instruction
         if above:
-            above += "\n"
+            above = above.rstrip()
+            message = f"{message}\n\n{above}" if message else above
+        return f"{message}\n\n{self._format}" if self._format else message
+
+    def _in_whole(self, inputs: Mapping[str, Any], above: str) -> str:
         if not self._shots:
             return above + _filled(self._rest, inputs, self._numbered)
         shots: tuple[Example, ...] = inputs["examples"]
@@ -82,7 +90,6 @@ class Layout:
         ]
         first = _filled(self._before, inputs, self._numbered)
         return above + first + "".join(blocks) + _filled(self._rest, inputs, self._numbered)
-
 
     def _shown(self, name: str, value: Any) -> str:
         if isinstance(value, Tools):

@@ -45,6 +45,9 @@ class _Buffer:
         self.sums: dict[str, list[int]] = {}
 
 
+_NOBODY = _Buffer([], [], {})  # of all empty views; nothing is ever appended to it
+
+
 class Transcript:
     """An immutable conversation: `then` returns a longer one that shares this one's turns.
 
@@ -56,12 +59,14 @@ class Transcript:
     __slots__ = ("_buffer", "_length")
 
     def __init__(self) -> None:
-        self._buffer, self._length = _Buffer([], [], {}), 0
+        self._buffer, self._length = _NOBODY, 0
 
     def then(self, step: Step, *observations: Observation) -> "Transcript":
         """Return this conversation with one more turn."""
         buffer, length = self._buffer, self._length
-        if length != len(buffer.turns):
+        if not length:
+            buffer = _Buffer([], [], {})
+        elif length != len(buffer.turns):
             texts = {protocol: lines[:length] for protocol, lines in buffer.texts.items()}
             buffer = _Buffer(buffer.turns[:length], buffer.chain[:length], texts)
         turn = Turn(step, observations)
@@ -109,6 +114,8 @@ class Transcript:
 
     def lines(self, thoughts: bool = True) -> list[str]:  # noqa: FBT002  (core only)
         """Return the text of each turn in the protocol of the ReAct paper. Core only."""
+        if not self._length:
+            return []
         kept = self._buffer.texts.setdefault("thoughts" if thoughts else "acts", [])
         for number in range(len(kept) + 1, self._length + 1):
             kept.append(_written(self._buffer.turns[number - 1], number, thoughts=thoughts))

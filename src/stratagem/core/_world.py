@@ -31,7 +31,7 @@ class Options(Mapping[str, Any]):
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
-        self.heads: dict[tuple[Any, ...], Ready] = {}
+        self.heads: dict[Any, Ready] = {}
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -53,12 +53,18 @@ class Options(Mapping[str, Any]):
 
 
 class Ready:
-    """A head with what is needed to make a request of it."""
+    """A head with what is needed to make a request of it.
 
-    __slots__ = ("given", "head", "hidden", "layout", "timeout_s")
+    Attributes:
+        head: what equal requests share.
+        message: makes the first message of the inputs.
+        given: name of the input that is the conversation, or the empty string.
+    """
 
-    def __init__(self, head: Head, layout: Any, hidden: frozenset[str], given: str, timeout_s: float) -> None:
-        self.head, self.layout, self.hidden, self.given, self.timeout_s = head, layout, hidden, given, timeout_s
+    __slots__ = ("given", "head", "message")
+
+    def __init__(self, head: Head, message: Callable[[Mapping[str, Any]], str], given: str) -> None:
+        self.head, self.message, self.given = head, message, given
 
 
 class Services:
@@ -163,7 +169,7 @@ class World:
         self.services, self.book, self.run_id, self.replaying, self.feeds = services, book, run_id, replaying, feeds
         self.origin = origin or run_id
         self.prompts: Mapping[str, str] = prompts or {}
-        self.heads: dict[tuple[Any, ...], Ready] = {}
+        self.heads: dict[Any, Ready] = {}
         self.gate = Gate(opened=replaying or not book.recorded)
         self.asked: list[Any] = []
         self.notes: list[tuple[str, str, dict[str, Json]]] = []
@@ -194,7 +200,8 @@ class World:
     def ready(self, signature: Signature[..., Any], options: Options, tools: Tools | None) -> Ready:
         """Return the head of a request, made once per signature, options and tools."""
         heads = self.heads if self.prompts else options.heads
-        key = (signature, tools and tools.digest) if not self.prompts else (signature, tools and tools.digest, options)
+        key: Any = signature if tools is None else (signature, tools.digest)
+        key = (key, options) if self.prompts else key
         found = heads.get(key)
         if found is None:
             found = heads[key] = self._made(signature, options, tools)
@@ -229,8 +236,7 @@ class World:
         )  # fmt: skip
         self._check(signature, head)
         given = next((name for name in signature.names if name in signature.hidden[False]), "")
-        layout = signature.layout(instruction)
-        return Ready(head, layout, signature.hidden[native], given, float(options.get("timeout_s", TIMEOUT_S)))
+        return Ready(head, signature.layout(instruction, hidden=signature.hidden[native]).message, given)
 
     def _check(self, signature: Signature[..., Any], head: Head) -> None:
         """Refuse what the model cannot honour and the caller did not call soft; remember what is left off."""
