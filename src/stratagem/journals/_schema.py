@@ -51,6 +51,8 @@ TABLES = (
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}  # from this version to the next
 
+SMALLEST: Final = 512  # bytes of a database that holds anything
+
 COPY: Final = "Restore the file from a copy."
 
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -67,6 +69,8 @@ def opened(path: Path) -> sqlite3.Connection:
     Where the file can only be read, so can the journal. Waits for nobody: SQLite's busy error is raised at once.
     """
     _make(path)
+    if 0 < path.stat().st_size < SMALLEST:  # SQLite would take it for an empty file
+        raise JournalCorrupt(f"{path} is damaged: it is cut off", remedy=COPY)
     connection = _connected(str(path))
     frozen = False
     try:
@@ -110,8 +114,8 @@ def _connected(name: str, *, uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
+def _decoded(text: bytes | None) -> str:
+    return "" if text is None else text.decode("utf-8", "replace")  # None: SQLite could not read it
 
 
 def _configure(connection: sqlite3.Connection, path: Path, *, logs: bool) -> None:

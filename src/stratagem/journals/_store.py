@@ -21,7 +21,7 @@ from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere
 from stratagem.journals import _records
 from stratagem.journals._effects import Effects
 from stratagem.journals._payload import INLINE, Words, stored
-from stratagem.journals._schema import BUSY, code_of, explained, opened
+from stratagem.journals._schema import BUSY, COPY, code_of, explained, opened
 from stratagem.journals._writer import Write
 
 T = TypeVar("T")
@@ -301,7 +301,14 @@ class Store:
         if self._connection is None and not self.path.exists():
             return []
         with self._reading() as (connection, _):
-            return [_records.verified(_records.read(connection, row)) for row in connection.execute(order, values)]
+            found = [_records.verified(_records.read(connection, row)) for row in connection.execute(order, values)]
+            # A damaged index could leave runs out, which nobody would notice.
+            counts = connection.execute(
+                "SELECT (SELECT count(*) FROM run INDEXED BY run_created), (SELECT count(*) FROM run NOT INDEXED)"
+            ).fetchone()
+        if counts[0] != counts[1] or len({run.run_id for run in found}) < len(found):
+            raise JournalCorrupt(f"{self.path} is damaged: its list of runs is incomplete", remedy=COPY)
+        return found
 
     def close(self) -> None:
         """Bring the log into the file, and let go of it. The log stays where another process reads, or no space is."""
@@ -322,7 +329,10 @@ class Store:
                 raise JournalCorrupt(f"the record of run {run_id!r} is damaged: the index of ids does not have it")
             known = connection.execute("SELECT id FROM run ORDER BY created DESC LIMIT 2000")
             raise missing(run_id, [one for (one,) in known])
-        return _records.read(connection, row)
+        found = _records.read(connection, row)
+        if found.run.run_id != run_id:
+            raise JournalCorrupt(f"the record of run {run_id!r} is damaged: its id leads to {found.run.run_id!r}")
+        return found
 
     @contextmanager
     def _reading(self) -> Generator[tuple[sqlite3.Connection, Words]]:

@@ -1,0 +1,397 @@
+"""Damage is found and named, never read as data: changed, missing, moved and cut records, any byte, any length."""
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from stratagem.errors import JournalCorrupt, JournalError, UsageError
+from stratagem.journals._schema import TABLES
+from stratagem.journals._store import Store
+from stratagem.journals._writer import Write
+from stratagem.journals.sqlite import SQLiteJournal
+from stratagem.testing.journal_suite import durable, row, run_of
+
+NOISE = random.Random(5).randbytes(2000)
+ENDED = run_of("abcdef", state="finished", parent="zyxwvu", rows=9, answers=b'{"q":true}', end=b'{"text":"x"}')
+ROWS = [
+    row(0, kind="decision", usage=None),
+    row(1, path="f/map[1]", failed=True),
+    row(2, path="f/map[2]", occurrence=1, sample=0),
+    row(3, request=b"t" * 1500),
+    row(4, result=NOISE),
+    *(row(seq, kind="tool", path=f"f/map[{seq % 2}]") for seq in range(5, 9)),
+]
+
+
+def write_runs(path: Path) -> None:
+    """A finished run, one that still runs, and one that has no rows."""
+    store = Store(path, 0.1, None)
+    items = [
+        Write("create", run_id, run_of(run_id, parent="zyxwvu"), None) for run_id in ("abcdef", "ghijkl", "mnopqr")
+    ]
+    for one in ROWS:
+        items += [Write("append", run_id, one, None) for run_id in ("abcdef", "ghijkl")]
+    items.append(Write("update", "abcdef", ENDED._replace(rows=0), None))
+    store.write(items)
+    assert [item.error for item in items] == [None] * len(items)
+    store.close()
+
+
+def read_runs(path: Path) -> list[object]:
+    """What a reader gets: runs with their rows, or the errors in their place."""
+    store = Store(path, 0.1, None)
+    found: list[object] = []
+    for run_id in ("abcdef", "ghijkl", "mnopqr"):
+        try:
+            found.append(store.load(run_id))
+        except JournalError as error:
+            found.append(error)
+    try:
+        found.append(store.runs(state=None, strategy=None, since=0, text="", limit=9))
+    except JournalError as error:
+        found.append(error)
+    store.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("sound") / "journal.sqlite"
+    write_runs(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path, sound) -> Path:
+    (tmp_path / "journal.sqlite").write_bytes(sound)
+    return tmp_path / "journal.sqlite"
+
+
+def execute(path: Path, *statements: str) -> None:
+    file = sqlite3.connect(path)
+    for statement in statements:
+        file.execute(statement)
+    file.commit()
+    file.close()
+
+
+def refused(path: Path, run_id: str = "abcdef") -> str:
+    store = Store(path, 0.1, None)
+    with pytest.raises(JournalCorrupt) as found:
+        store.load(run_id)
+    store.close()
+    return str(found.value)
+
+
+def test_the_file_is_read_as_it_was_written(path):
+    ended, running, empty, listed = read_runs(path)
+    assert ended == (ENDED._replace(seal=ended[0].seal), ROWS)
+    assert running == (run_of("ghijkl", parent="zyxwvu"), ROWS)
+    assert empty == (run_of("mnopqr", parent="zyxwvu"), [])
+    assert listed == [empty[0], running[0], ended[0]]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("kind", "path"),
+        ("path", "kind"),
+        ("path", "99"),
+        ("occurrence", "occurrence + 1"),
+        ("occurrence", "'1'"),
+        ("wall", "wall - 1"),
+        ("active", "active + 0.5"),
+        ("took", "NULL"),
+        ("failed", "1 - failed"),
+        ("sample", "sample + 1"),
+        ("usage", "NULL"),
+        ("usage", "'[1,1,99]'"),
+        ("usage", "'[1,1'"),
+        ("usage", "'[1,1,104,20,0,0,0,0.0,0.25] '"),
+        ("digest", "zeroblob(32)"),
+        ("digest", "'text'"),
+        ("seal", "zeroblob(32)"),
+        ("request", "request || x'00'"),
+        ("request", "''"),
+        ("result", "result || x'00'"),
+        ("result", "NULL"),
+        ("request", "77"),
+        ("seq", "200"),
+    ],
+)
+def test_a_changed_column_of_a_row_is_found(path, column, value):
+    execute(
+        path,
+        "PRAGMA writable_schema=1",
+        "UPDATE sqlite_master SET sql=replace(sql, ' NOT NULL', '') WHERE name='effect'",
+    )
+    execute(path, f"UPDATE effect SET {column}={value} WHERE run=1 AND seq=6")
+    execute(path, "PRAGMA writable_schema=1", *_restored())
+    assert refused(path).startswith("run 'abcdef': row ")
+    assert read_runs(path)[1] == (run_of("ghijkl", parent="zyxwvu"), ROWS)
+
+
+def _restored() -> list[str]:
+    return [f"UPDATE sqlite_master SET sql='{TABLES[2]}' WHERE name='effect'"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE effect SET took=1 WHERE run=1 AND seq=6", "run 'abcdef': row 6 is not what was written"),
+        ("UPDATE effect SET took=1 WHERE run=1 AND seq=0", "run 'abcdef': row 0 is not what was written"),
+        (
+            "DELETE FROM effect WHERE run=1 AND seq=4",
+            "run 'abcdef': row 5 is not what follows row 3: rows are missing, or it was changed",
+        ),
+        (
+            "DELETE FROM effect WHERE run=1 AND seq=0",
+            "run 'abcdef': row 1 is not what follows row -1: rows are missing, or it was changed",
+        ),
+        ("DELETE FROM effect WHERE run=1 AND seq>6", "run 'abcdef': its end is missing: it stopped with 9 rows, and has 7"),
+        ("DELETE FROM effect WHERE run=1", "run 'abcdef': its end is missing: it stopped with 9 rows, and has 0"),
+        ("UPDATE effect SET run=3 WHERE run=1 AND seq=8", "run 'abcdef': its end is missing: it stopped with 9 rows, and has 8"),
+        ("UPDATE blob SET body=zeroblob(2000) WHERE n=2", "run 'abcdef': row 4 has lost its result: the stored payload is damaged or missing"),
+        ("UPDATE blob SET size=3000 WHERE n=1", "run 'abcdef': row 3 has lost its request: the stored payload is damaged or missing"),
+        ("UPDATE blob SET body=x'789c0300' WHERE n=1", "run 'abcdef': row 3 has lost its request: the stored payload is damaged or missing"),
+        ("DELETE FROM blob WHERE n=1", "run 'abcdef': row 3 has lost its request: the stored payload is damaged or missing"),
+        ("UPDATE blob SET digest=zeroblob(32) WHERE n=1", "run 'abcdef': row 3 has lost its request: the stored payload is damaged or missing"),
+        ("UPDATE word SET text='tocl' WHERE text='tool'", "run 'abcdef': row 5 is not what was written"),
+        ("DELETE FROM word WHERE text='tool'", "run 'abcdef': row 5 is not what was written"),
+    ],
+)  # fmt: skip
+def test_damage_is_named(path, statement, told):
+    execute(path, statement)
+    assert refused(path) == told
+
+
+def test_two_rows_that_changed_places_are_found(path):
+    swap = "UPDATE effect SET seq={} WHERE run=1 AND seq={}".format
+    execute(path, swap(100, 5), swap(5, 6), swap(6, 100))
+    assert refused(path) == "run 'abcdef': row 5 is not what was written"
+
+
+def test_the_rows_of_another_run_are_not_taken_for_its_own(path):
+    """Runs 1 and 2 have equal rows up to here; the longer continuation of one does not fit the other's end."""
+    execute(path, "INSERT INTO effect SELECT n + 100, 1, 9, kind, path, occurrence, wall, active, took, failed, sample,"
+                  " usage, digest, seal, request, result FROM effect WHERE run=2 AND seq=8")  # fmt: skip
+    assert refused(path) == "run 'abcdef': row 9 is not what was written"
+
+
+WHERE = "where it stands is not what was written"
+WHAT = "what it was started with is not what was written"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("state='failed'", WHERE),
+        ("updated=updated+1", WHERE),
+        ("epoch=epoch+1", WHERE),
+        ("rows=8", WHERE),
+        ("seal=zeroblob(32)", WHERE),
+        ("answers='{}'", WHERE),
+        ("end=99", WHERE),
+        ("stands=zeroblob(16)", WHERE),
+        ("created=created+1", WHAT),
+        ("parent='zyxwvt'", WHAT),
+        ("record=CAST('{}' AS BLOB)", WHAT),
+        ("record=55", WHAT),
+        ("format=0", WHAT),
+        ("since=5", WHAT),
+        ("known=zeroblob(16)", WHAT),
+    ],
+)
+def test_a_changed_record_is_found(path, change, told):
+    execute(path, f"UPDATE run SET {change} WHERE n=1")
+    assert refused(path) == f"the record of run 'abcdef' is damaged: {told}"
+    assert isinstance(read_runs(path)[3], JournalCorrupt)
+
+
+def test_a_changed_id_is_found_in_table_and_index(path, sound):
+    """The id stands in both: whoever asks for the run reads one, a list the other."""
+    places = [at for at in range(len(sound)) if sound.startswith(b"abcdef", at)]
+    ended, _, _, listed = read_runs(path)
+    found: list[object] = []
+    for at in places:
+        path.write_bytes(sound[:at] + b"b" + sound[at + 1 :])
+        found += [read_runs(path)[0], read_runs(path)[3]]
+    assert [isinstance(one, JournalCorrupt) for one in found] in (
+        [True, False, False, True],
+        [False, True, True, False],
+    )
+    assert ended in found
+    assert listed in found
+
+
+def test_an_id_that_leads_to_another_run_is_found(path, sound):
+    """In the index of ids, the number of the run follows its id."""
+    at = sound.index(b"ghijkl\x02")
+    path.write_bytes(sound[: at + 6] + b"\x03" + sound[at + 7 :])
+    assert refused(path, "ghijkl").startswith("the record of run 'ghijkl' is damaged: ")
+
+
+def test_runs_are_not_left_out_of_a_list(path):
+    execute(
+        path, "PRAGMA writable_schema=1", "UPDATE sqlite_master SET sql=sql || ' WHERE n<>2' WHERE name='run_created'"
+    )
+    execute(path, "REINDEX run_created", "PRAGMA writable_schema=1",
+            "UPDATE sqlite_master SET sql=replace(sql, ' WHERE n<>2', '') WHERE name='run_created'")  # fmt: skip
+    listed = read_runs(path)[3]
+    assert isinstance(listed, JournalCorrupt)
+    assert str(listed) == f"{path} is damaged: its list of runs is incomplete"
+
+
+def test_rows_that_the_index_lost_are_missed_even_while_a_run_goes_on(path):
+    """The end of a running run is known from nothing but its rows, so the table is looked through."""
+    execute(
+        path,
+        "PRAGMA writable_schema=1",
+        "UPDATE sqlite_master SET sql=sql || ' WHERE seq<>8' WHERE name='effect_place'",
+    )
+    execute(path, "REINDEX effect_place", "PRAGMA writable_schema=1",
+            "UPDATE sqlite_master SET sql=replace(sql, ' WHERE seq<>8', '') WHERE name='effect_place'")  # fmt: skip
+    assert refused(path, "ghijkl") == "run 'ghijkl': row 8 is missing from the index"
+
+
+async def dropped(path: Path, run_id: str) -> tuple[int, SQLiteJournal]:
+    journal = SQLiteJournal(path)
+    gone = await journal.drop_damaged(run_id)
+    return gone, journal
+
+
+@pytest.mark.parametrize(
+    ("statement", "gone", "left"),
+    [
+        ("UPDATE effect SET took=1 WHERE run=1 AND seq=6", 3, 6),
+        ("UPDATE effect SET took=1 WHERE run=1 AND seq=0", 9, 0),
+        ("DELETE FROM effect WHERE run=1 AND seq=4", 4, 4),
+        ("DELETE FROM effect WHERE run=1 AND seq>6", 0, 7),
+        ("UPDATE blob SET body=zeroblob(2000) WHERE n=2", 5, 4),
+        ("UPDATE word SET text='tocl' WHERE text='tool'", 4, 5),
+        ("UPDATE run SET state='failed' WHERE n=1", 0, 9),
+    ],
+)
+async def test_a_damaged_run_goes_on_from_its_last_sound_row(path, statement, gone, left):
+    execute(path, statement)
+    went, journal = await dropped(path, "abcdef")
+    assert went == gone
+    run, rows = await journal.load("abcdef")
+    assert (run.state, run.rows, run.seal, run.end) == ("running", -1, b"", b"")
+    assert run.record == ENDED.record
+    assert rows == ROWS[:left]
+    for one in ROWS[left:]:
+        await durable(journal.append("abcdef", one))
+    await durable(journal.update(ENDED._replace(rows=0)))
+    run, rows = await journal.load("abcdef")
+    assert (run._replace(seal=b""), rows) == (ENDED, ROWS)
+    await journal.aclose()
+
+
+async def test_answers_of_persons_survive_unless_they_are_damaged(path):
+    execute(path, "UPDATE effect SET took=1 WHERE run=1 AND seq=6")
+    _, journal = await dropped(path, "abcdef")
+    assert (await journal.load("abcdef"))[0].answers == b'{"q":true}'
+    await journal.aclose()
+    execute(path, "UPDATE run SET answers=CAST('{\"q\":false}' AS BLOB) WHERE n=1")
+    _, journal = await dropped(path, "abcdef")
+    assert (await journal.load("abcdef"))[0].answers == b"{}"
+    await journal.aclose()
+
+
+async def test_a_damaged_start_is_emptied_and_the_rows_kept(path):
+    """`resume` must then be told strategy and task again; the rows are found by what is asked."""
+    execute(path, "UPDATE run SET record=CAST('{\"task\":1}' AS BLOB) WHERE n=1")
+    gone, journal = await dropped(path, "abcdef")
+    assert gone == 0
+    run, rows = await journal.load("abcdef")
+    assert (run.record, run.parent, run.state) == (b"{}", "", "running")
+    assert rows == ROWS
+    assert len(await journal.runs()) == 3
+    await journal.aclose()
+
+
+async def test_a_damaged_payload_heals_when_it_is_written_again(path):
+    execute(path, "UPDATE blob SET body=zeroblob(2000) WHERE n=2")
+    _, journal = await dropped(path, "abcdef")
+    await journal.load("abcdef")
+    await durable(journal.append("abcdef", ROWS[4]))
+    assert (await journal.load("abcdef"))[1] == ROWS[:5]
+    assert (await journal.load("ghijkl"))[1] == ROWS  # which refers to the same payload
+    await journal.aclose()
+
+
+async def test_nothing_new_is_built_on_a_damaged_word(path, sound):
+    """The index still has the word, the table another: rows that refer to it could not be read back."""
+    for place in [at for at in range(len(sound)) if sound.startswith(b"f/map[1]", at)]:
+        path.write_bytes(sound[:place] + b"g" + sound[place + 1 :])
+        journal = SQLiteJournal(path)
+        await journal.load("mnopqr")
+        try:
+            await durable(journal.append("mnopqr", row(0, path="f/map[1]")))
+        except JournalCorrupt:
+            pass
+        else:
+            assert (await journal.load("mnopqr"))[1] == [row(0, path="f/map[1]")]
+        await journal.aclose()
+
+
+def test_an_unknown_run_is_unknown_and_not_damaged(path):
+    store = Store(path, 0.1, None)
+    with pytest.raises(UsageError, match=r"'abcdeg'.* did you mean 'abcdef'"):
+        store.load("abcdeg")
+    store.close()
+
+
+def same_or_refused(path: Path, expected: list[object], data: bytes) -> int:
+    """Return how many of the reads were refused; all others gave what was written."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.write_bytes(data)
+    found = read_runs(path)
+    for one, other in zip(found, expected, strict=True):
+        assert isinstance(one, JournalError) or one == other
+    return sum(isinstance(one, JournalError) for one in found)
+
+
+def places(sound: bytes, count: int) -> list[int]:
+    """The header, the head of every page, and some of what is not empty; the same ones each time."""
+    filled = [at for at in range(len(sound)) if sound[at]]
+    heads = [page + at for page in range(0, len(sound), 4096) for at in range(12)]
+    return sorted({*range(100), *heads, *random.Random(7).sample(filled, count)})
+
+
+def test_a_changed_byte_is_never_read_as_data(path, sound):
+    expected = read_runs(path)
+    noticed = sum(
+        same_or_refused(path, expected, sound[:at] + bytes([sound[at] ^ 0xFF]) + sound[at + 1 :]) > 0
+        for at in places(sound, 500)
+    )
+    assert noticed > 300
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("mask", [0x01, 0x10, 0x80, 0xFF])
+def test_no_changed_byte_at_all_is_read_as_data(path, sound, mask):
+    expected = read_runs(path)
+    for at in range(len(sound)):
+        same_or_refused(path, expected, sound[:at] + bytes([sound[at] ^ mask]) + sound[at + 1 :])
+
+
+def test_a_cut_file_is_never_read_as_data(path, sound):
+    expected = read_runs(path)
+    for length in [1, 15, 16, 99, 100, 101, 511, 512, 4095, *range(4096, len(sound) - 4095, 2048)]:
+        assert same_or_refused(path, expected, sound[:length]) == 4, length
+    for length in range(len(sound) - 4095, len(sound), 5):
+        same_or_refused(path, expected, sound[:length])
+
+
+def test_a_file_that_is_something_else_is_refused(path):
+    for data in (b"hello, world\n" * 500, bytes(8192), b"SQLite format 3\x00" + bytes(100)):
+        path.write_bytes(data)
+        store = Store(path, 0.1, None)
+        with pytest.raises(JournalError, match=r"journal\.sqlite"):
+            store.load("abcdef")
+        store.close()
