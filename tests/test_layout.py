@@ -82,7 +82,9 @@ def test_a_misspelt_public_name_is_an_attribute_error() -> None:
 def test_news_and_decisions_have_names_that_can_be_sorted() -> None:
     fragments = [path.name for path in (ROOT / "changes").iterdir() if path.name != "README.md"]
     assert [name for name in fragments if not FRAGMENT.fullmatch(name)] == []
-    records = [path.name for path in (ROOT / "docs" / "decisions").iterdir() if path.name not in ("index.md", "template.md")]
+    records = [
+        path.name for path in (ROOT / "docs" / "decisions").iterdir() if path.name not in ("index.md", "template.md")
+    ]
     assert [name for name in records if not RECORD.fullmatch(name)] == []
 
 
