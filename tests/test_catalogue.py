@@ -65,7 +65,7 @@ def test_the_file_defines_what_it_is_named_after(module: ModuleType) -> None:
     kind = StrategyFunction if module in STRATEGIES else JudgeFunction
     assert isinstance(made, kind)
     assert made.card.name == name_of(module)
-    assert made.card.ids
+    assert made.card.ids or kind is JudgeFunction  # a judge may be a part of what is published elsewhere
     assert made.card.paper
     assert set(made.card.ids) <= set(entries())
 
