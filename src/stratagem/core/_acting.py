@@ -77,18 +77,17 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
         world.emit("effect.requested", strand.path, kind="tool", name=tool.name, arguments=arguments)
     told = await _intended(strand, tool, arguments, key, request) if tool.repeat != "free" else None
     services.in_flight += 1
-    wall, begun = services.clock.wall(), services.clock.monotonic()
+    begun = services.clock.stamp()
     try:
         seen = told or await tool.perform(arguments, key=idempotency(world.origin, key), timeout_s=_limit(strand))
     finally:
         services.in_flight -= 1
-    ended = services.clock.monotonic()
-    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
+    times = world.times(begun)
     seq = world.book.seq
     durable = world.book.add("tool", key, request, encoded(_form(tool, seen)), times, None, False, -1, services.in_flight == 0)
     world.book.performed += 1
     if world.feeds:
-        finished(strand, "tool", tool.name, ended - begun, None, None)
+        finished(strand, "tool", tool.name, times[2] / 1e6, None, None)
     await settled(strand, durable)
     return seen, seq
 
@@ -114,7 +113,7 @@ async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, reque
         if said["happened"] is None:
             return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
         return None
-    times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
+    times = world.times(world.services.clock.stamp())
     durable = world.book.add("intent", key, request, b"", times, None, False, -1, world.services.in_flight == 0)
     if durable is not None:
         await durable

@@ -13,8 +13,8 @@ class Clock(Protocol):
         """Return seconds since 1970 in UTC."""
         ...
 
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
+    def stamp(self) -> int:
+        """Return microseconds that never go back."""
         ...
 
     def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
@@ -26,7 +26,10 @@ class SystemClock:
     """The machine's clock."""
 
     wall = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
+
+    def stamp(self) -> int:
+        """Return the monotonic clock in microseconds."""
+        return time.monotonic_ns() // 1000
 
     def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
         """Return `asyncio.timeout`."""

@@ -113,7 +113,8 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
     for meter in strand.meters:
         if meter.refused is not None or (meter.capped and meter.short(ONE_CALL)):
             return _drawn_later(strand, request, place)
-    take(strand.meters, ONE_CALL)
+    if strand.capped:
+        take(strand.meters, ONE_CALL)
     world.asked.append(Asked(request, place, reused=False))
     return _performed(strand, request, ONE_CALL)
 
@@ -141,37 +142,49 @@ def _performed(
     if world.feeds:
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=model.spec)
     services.in_flight += 1
-    wall, begun = clock.wall(), clock.monotonic()
+    begun = clock.stamp()
     try:
         made = model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
     except StratagemError as failure:
-        return _in_the_end(strand, request, need, sample, wall, begun, failure)
+        return _in_the_end(strand, request, need, sample, begun, failure)
     except BaseException:
         services.in_flight -= 1
         settle(strand.meters, need, FAILED, request.n)
         raise
     if type(made) is not Reply or request.n != 1 or world.feeds:
-        return _in_the_end(strand, request, need, sample, wall, begun, made)
+        return _in_the_end(strand, request, need, sample, begun, made)
     samples = made.samples
     if len(samples) != 1 or request.max_tokens is not None:
-        return _in_the_end(strand, request, need, sample, wall, begun, made)
-    seq, durable = _recorded(strand, request, need, sample, wall, begun, samples, made.usage)
+        return _in_the_end(strand, request, need, sample, begun, made)
+    usage, drawn = made.usage, samples[0]
+    if strand.capped:
+        settle(strand.meters, need, usage, 1)
+    else:
+        for meter in strand.meters:
+            meter.spend(usage, 1)
+    services.in_flight -= 1
     services.turns += 1
+    book = world.book
+    seq = book.seq
+    durable = book.add(
+        "model", (request.path, request.digest, request.occurrence), request_form(world, request), _sample_bytes(drawn),
+        world.times(begun), usage, False, sample, services.in_flight == 0,
+    )  # fmt: skip
+    book.performed += 1
     if durable is not None or services.turns % BREATH == 0:
-        return _waited(durable, (samples[0], seq))
-    return samples[0], seq
+        return _waited(durable, (drawn, seq))
+    return drawn, seq
 
 
 def _recorded(
-    strand: Strand, request: Request, need: Need, sample: int, wall: float, begun: float,
+    strand: Strand, request: Request, need: Need, sample: int, begun: int,
     samples: tuple[Sample, ...], usage: Usage | None,
 ) -> tuple[int, Awaitable[None] | None]:  # fmt: skip
     """Settle and record an attempt that brought draws; return the first row's number, and what makes all durable."""
     world, services = strand.world, strand.world.services
-    book, ended = world.book, services.clock.monotonic()
+    book, times = world.book, world.times(begun)
     settle(strand.meters, need, usage, request.n)
     services.in_flight -= 1
-    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
     first, durable, alone = book.seq, None, services.in_flight == 0
     for number, drawn in enumerate(samples):
         result = _sample_bytes(drawn)
@@ -193,15 +206,15 @@ async def _waited(durable: Awaitable[None] | None, drawn: Drawn) -> Drawn:
 
 
 async def _in_the_end(
-    strand: Strand, request: Request, need: Need, sample: int, wall: float, begun: float,
+    strand: Strand, request: Request, need: Need, sample: int, begun: int,
     made: Reply | Awaitable[Reply] | StratagemError,
 ) -> Drawn:  # fmt: skip
     """Wait for a reply, and return its first draw."""
-    return (await _all_draws(strand, request, need, sample, wall, begun, made))[0]
+    return (await _all_draws(strand, request, need, sample, begun, made))[0]
 
 
 async def _all_draws(
-    strand: Strand, request: Request, need: Need, sample: int, wall: float, begun: float,
+    strand: Strand, request: Request, need: Need, sample: int, begun: int,
     made: Reply | Awaitable[Reply] | StratagemError,
 ) -> tuple[Drawn, ...]:  # fmt: skip
     """Wait for a reply; bill and record it, or the failure that came instead."""
@@ -223,20 +236,18 @@ async def _all_draws(
         raise
     first = world.book.seq
     if failure is None:
-        first, durable = _recorded(strand, request, need, sample, wall, begun, samples, usage)
+        first, durable = _recorded(strand, request, need, sample, begun, samples, usage)
     else:
         settle(strand.meters, need, usage, request.n)
         services.in_flight -= 1
-        ended = services.clock.monotonic()
-        times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
         key: Key = (request.path, request.digest, request.occurrence)
         durable = world.book.add(
-            "model", key, request_form(world, request), encoded(record(failure)), times, usage or FAILED, True, sample,
+            "model", key, request_form(world, request), encoded(record(failure)), world.times(begun), usage or FAILED, True, sample,
             services.in_flight == 0,
         )  # fmt: skip
         world.book.performed += 1
     if world.feeds:
-        finished(strand, "model", request.signature.name, services.clock.monotonic() - begun, failure, usage)
+        finished(strand, "model", request.signature.name, (services.clock.stamp() - begun) / 1e6, failure, usage)
     await settled(strand, durable)
     if failure is not None:
         raise failure
@@ -332,7 +343,7 @@ async def unperformed(
     world: World, kind: Kind, key: Key, form: bytes, refusal: BudgetExhausted, sample: int = -1
 ) -> None:
     """Record that a budget refused an effect: history, if the program goes on."""
-    times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
+    times = world.times(world.services.clock.stamp())
     alone = world.services.in_flight == 0
     result = encoded(record(refusal))
     durable = world.book.add(kind, key, form, result, times, None, True, sample, alone)
@@ -389,9 +400,9 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
     if world.feeds:
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=request.head.spec)
     services.in_flight += 1
-    wall, begun = services.clock.wall(), services.clock.monotonic()
+    begun = services.clock.stamp()
     made = request.head.model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
-    return await _all_draws(strand, request, need, request.occurrence, wall, begun, made)
+    return await _all_draws(strand, request, need, request.occurrence, begun, made)
 
 
 def _again(request: Request, occurrence: int) -> Request:
@@ -417,7 +428,7 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
         await unperformed(world, kind, key, request, refusal)
         raise
     services.in_flight += 1
-    wall, begun = services.clock.wall(), services.clock.monotonic()
+    begun = services.clock.stamp()
     failure: StratagemError | None = None
     try:
         value = await perform()
@@ -425,8 +436,7 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
         failure, value = raised, record(raised)
     finally:
         services.in_flight -= 1
-    ended = services.clock.monotonic()
-    times = (int(wall * 1e6), int((world.used_s + begun - world.started) * 1e6), int((ended - begun) * 1e6))
+    times = world.times(begun)
     durable = world.book.add(
         kind, key, request, encoded(value), times, None, failure is not None, -1, services.in_flight == 0
     )
@@ -462,7 +472,7 @@ def decided(strand: Strand, form: Json, read: Callable[[], Json], kind: Kind = "
     if row is not None:
         return value
     value = read()
-    times = (int(world.services.clock.wall() * 1e6), int(world.active() * 1e6), 0)
+    times = world.times(world.services.clock.stamp())
     durable = world.book.add(kind, key, request, encoded(value), times)
     if isinstance(durable, asyncio.Future):
         durable.add_done_callback(lambda done: done.cancelled() or done.exception())  # the next effect meets it too

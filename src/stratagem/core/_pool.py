@@ -31,7 +31,7 @@ class Pool(Generic[X, T]):
         tolerate: tuple[type[StratagemError], ...],
     ) -> None:
         self._run, self._name, self._fn, self._tolerate = run, name, fn, tolerate
-        self._wave = Wave[T](run.strand.world.gate, width)
+        self._wave = Wave[T](run.strand.world.gate, width, order=True)
         self._place = run.strand.next()
         self._items: list[X] = []
         self._branches: list[Strand] = []

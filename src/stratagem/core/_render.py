@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RENDERER = 1
 FINISH = "Finish"
+_LISTS = ("- ", "1. ")
 COMPLAINT = 500  # characters of what a repair says about the reply
 
 Segment = tuple[str, str]  # literal text, then the name of the input that follows it (or "")
@@ -71,7 +72,8 @@ class Layout:
             else:
                 text = self._shown(name, value)
             if text:
-                above += f"{title}: {_block(text)}\n"
+                block = "\n" if "\n" in text or text.startswith(_LISTS) else ""
+                above += f"{title}: {block}{text}\n"
         if self._whole:
             return self._in_whole(inputs, f"{above}\n" if above else "")
         message = self._instruction
@@ -191,10 +193,6 @@ def attachments(inputs: Mapping[str, Any]) -> list[Any]:
 
 def _blobs(inputs: Mapping[str, Any]) -> list[Blob]:
     return [Blob(one.media_type, one.data) for one in attachments(inputs)]
-
-
-def _block(text: str) -> str:
-    return f"\n{text}" if "\n" in text or text.startswith(("- ", "1. ")) else text
 
 
 def _segments(template: str, names: tuple[str, ...]) -> tuple[Segment, ...]:

@@ -28,7 +28,10 @@ _STOPPED: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
+_FREE = Usage()
+
+
+@dataclass(frozen=True, init=False)
 class Answer:
     """What a strategy returns. `value` is None if the extractor found none: it is never right and never votes.
 
@@ -46,16 +49,37 @@ class Answer:
     """
 
     text: str
-    value: Any = None
-    confidence: float | None = None
-    sources: tuple[str, ...] = ()
-    steps: Transcript = field(default_factory=Transcript)
-    needs: frozenset[str] = frozenset()
-    stop: Stop = "answered"
-    reason: str = ""
-    usage: Usage = Usage()
-    label: Label = field(default=UNKNOWN, compare=False)
-    run_id: str = ""
+    value: Any
+    confidence: float | None
+    sources: tuple[str, ...]
+    steps: Transcript
+    needs: frozenset[str]
+    stop: Stop
+    reason: str
+    usage: Usage
+    label: Label = field(compare=False)
+    run_id: str
+
+    def __init__(  # by hand: a frozen dataclass sets field by field, at five times the cost
+        self,
+        text: str,
+        value: Any = None,
+        confidence: float | None = None,
+        sources: tuple[str, ...] = (),
+        steps: Transcript | None = None,
+        needs: frozenset[str] = frozenset(),
+        stop: Stop = "answered",
+        reason: str = "",
+        usage: Usage = _FREE,
+        label: Label = UNKNOWN,
+        run_id: str = "",
+    ) -> None:
+        steps = Transcript() if steps is None else steps
+        fields = {
+            "text": text, "value": value, "confidence": confidence, "sources": sources, "steps": steps, "needs": needs,
+            "stop": stop, "reason": reason, "usage": usage, "label": label, "run_id": run_id,
+        }  # fmt: skip
+        object.__setattr__(self, "__dict__", fields)
 
     @property
     def ok(self) -> bool:
@@ -108,8 +132,11 @@ class Answer:
         }
 
 
+_NUMBERS = re.compile(r"[-\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
 def _number(text: str) -> float | None:
-    numbers = re.findall(r"[-\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?", text)
+    numbers = _NUMBERS.findall(text)
     return float(numbers[-1].replace(",", "").replace("\u2212", "-")) if numbers else None
 
 

@@ -151,8 +151,8 @@ class World:
     """Settings, book and counters of one run."""
 
     __slots__ = (
-        "_held", "asked", "book", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
-        "run_id", "seed", "services", "started", "used_s",
+        "_held", "asked", "began", "book", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
+        "run_id", "seed", "services", "started", "used",
     )  # fmt: skip
 
     def __init__(
@@ -176,13 +176,19 @@ class World:
         self.questions: dict[str, dict[str, Json]] = {}
         self.refusal: BudgetExhausted | None = None
         self.seed, self.number = services.seed, 0
-        self.started = services.clock.monotonic()
-        self.used_s = max((row.active + row.took for row in book.own_rows), default=0) / 1e6
+        self.started = services.clock.stamp()
+        self.began = int(services.clock.wall() * 1e6)
+        self.used = max((row.active + row.took for row in book.own_rows), default=0)
         self._held: Held | None = None
 
     def active(self) -> float:
         """Return the run's own time in seconds: that of earlier processes, and since this one began."""
-        return self.used_s + self.services.clock.monotonic() - self.started
+        return (self.used + self.services.clock.stamp() - self.started) / 1e6
+
+    def times(self, begun: int) -> tuple[int, int, int]:
+        """Return what a row keeps of an effect that began at a stamp and ends now: wall, active, took."""
+        since = begun - self.started
+        return self.began + since, self.used + since, self.services.clock.stamp() - begun
 
     def held(self, scope: str) -> Any:
         """Return what recorded effects in and below a scope have cost."""
