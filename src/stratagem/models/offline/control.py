@@ -6,6 +6,7 @@ Rule 3: what is not fully understood is refused, with the reason.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from stratagem.core import Observation, Step, Tool, ToolCall, Tools, Transcript, json_of
@@ -13,30 +14,40 @@ from stratagem.core._canonical import text_of
 from stratagem.errors import NoAnswer
 from stratagem.models.offline import generic, quote, results, route
 from stratagem.models.offline.arithmetic import expression
-from stratagem.models.offline.blocks import statements
-from stratagem.models.offline.schema import Column, Table, described, flat, names
-from stratagem.models.offline.tables import Found, Query, Question, read
-from stratagem.models.offline.words import FILLERS, QUESTION_WORDS, root, tokens
+from stratagem.models.offline.blocks import Statement, statements
+from stratagem.models.offline.schema import Table, described, flat, names
+from stratagem.models.offline.spans import Question
+from stratagem.models.offline.tables import Found, Query, read
+from stratagem.models.offline.words import FUNCTION, QUESTION_WORDS, root, stem, tokens
 
 MAX_QUESTION = 2_000  # characters: longer ones are not one question
 MAX_TABLES = 40
-MAX_LOOKUPS = 12
+MAX_LOOKUPS = 24
+MAX_GAPS = 3  # stretches that mean nothing: with more, it is no question about the table
+ROUNDS = 3
 PASSAGES = 20
 AROUND = 80  # lines read before and after a passage: its heading is rarely farther away
 MAX_WINDOWS = 8
+_ABLE = "I quote texts, compute over one table, and calculate expressions"
 
 
-def refuse(reason: str, nearest: str = "I quote texts, compute over one table, and calculate expressions") -> NoReturn:
+def refuse(reason: str, nearest: str = _ABLE) -> NoReturn:
     """Raise `NoAnswer` with the reason and the nearest thing that can be done."""
     raise NoAnswer(f"cannot answer: {reason}; {nearest}")
 
 
 class _Wait(Exception):
-    """An observation is needed first."""
+    """An observation is needed first; the text says what for."""
 
 
 class Control:
-    """One decision: what is known so far, and what is wanted next."""
+    """One decision: what is known so far, and what is wanted next.
+
+    Args:
+        question: in words.
+        steps: what was done so far.
+        tools: what may be called.
+    """
 
     def __init__(self, question: str, steps: Transcript, tools: Tools) -> None:
         self.question, self.roles = question, route.roles(tools)
@@ -47,31 +58,23 @@ class Control:
                 self.seen.setdefault(_key(call.name, call.arguments), observation)
 
     def step(self) -> Step:
-        """Return the next step, or raise `NoAnswer`."""
+        """Return the next step; `NoAnswer` if there is no answer."""
         try:
-            return Step(answer=self.answer())
+            return Step(answer=self._answer())
         except _Wait as why:
             return Step(str(why), tuple(self.wanted))
 
-    def answer(self) -> str:
+    def _answer(self) -> str:
         """Return the answer; `_Wait` if something must be looked at first."""
-        roles = self.roles
         formula = expression(self.question)
         if formula is not None:
             return self._calculated(formula)
-        files = self._files()
-        tables, found = self._tables(files)
-        hits = self._searched()
-        self._pause("look at what there is: the tables' columns, the passages that share words with the question")
-        if roles.querier is not None:
-            answer = self._computed(tables())
-            if isinstance(answer, str):
-                return answer
-            found = answer
-        called = self._called()
-        if called is not None:
-            return called
-        return self._quoted(hits, found)
+        paths = self._paths()
+        described_as = self._descriptions(paths)
+        hits = self._search()
+        self._pause("look at what there is: columns of tables, passages that share words with the question")
+        answer, reason = self._computed(self._tables(described_as), hits)
+        return answer or self._called() or self._quoted(hits, reason)
 
     def _call(self, tool: Tool, arguments: dict[str, Any]) -> Observation | None:
         """Return what the call brought; None if it is yet to be made."""
@@ -86,162 +89,166 @@ class Control:
         if self.wanted:
             raise _Wait(why)
 
+    def _need(self, tool: Tool, arguments: dict[str, Any], why: str) -> Observation:
+        """Return what the call brought; `_Wait` if it is yet to be made, `NoAnswer` if it failed."""
+        seen = self._call(tool, arguments)
+        self._pause(why)
+        if seen is None or seen.failed:
+            refuse(f"`{tool.name}` failed: {seen.text[:300] if seen else 'it brought nothing'}")
+        return seen
+
     def _calculated(self, formula: str) -> str:
         tool = self.roles.calculator
         if tool is None:
             refuse("no tool calculates expressions")
-        seen = self._call(tool, {route.formula_of(tool): formula})
-        self._pause("the question is an expression: calculate it")
-        if seen is None or seen.failed:
-            refuse(f"the expression {formula!r} was not calculated: {seen.text if seen else ''}")
-        return f"[{seen.sources[0]}] {seen.text}" if seen.sources else seen.text
+        seen = self._need(tool, {route.formula_of(tool): formula}, "the question is an expression: calculate it")
+        return _located(seen, tool.name)
 
-    def _files(self) -> list[dict[str, Any]] | None:
-        if self.roles.lister is None:
-            return None
-        seen = self._call(self.roles.lister, {})
+    def _paths(self) -> list[str]:
+        """Return the paths of tables, those first that the question names."""
+        lister = self.roles.lister
+        if lister is None:
+            return []
+        seen = self._call(lister, {})
         self._pause("first look which files there are")
-        if seen is None or seen.failed:
-            return None
-        return results.files(seen)
+        paths = [path for path, kind in results.files(seen) if kind in ("csv", "sqlite")] if seen else []
+        asked = {root(token.text) for token in tokens(self.question)}
+        return sorted(paths, key=lambda path: -len(asked & {root(word) for word in flat(path)}))
 
-    def _tables(self, files: list[dict[str, Any]] | None) -> Any:
+    def _descriptions(self, paths: list[str]) -> dict[str, Observation | None]:
         tool = self.roles.describer
-        if tool is None or self.roles.querier is None or not files:
-            return (lambda: ()), ""
-        paths = [entry["path"] for entry in files if entry["kind"] in ("csv", "sqlite")]
-        if len(paths) > MAX_TABLES:
-            asked = {root(token.text) for token in tokens(self.question)}
-            paths.sort(key=lambda path: -len(asked & {root(word) for word in flat(path)}))
-            paths = paths[:MAX_TABLES]
-        path_name, table_name = route.path_of(tool), route.table_of(tool)
-        seen = {path: self._call(tool, {path_name: path}) for path in paths}
+        if tool is None or self.roles.querier is None:
+            return {}
+        return {path: self._call(tool, {route.path_of(tool): path}) for path in paths[:MAX_TABLES]}
 
-        def tables() -> tuple[Table, ...]:
-            made: list[Table] = []
-            for path, one in seen.items():
-                if one is None or one.failed:
-                    continue
-                own = described(one.result)
-                made.extend(own)
-                if not own and table_name:
-                    inner = [self._call(tool, {path_name: path, table_name: name}) for name in names(one.result)]
-                    made.extend(table for seen in inner if seen and not seen.failed for table in described(seen.result))
-            self._pause("look at each table of the database")
-            return tuple(made)
+    def _tables(self, seen: dict[str, Observation | None]) -> list[Table]:
+        """Return the tables of all files, after looking at each table of each database."""
+        tool = self.roles.describer
+        made: list[Table] = []
+        for path, one in seen.items() if tool is not None else ():
+            if one is None or one.failed:
+                continue
+            own = described(one.result)
+            inner: list[Observation | None] = []
+            if not own and tool is not None and route.table_of(tool):
+                places = [{route.path_of(tool): path, route.table_of(tool): name} for name in names(one.result)]
+                inner = [self._call(tool, place) for place in places[:MAX_TABLES]]
+            made += own
+            made += [table for seen in inner if seen and not seen.failed for table in described(seen.result)]
+        self._pause("look at each table of the database")
+        return made
 
-        return tables, ""
-
-    def _searched(self) -> Observation | None:
+    def _search(self) -> Observation | None:
         tool = self.roles.searcher
         if tool is None:
             return None
         words = [token.text for token in tokens(self.question) if token.kind in ("word", "number", "date", "quote")]
-        content = [word for word in words if word.casefold() not in FILLERS | QUESTION_WORDS] or words
+        content = [word for word in words if word.casefold() not in FUNCTION | QUESTION_WORDS] or words
         if not content:
             return None
-        forms = [form for word in content for form in _forms(word)]
-        arguments: dict[str, Any] = {route.query_of(tool): " ".join(dict.fromkeys(forms))[:500]}
+        forms = dict.fromkeys(form for word in content for form in _forms(word))
+        arguments: dict[str, Any] = {route.query_of(tool): " ".join(forms)[:500]}
         if route.count_of(tool):
             arguments[route.count_of(tool)] = PASSAGES
         return self._call(tool, arguments)
 
-    def _computed(self, tables: tuple[Table, ...]) -> Any:
-        """Return the answer of the one table that has one, else why there is none."""
+    def _computed(self, tables: Sequence[Table], hits: Observation | None) -> tuple[str, str]:
+        """Return the answer of the one table that has one, and else the reason why there is none."""
+        if quote.explains(self.question):
+            return "", ""
         question = Question(self.question)
-        found = [(table, read(question, table)) for table in tables]
-        found = [(table, read(question, table)) for table in self._looked_up(found)]
+        found = [(table, read(question, table)) for table in self._looked_up(question, tables)]
         queries = [query for _, one in found for query in one.queries]
         if any(query.named for query in queries):
             queries = [query for query in queries if query.named]
+        if not queries:
+            return "", _nearest(found)
         if len(queries) > 1:
             places = sorted({query.table.place for query in queries})
             if len(places) > 1:
                 refuse(f"several tables could answer: {', '.join(places)}", "name the file in the question")
             ways = " / ".join(dict.fromkeys(results.wording(query) for query in queries))
             refuse(f"the question can be read in several ways: {ways}", "name the column and the value")
-        if not queries:
-            return _nearest(found)
-        return self._queried(queries[0])
+        return self._queried(queries[0], hits), ""
 
-    def _looked_up(self, found: list[tuple[Table, Found]]) -> list[Table]:
+    def _looked_up(self, question: Question, tables: Sequence[Table]) -> list[Table]:
         """Return the tables with the values that words of the question turned out to be."""
         querier = self.roles.querier
-        if querier is None or not {"distinct"} <= set(querier.measures) or not querier.where:
-            return [table for table, _ in found]
-        made: list[Table] = []
-        for table, one in found:
-            columns: list[Column] = []
-            phrases = [*one.gaps, *one.plain_values]
-            for column in table.columns:
-                if column.complete or column.kind != "text" or not phrases or len(self.wanted) >= MAX_LOOKUPS:
-                    columns.append(column)
-                    continue
-                values: list[str] = []
-                for phrase in phrases:
-                    word = max(re.findall(r"\w+", phrase) or [phrase], key=len)
-                    call = results.lookup(querier, table, column, word)
-                    seen = self._call(querier.tool, call)
-                    values += results.distinct(seen) if seen and not seen.failed else []
-                fresh = [value for value in dict.fromkeys(values) if value not in column.values]
-                columns.append(column._replace(values=(*column.values, *fresh)))
-            made.append(table._replace(columns=tuple(columns)))
-        self._pause("look whether the unknown words are values of a column")
-        return made
+        if querier is None or "distinct" not in querier.measures or not querier.where:
+            return list(tables)
+        known, asked = list(tables), dict[int, set[str]]()
+        for _ in range(ROUNDS):
+            for place, table in enumerate(known):
+                done = asked.setdefault(place, set())
+                known[place] = self._with_values(querier, table, read(question, table), done)
+            if len(self.wanted) > MAX_LOOKUPS:
+                refuse(
+                    "too many columns would have to be looked through for its words", "name the column and the value"
+                )
+            self._pause("look whether words of the question are values of a column")
+        return known
 
-    def _queried(self, query: Query) -> str:
+    def _with_values(self, querier: route.Querier, table: Table, one: Found, done: set[str]) -> Table:
+        """Return the table with the values in which words of the question occur; `done` grows by those words."""
+        columns = [column for column in table.columns if not column.complete and column.kind == "text"]
+        words = dict.fromkeys(_core(phrase) for phrase in (*one.gaps, *one.loose))
+        fresh = [word for word in words if word not in done]
+        if not columns or len(one.gaps) > MAX_GAPS:
+            return table
+        done.update(fresh)
+        for column in columns if fresh else ():
+            seen = [self._call(querier.tool, results.lookup(querier, table, column, word)) for word in fresh]
+            values = [value for each in seen if each and not each.failed for value in results.distinct(each)]
+            table = _with(table, column.name, tuple(dict.fromkeys((*column.values, *values))))
+        return table
+
+    def _queried(self, query: Query, hits: Observation | None) -> str:
         querier = self.roles.querier
         if querier is None or query.measure not in querier.measures:
             refuse(f"no tool computes the {query.measure} over a table")
-        seen = self._call(querier.tool, results.arguments(querier, query))
-        self._pause(f"compute {results.wording(query)} over {query.table.place}")
-        if seen is None or seen.failed:
-            refuse(f"the table could not be queried: {seen.text if seen else ''}")
-        rows = self._rows(querier, query, seen)
+        why = f"compute over {query.table.place}: {results.wording(query)}"
+        seen = self._need(querier.tool, results.arguments(querier, query), why)
+        rows: Observation | None = None
+        listing = results.rows_of(query, seen) if query.kind == "rows_of" else None
+        if listing is not None:
+            why = f"look in which row the {query.measure} of {query.column} stands"
+            rows = self._need(querier.tool, results.arguments(querier, listing), why)
         answer = results.answer(query, seen, rows)
         if answer.reason:
             refuse(answer.reason)
+        if not query.named and not query.where:
+            self._contradicted(answer.value, hits)
         return answer.text
 
-    def _rows(self, querier: route.Querier, query: Query, seen: Observation) -> Observation | None:
-        """Return the rows in which an extreme value stands, if the question asks for them."""
-        listing = results.rows_of(query, seen) if query.kind == "rows_of" else None
-        if listing is None:
-            return None
-        rows = self._call(querier.tool, results.arguments(querier, listing))
-        self._pause(f"look in which row the {query.measure} of {query.column} stands")
-        if rows is None or rows.failed:
-            refuse(f"the rows could not be listed: {rows.text if rows else ''}")
-        return rows
+    def _contradicted(self, value: str, hits: Observation | None) -> None:
+        """Refuse if a text says something else in the question's own words: what is meant is not clear then."""
+        asked = quote.asked(self.question)
+        if hits is None or hits.failed or isinstance(asked, str):
+            return
+        for one in results.passages(hits):
+            said = statements(one.path, dict(enumerate(one.text.split("\n"), one.line)))
+            for found in quote.answers(asked, said):
+                if found.rank == 0 and re.search(r"\d", found.statement.text) and value not in found.statement.text:
+                    refuse(f"a table computes {value}, and {one.path}:{found.statement.line} says something else")
 
-    def _called(self) -> str | None:
-        """Return what a tool says that fits the question word for word."""
-        chosen = generic.choose(self.question, self.roles.others)
+    def _called(self) -> str:
+        """Return what a tool says that fits the question word for word; empty if there is none."""
+        chosen = generic.choose(self.question, self.roles)
         if chosen is None:
-            return None
+            return ""
         tool, arguments = chosen
-        seen = self._call(tool, arguments)
-        self._pause(f"`{tool.name}` is made for this")
-        if seen is None or seen.failed:
-            refuse(f"`{tool.name}` failed: {seen.text if seen else ''}")
-        return f"[{seen.sources[0] if seen.sources else tool.name}] {seen.text}"
+        return _located(self._need(tool, arguments, f"`{tool.name}` is made for this"), tool.name)
 
     def _quoted(self, hits: Observation | None, reason: str) -> str:
-        if hits is None or hits.failed:
-            refuse(reason or "there is nothing to look at")
         asked = quote.asked(self.question)
-        if isinstance(asked, str):
-            refuse(reason or asked)
-        found = results.passages(hits)
-        texts = self._texts(found)
+        if hits is None or hits.failed or isinstance(asked, str):
+            refuse(reason or (asked if isinstance(asked, str) else "there is nothing to search"))
+        texts = self._texts(results.passages(hits))
         said = [one for path, lines in texts.items() for one in statements(path, lines)]
-        answers = quote.answers(asked, said)
-        if not answers:
-            refuse(f"no passage says it{f' ({reason})' if reason else ''}")
-        best = quote.chosen(asked, answers)
-        if isinstance(best, str):
-            refuse(best)
-        return self._cited([one.statement for one in best])
+        found = quote.chosen(asked, quote.answers(asked, said))
+        if isinstance(found, str):
+            refuse(f"{found}{f'; {reason}' if reason else ''}")
+        return self._cited(found)
 
     def _texts(self, found: list[results.Passage]) -> dict[str, dict[int, str]]:
         """Return the known lines of each file around its passages."""
@@ -251,43 +258,45 @@ class Control:
             for one in found:
                 texts.setdefault(one.path, {}).update(enumerate(one.text.split("\n"), one.line))
             return texts
-        path_name, (first, many) = route.path_of(tool), route.start_of(tool)
         windows: list[tuple[str, int]] = []
         for one in found:
             start = max(1, one.line - AROUND)
             if not any(path == one.path and 0 <= one.line - low <= AROUND * 2 for path, low in windows):
                 windows.append((one.path, start))
         for path, start in windows[:MAX_WINDOWS]:
-            arguments: dict[str, Any] = {path_name: path, first: start}
-            if many:
-                arguments[many] = AROUND * 2 + 20
-            seen = self._call(tool, arguments)
+            seen = self._call(tool, route.lines_of(tool, path, start, AROUND * 2 + 20))
             if seen is not None and not seen.failed:
                 texts.setdefault(path, {}).update(results.lines(seen, start))
         self._pause("read around the best passages")
         return texts
 
-    def _cited(self, said: list[quote.Statement]) -> str:
-        """Return the statements with their locators, after reading once more exactly the lines that are cited."""
+    def _cited(self, said: Statement) -> str:
+        """Return the statement with its locator, after reading once more exactly the lines that are cited."""
         tool = self.roles.reader
         if tool is None:
-            return "\n".join(f"[{one.path}:{one.line}] {one.text}" for one in said)
-        path_name, (first, many) = route.path_of(tool), route.start_of(tool)
-        cited: list[str] = []
-        for one in said:
-            arguments: dict[str, Any] = {path_name: one.path, first: one.line}
-            if many:
-                arguments[many] = one.end - one.line + 1
-            seen = self._call(tool, arguments)
-            if seen is not None:
-                where = seen.sources[0] if seen.sources else f"{one.path}:{one.line}"
-                cited.append(f"[{where}] {one.text}")
-        self._pause("open the lines that answer, to cite them exactly")
-        return "\n".join(cited)
+            return f"[{said.path}:{said.line}] {said.text}"
+        arguments = route.lines_of(tool, said.path, said.line, said.end - said.line + 1)
+        seen = self._need(tool, arguments, "open the lines that answer, to cite them exactly")
+        return f"[{seen.sources[0] if seen.sources else f'{said.path}:{said.line}'}] {said.text}"
 
 
 def _key(name: str, arguments: Any) -> str:
     return f"{name} {text_of(json_of(arguments))}"
+
+
+def _located(seen: Observation, name: str) -> str:
+    return f"[{seen.sources[0] if seen.sources else name}] {seen.text}"
+
+
+def _core(phrase: str) -> str:
+    """Return what every form of a phrase's longest word has in common."""
+    word = max(re.findall(r"\w+", phrase) or [phrase], key=len).casefold()
+    return stem(word) if word.startswith(stem(word)) else word[:-3]
+
+
+def _with(table: Table, name: str, values: tuple[Any, ...]) -> Table:
+    columns = (column._replace(values=values) if column.name == name else column for column in table.columns)
+    return table._replace(columns=tuple(columns))
 
 
 def _forms(word: str) -> tuple[str, ...]:
@@ -300,9 +309,8 @@ def _forms(word: str) -> tuple[str, ...]:
 
 def _nearest(found: list[tuple[Table, Found]]) -> str:
     """Return the reason of the table that understood most."""
-    reasons = [(len(" ".join(one.gaps)), place, table, one) for place, (table, one) in enumerate(found)]
-    if not reasons:
+    if not found:
         return ""
-    _, _, table, one = min(reasons, key=lambda entry: entry[:2])
+    table, one = min(found, key=lambda pair: len(" ".join(pair[1].gaps)))
     columns = ", ".join(column.name for column in table.columns[:12])
     return f"{table.place}: {one.reason}; its columns: {columns}"

@@ -4,16 +4,20 @@ from typing import Any
 
 from stratagem.core import Tool
 from stratagem.models.offline import words as lists
+from stratagem.models.offline.route import Roles
 from stratagem.models.offline.words import number, parts, root, tokens
 
-_FREE = lists.FILLERS | lists.QUESTION_WORDS | lists.COPULAS | {"it", "now", "current", "currently", "please", "show"}
+_FREE = lists.FUNCTION | lists.QUESTION_WORDS | lists.PREPOSITIONS | {"it", "please", "show", "me", "available"}
 CLOSE = 0.05  # share of the best score within which two tools are too alike
 
 
-def choose(question: str, tools: tuple[Tool, ...]) -> tuple[Tool, dict[str, Any]] | None:
+def choose(question: str, roles: Roles) -> tuple[Tool, dict[str, Any]] | None:
     """Return the one tool whose schema accounts for the whole question, and its arguments; None if there is none."""
+    lister = roles.lister
+    if lister is not None and set(_content(question)) == {root(word) for word in parts(lister.name)} - {"list"}:
+        return lister, {}
     fitting: list[tuple[float, Tool, dict[str, Any]]] = []
-    for tool in tools:
+    for tool in roles.others:
         arguments = _arguments(question, tool)
         if arguments is not None:
             score = _score(question, tool, arguments)
@@ -29,7 +33,7 @@ def _content(question: str) -> list[str]:
     return [
         root(token.text)
         for token in tokens(question)
-        if token.kind == "word" and token.text.casefold() not in _FREE | lists.PREPOSITIONS
+        if token.kind == "word" and token.text.casefold() not in _FREE | {"list"}
     ]
 
 

@@ -1,17 +1,22 @@
 """What observations hold, and how a result becomes an answer in words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from stratagem.core import Observation
+from stratagem.models.offline.reduce import Filter
 from stratagem.models.offline.route import Querier
 from stratagem.models.offline.schema import Column, Table, key
-from stratagem.models.offline.tables import Filter, Query
+from stratagem.models.offline.tables import Query
 
-SHOWN = 100  # values of a list that an answer shows
+SHOWN = 100  # values or groups that an answer shows
 _HIT = re.compile(r"^\[\d+\] (\S.*?):(\d+)(?:-(\d+))?  (.*)$")
 _NUMBERED = re.compile(r"^\s*(\d+)  (.*)$")
+_LISTED = re.compile(r"^(\S.*?) +(text|csv|sqlite|other)\s")
+
+Form = Mapping[str, Any]
 
 
 class Passage(NamedTuple):
@@ -24,74 +29,67 @@ class Passage(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An answer in words, or why the result is none."""
+    """An answer in words, or the reason why the result is none; `value` is what was computed."""
 
     text: str
     reason: str = ""
+    value: str = ""
 
 
-def files(seen: Observation) -> list[dict[str, Any]]:
-    """Return the listed files with path and kind, from the result or from the lines of the text."""
+class _Unclear(Exception):
+    """The result does not answer; the text says why."""
+
+
+def files(seen: Observation) -> list[tuple[str, str]]:
+    """Return path and kind of the listed files, from the result or from the lines of the text."""
     if isinstance(seen.result, list):
-        return [one for one in seen.result if isinstance(one, Mapping) and "path" in one and "kind" in one]  # pyright: ignore
-    found = (re.match(r"^(.+?)  +(text|csv|sqlite|other)\b", line) for line in seen.text.splitlines())
-    return [{"path": one[1].strip(), "kind": one[2]} for one in found if one]
+        forms = [one for one in _forms(seen.result) if isinstance(one.get("path"), str)]
+        return [(one["path"], str(one.get("kind", ""))) for one in forms]
+    found = (_LISTED.match(line) for line in seen.text.splitlines())
+    return [(one[1], one[2]) for one in found if one]
 
 
 def passages(seen: Observation) -> list[Passage]:
     """Return what a search found, from the result or from the lines of the text."""
     if isinstance(seen.result, list):
-        return [
-            Passage(one["path"], one["line"], one["end"], one["text"])
-            for one in seen.result
-            if isinstance(one, Mapping) and {"path", "line", "end", "text"} <= set(one)
-        ]
+        forms = [one for one in _forms(seen.result) if {"path", "line", "end", "text"} <= set(one)]
+        return [Passage(str(one["path"]), int(one["line"]), int(one["end"]), str(one["text"])) for one in forms]
     found = (_HIT.match(line) for line in seen.text.splitlines())
     return [Passage(one[1], int(one[2]), int(one[3] or one[2]), one[4]) for one in found if one]
 
 
 def lines(seen: Observation, start: int) -> dict[int, str]:
     """Return the lines that were read, by number."""
-    result = seen.result
-    if isinstance(result, Mapping) and isinstance(result.get("lines"), list):
-        first = result.get("start", start)
-        return {first + place: line for place, line in enumerate(result["lines"]) if isinstance(line, str)}
+    result = form(seen)
+    if isinstance(result.get("lines"), list | tuple):
+        first = int(result.get("start", start))
+        return {first + place: str(line) for place, line in enumerate(result["lines"])}
     found = (_NUMBERED.match(line) for line in seen.text.splitlines())
     return {int(one[1]): one[2] for one in found if one}
 
 
 def distinct(seen: Observation) -> list[str]:
     """Return the different values that a query found."""
-    result = seen.result if isinstance(seen.result, Mapping) else {}
-    groups = result.get("groups") or ()
-    return [key(group[0]) for group in groups if isinstance(group, list | tuple) and group and group[0] is not None]
+    return [name for name, _ in _pairs(form(seen))]
 
 
-def condition(one: Filter) -> dict[str, Any]:
-    """Return a filter as an argument."""
-    form: dict[str, Any] = {"column": one.column, "op": one.op}
-    if one.op in ("between", "in"):
-        form["values"] = list(one.values)
-    elif one.op != "empty":
-        form["value"] = one.value
-    return form
+def form(seen: Observation) -> Form:
+    """Return the result as a mapping; empty if it is none."""
+    return seen.result if isinstance(seen.result, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 def arguments(querier: Querier, query: Query) -> dict[str, Any]:
     """Return the arguments of a query."""
     given: dict[str, Any] = {querier.path: query.table.path, querier.measure: querier.measures[query.measure]}
-    if query.table.name and querier.table:
-        given[querier.table] = query.table.name
-    if query.column:
-        given[querier.column] = query.column
-    if query.where:
-        given[querier.where] = [condition(one) for one in query.where]
-    if query.group:
-        given[querier.group] = query.group
-    if query.way != "none" and query.kind != "best_group":
-        given[querier.order] = query.way
-    if query.k:
-        given[querier.top] = query.k + 1
+    optional = {
+        querier.table: query.table.name,
+        querier.column: query.column,
+        querier.where: [_condition(one) for one in query.where],
+        querier.group: query.group,
+        querier.order: query.way if query.kind == "top" else "",
+        querier.top: query.k + 1 if query.kind == "top" else 0,
+    }
+    given.update({name: value for name, value in optional.items() if name and value})
     return given
 
 
@@ -101,36 +99,37 @@ def lookup(querier: Querier, table: Table, column: Column, word: str) -> dict[st
     return arguments(querier, Query(table, "values", "distinct", column.name, where))
 
 
-def wording(query: Query) -> str:
-    """Return the computation in words."""
-    what = f"{query.measure} of {query.column}" if query.column else query.measure
-    if query.kind in ("values", "one"):
-        what = query.column
-    if query.kind == "rows_of":
-        what = f"{query.label} in the row with the {query.measure} of {query.column}"
-    if query.kind == "top":
-        what = f"the {query.k} {'highest' if query.way == 'descending' else 'lowest'} by {query.column}: {query.label}"
-    if query.kind == "best_group":
-        what = f"{query.group} with the {'highest' if query.way == 'descending' else 'lowest'} {what}"
-    where = " and ".join(_said(one) for one in query.where)
-    return f"{what}{f' where {where}' if where else ''}{f' by {query.group}' if query.kind == 'groups' else ''}"
-
-
-def _said(one: Filter) -> str:
-    if one.op == "between":
-        return f"{one.column} between {key(one.values[0])} and {key(one.values[1])}"
-    if one.op == "in":
-        return f"{one.column} in {', '.join(map(key, one.values))}"
-    return f"{one.column} {one.op}{'' if one.op == 'empty' else f' {key(one.value)}'}"
-
-
 def rows_of(query: Query, seen: Observation) -> Query | None:
-    """Return the query that lists the rows in which the extreme value stands; None if there is none."""
-    value = seen.result.get("value") if isinstance(seen.result, Mapping) else None
+    """Return the query that lists the rows in which the extreme value stands; None if there is no such value."""
+    value = form(seen).get("value")
     if value is None:
         return None
     where = (*query.where, Filter(query.column, "=", value))
     return query._replace(kind="rows", measure="list", column="", where=where)
+
+
+def wording(query: Query) -> str:
+    """Return the computation in words."""
+    end = "highest" if query.way == "descending" else "lowest"
+    what = f"{query.measure} of {query.column or 'rows'}"
+    match query.kind:
+        case "values" | "one":
+            what = f"values of {query.column}"
+        case "single":
+            what = f"{query.label} of the row"
+        case "rows_of":
+            what = f"{query.label} of the row with the {query.measure} of {query.column}"
+        case "top":
+            what = f"{query.label} of the {query.k} rows with the {end} {query.column}"
+        case "best":
+            many = f"{query.k} " if query.k > 1 else ""
+            what = f"{many}{query.group} with the {end} {what}"
+        case "groups":
+            what = f"{what} by {query.group}"
+        case _:
+            pass
+    where = " and ".join(_said(one) for one in query.where)
+    return f"{what} where {where}" if where else what
 
 
 def answer(query: Query, seen: Observation, rows: Observation | None = None) -> Answered:
@@ -141,87 +140,124 @@ def answer(query: Query, seen: Observation, rows: Observation | None = None) -> 
         seen: what came of it.
         rows: the rows in which the extreme value stands, if labels of rows are wanted.
     """
-    result = seen.result
-    if not isinstance(result, Mapping):
+    result = form(seen)
+    if not isinstance(result.get("matched"), int):
         return Answered("", "the table's result came without data")
-    matched, total = result.get("matched"), result.get("total")
-    if not matched and query.measure not in ("count", "distinct"):
+    if not result["matched"] and query.measure not in ("count", "distinct"):
         return Answered("", f"no row matches ({wording(query)})")
-    shown = rows.result if rows is not None and isinstance(rows.result, Mapping) else result
-    value = _BUILD[query.kind](query, shown)
-    if isinstance(value, Answered):
-        return value
-    if rows is not None:
-        value = f"{value} ({query.column} {key(result.get('value'))})"
+    try:
+        value = _BUILD[query.kind](query, result if rows is None else form(rows))
+    except _Unclear as why:
+        return Answered("", f"{why} ({wording(query)})")
+    shown = value if rows is None else f"{value} ({query.column} {key(result.get('value'))})"
     sources = [*seen.sources[:1], *(rows.sources[:1] if rows is not None else ())]
     where = "".join(f"[{source}] " for source in sources)
-    left = result.get("left_out")
-    cut = f", {left} left out: no number" if left else ""
-    return Answered(f"{where}{wording(query)} ({matched} of {total} rows{cut}): {value}")
+    left = f"; {result['left_out']} without a value left out" if result.get("left_out") else ""
+    counted = f"({result['matched']} of {result.get('total')} rows{left})"
+    return Answered(f"{where}{wording(query)} {counted}: {shown}", value=value)
 
 
-def _value(query: Query, result: Mapping[str, Any]) -> str | Answered:
-    value = result.get("value")
-    return Answered("", "the computation has no value") if value is None else key(value)
+def _forms(items: Any) -> list[Form]:
+    return [item for item in items if isinstance(item, Mapping)]  # pyright: ignore[reportUnknownVariableType]
 
 
-def _groups(query: Query, result: Mapping[str, Any]) -> str | Answered:
-    groups = _pairs(result)
-    if not groups or len(groups) > SHOWN:
-        return Answered("", f"there are {len(groups)} groups")
-    return "; ".join(f"{name} {value}" for name, value in groups)
+def _condition(one: Filter) -> dict[str, Any]:
+    if one.op in ("between", "in"):
+        return {"column": one.column, "op": one.op, "values": list(one.values)}
+    if one.op == "empty":
+        return {"column": one.column, "op": one.op}
+    return {"column": one.column, "op": one.op, "value": one.value}
 
 
-def _pairs(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(key(group[0]) or "(empty)", key(group[1])) for group in result.get("groups") or () if group[1] is not None]
+def _said(one: Filter) -> str:
+    if one.op == "between":
+        return f"{one.column} between {key(one.values[0])} and {key(one.values[1])}"
+    if one.op == "in":
+        return f"{one.column} in ({', '.join(map(key, one.values))})"
+    return f"{one.column} is empty" if one.op == "empty" else f"{one.column} {one.op} {key(one.value)}"
 
 
-def _best_group(query: Query, result: Mapping[str, Any]) -> str | Answered:
-    groups = [(name, float(value), value) for name, value in _pairs(result) if name != "(empty)"]
-    if not groups:
-        return Answered("", "there are no groups")
-    best = (max if query.way == "descending" else min)(value for _, value, _ in groups)
-    names = [(name, text) for name, value, text in groups if value == best]
-    return f"{', '.join(name for name, _ in names)} ({names[0][1]})"
+def _value(query: Query, result: Form) -> str:
+    if result.get("value") is None:
+        raise _Unclear("there is nothing to compute")
+    return key(result["value"])
 
 
-def _labels(query: Query, result: Mapping[str, Any], label: str) -> list[Any]:
-    return [record.get(label) for record in result.get("records") or () if isinstance(record, Mapping)]
+def _pairs(result: Form) -> list[tuple[str, str]]:
+    """Return name and value of each group; groups without a value are left out."""
+    groups = [group for group in result.get("groups") or () if isinstance(group, list | tuple) and len(group) >= 2]
+    return [(key(group[0]), key(group[1])) for group in groups if group[0] is not None and group[1] is not None]
 
 
-def _rows_of(query: Query, result: Mapping[str, Any]) -> str | Answered:
-    """Return the labels of the rows that hold the extreme value; `result` lists those rows."""
-    labels = list(dict.fromkeys(key(one) for one in _labels(query, result, query.label) if one not in (None, "")))
-    if not labels or len(result.get("records") or ()) != result.get("matched"):
-        return Answered("", f"{result.get('matched')} rows have the {query.measure} of {query.column}")
-    return ", ".join(labels)
+def _groups(query: Query, result: Form) -> str:
+    pairs = _pairs(result)
+    if not 0 < len(pairs) <= SHOWN:
+        raise _Unclear(f"there are {len(pairs)} groups")
+    return "; ".join(f"{name or '(empty)'}: {value}" for name, value in pairs)
 
 
-def _values(query: Query, result: Mapping[str, Any]) -> str | Answered:
+def _best(query: Query, result: Form) -> str:
+    known = [(name, _decimal(value), value) for name, value in _pairs(result) if name]
+    known.sort(key=lambda group: group[1], reverse=query.way == "descending")
+    if len(known) < query.k:
+        raise _Unclear(f"there are only {len(known)} groups")
+    first = known[: query.k]
+    tied = [group for group in known[query.k :] if group[1] == first[-1][1]]
+    if tied and query.k > 1:
+        raise _Unclear(f"there is a tie at place {query.k}")
+    return "; ".join(f"{name} ({value})" for name, _, value in [*first, *tied])
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise _Unclear(f"{text!r} is no number") from None
+
+
+def _rows_of(query: Query, result: Form) -> str:
+    records = _forms(result.get("records") or ())
+    labels = list(dict.fromkeys(key(one.get(query.label) or "") for one in records))
+    if not labels or "" in labels or len(records) != result.get("matched"):
+        raise _Unclear(f"{result.get('matched')} rows have that value, {len(labels)} with a {query.label}")
+    return "; ".join(labels)
+
+
+def _values(query: Query, result: Form) -> str:
     values = [name for name, _ in _pairs(result)]
     if not values:
-        return Answered("", f"the cells of {query.column} are empty")
+        raise _Unclear("no row matches" if not result.get("matched") else "the cells are empty")
     if len(values) > SHOWN or len(values) != result.get("value"):
-        return Answered("", f"there are {result.get('value')} values: too many to list")
+        raise _Unclear(f"there are {result.get('value')} values: too many to list")
     return "; ".join(values)
 
 
-def _one(query: Query, result: Mapping[str, Any]) -> str | Answered:
+def _one(query: Query, result: Form) -> str:
     if len(_pairs(result)) > 1:
-        return Answered("", f"{result.get('matched')} rows match, with different {query.column}")
+        raise _Unclear(f"{result.get('matched')} rows match, with different values")
     return _values(query, result)
 
 
-def _top(query: Query, result: Mapping[str, Any]) -> str | Answered:
-    records = [record for record in result.get("records") or () if record.get(query.column) not in (None, "")]
+def _single(query: Query, result: Form) -> str:
+    records = _forms(result.get("records") or ())
+    if len(records) != 1 or result.get("matched") != 1 or not records[0].get(query.label):
+        raise _Unclear(f"{result.get('matched')} rows match")
+    return key(records[0][query.label])
+
+
+def _top(query: Query, result: Form) -> str:
+    records = [one for one in _forms(result.get("records") or ()) if one.get(query.column) not in (None, "")]
     if len(records) < query.k:
-        return Answered("", f"only {len(records)} rows have a {query.column}")
-    if len(records) > query.k and key(records[query.k][query.column]) == key(records[query.k - 1][query.column]):
-        return Answered("", f"there is a tie at place {query.k}")
-    return "; ".join(f"{key(one.get(query.label))} ({key(one.get(query.column))})" for one in records[: query.k])
+        raise _Unclear(f"only {len(records)} rows have a {query.column}")
+    first = records[: query.k]
+    if len(records) > query.k and key(records[query.k][query.column]) == key(first[-1][query.column]):
+        raise _Unclear(f"there is a tie at place {query.k}")
+    if not all(one.get(query.label) for one in first):
+        raise _Unclear(f"a row has no {query.label}")
+    return "; ".join(f"{key(one[query.label])} ({key(one[query.column])})" for one in first)
 
 
-_BUILD = {
-    "value": _value, "one": _one, "groups": _groups, "rows_of": _rows_of, "best_group": _best_group, "values": _values,
-    "top": _top,
+_BUILD: dict[str, Callable[[Query, Form], str]] = {
+    "value": _value, "one": _one, "single": _single, "groups": _groups, "best": _best, "rows_of": _rows_of,
+    "values": _values, "top": _top,
 }  # fmt: skip

@@ -85,7 +85,7 @@ def roles(tools: Tools) -> Roles:
         only("reader"),
         only("searcher"),
         only("calculator"),
-        tuple(tool for tool in tools if tool.effect in ("read", "self")),
+        tuple(found.get("other", ())),
     )
 
 
@@ -139,6 +139,15 @@ def start_of(tool: Tool) -> tuple[str, str]:
         "",
     )
     return first, many
+
+
+def lines_of(tool: Tool, path: str, start: int, count: int) -> dict[str, Any]:
+    """Return the arguments that read lines of a file."""
+    first, many = start_of(tool)
+    arguments: dict[str, Any] = {path_of(tool): path, first: start}
+    if many:
+        arguments[many] = count
+    return arguments
 
 
 def count_of(tool: Tool) -> str:

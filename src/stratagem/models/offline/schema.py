@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stratagem.models.offline.words import UNITS, parts, stem, tokens
+from stratagem.models.offline.words import PERIODS, UNITS, parts, tokens
 
 NUMERIC = frozenset(("number", "integer"))
 _SILENT = frozenset("-/.,'’():;?!\"|")
@@ -23,6 +23,7 @@ class Column(NamedTuple):
         empty: how many cells are empty.
         low: smallest value of numbers and dates.
         high: largest value of numbers and dates.
+        said: the unit that its cells carry.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Column(NamedTuple):
     empty: int
     low: Any = None
     high: Any = None
+    said: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -42,8 +44,8 @@ class Column(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """The unit that its name carries; empty if none."""
-        return next((UNITS[word] for word in reversed(self.words[1:]) if word in UNITS), "")
+        """The unit that its cells or its name carry; empty if none."""
+        return self.said or UNITS.get(_last(self.name), "")
 
 
 class Table(NamedTuple):
@@ -136,6 +138,7 @@ def _column(entry: Mapping[str, Any]) -> Column:
         empty if isinstance(empty, int) else 0,
         entry.get("min"),
         entry.get("max"),
+        UNITS.get(str(entry.get("unit") or "").casefold(), ""),
     )
 
 
@@ -159,14 +162,28 @@ def named(column: Column, table: Table) -> tuple[tuple[str, ...], ...]:
     All its words; without its unit; without the words of the table's own name.
     """
     ways = [column.words]
-    bare = tuple(word for position, word in enumerate(column.words) if not position or word not in UNITS)
-    own = {*table.words, *(stem(word) for word in table.words)}
-    for way in (bare, tuple(word for word in column.words if word not in own), tuple(w for w in bare if w not in own)):
+    bare = column.words[:-1] if len(column.words) > 1 and _strippable(column.name) else column.words
+    own = set(table.words)
+    for way in (bare, tuple(w for w in column.words if w not in own), tuple(w for w in bare if w not in own)):
         if way and way not in ways:
             ways.append(way)
     if len(column.words) == 2 and column.words[1] in ("max", "min", "avg"):
         ways.append((column.words[1], column.words[0]))
     return tuple(ways)
+
+
+def _last(name: str) -> str:
+    """Return the last word of a name, singular, if there is more than one."""
+    words = parts(name)
+    return words[-1] if len(words) > 1 else ""
+
+
+def _strippable(name: str) -> bool:
+    """Whether the last word is a unit that says nothing else: `_min` may be the smallest, `_month` a rate."""
+    last = _last(name)
+    if last not in UNITS or last in ("min", "max"):
+        return False
+    return last not in PERIODS or name.casefold().rstrip(" )]").endswith("s")
 
 
 def key(text: Any) -> str:

@@ -2,8 +2,8 @@
 
 The parser works on one code letter per item:
     C column  V value  R row noun  M mention of the table  N count  O measure  S extreme  Y most/fewest  F frequent
-    D distinct  K top  P per/by  L list verb  W question word  Z when  # number  T date  < comparison  B between
-    ! not  ~ contains  0 empty  Q quoted text  U unit  & and  | or  , comma  t to
+    D distinct  K top  P per/by  L list verb  W question word  Z when  H who  # number  T date  < comparison  B between
+    ! not  ~ contains  0 empty  Q quoted text  U unit  & and  | or  , comma  t to  e standing verb  n container
     a article  i copula  o of  w with/that/which  p preposition  f filler
 """
 
@@ -13,17 +13,22 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from stratagem.models.offline import words as lists
-from stratagem.models.offline.schema import Column, Table, file_stem, flat, key, named
+from stratagem.models.offline.schema import Table, file_stem, flat, key, named
 from stratagem.models.offline.words import Token, number, parts, stem, tokens
 
 LONGEST = 8  # words of a name or a value that are compared
-READINGS = 48  # ways to read one question that are tried
+READINGS = 200  # ways to read one question that are tried; more are too many
+SILENT = "-/.'’():;?!\""
 _FILLER_CODES: dict[str, str] = {
+    **dict.fromkeys(lists.FILLERS, "f"),
     **dict.fromkeys(lists.ARTICLES, "a"),
     **dict.fromkeys(lists.COPULAS, "i"),
+    **dict.fromkeys(lists.JOINERS, "w"),
+    **dict.fromkeys(lists.PLACERS, "p"),
+    **dict.fromkeys(lists.STANDING, "e"),
+    **dict.fromkeys(lists.CONTAINERS, "n"),
     "of": "o",
-    **dict.fromkeys(("with", "having", "has", "have", "had", "that", "whose", "where", "who"), "w"),
-    **dict.fromkeys(("in", "on", "at", "for", "from", "during", "within", "among"), "p"),
+    "who": "H",
     "and": "&",
     "or": "|",
     "to": "t",
@@ -42,16 +47,25 @@ _CODES = {
     "count": "N", "measure": "O", "extreme": "S", "fewest": "Y", "frequent": "F", "distinct": "D", "top": "K",
     "per": "P", "list": "L",
 }  # fmt: skip
+_RESERVED = {
+    *lists.FUNCTION, *lists.CONTAINERS, *_FILLER_CODES, *lists.NEGATIONS, *lists.MONTHS,
+    *(word for phrase in (*lists.OPERATIONS, *lists.COMPARISONS) for word in phrase),
+}  # fmt: skip
 
 
 class Span(NamedTuple):
-    """An item of the question: code, the words it covers, and what it stands for."""
+    """An item of the question: code, the words it covers, what it stands for, and its text."""
 
     code: str
     start: int
     end: int
     data: Any
     text: str
+
+    @property
+    def weak(self) -> bool:
+        """Whether its text is a word of the published lists, so that a column beside it must say what is meant."""
+        return self.text.casefold() in _RESERVED
 
 
 class Day(NamedTuple):
@@ -77,13 +91,13 @@ class Question:
     """A question as words."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens: list[Token] = tokens(text)
+        self.text = lists.POLITE.sub("", text)
+        self.tokens: list[Token] = tokens(self.text)
         self.words: list[Word] = []
         for place, token in enumerate(self.tokens):
             if token.kind == "word":
                 pieces = parts(token.text) or (token.stem,)
-            elif token.kind == "mark" and token.text in "-/.'’():;?!\"":
+            elif token.kind == "mark" and token.text in SILENT:
                 continue
             else:
                 pieces = (token.text.casefold(),)
@@ -107,15 +121,11 @@ class Lexicon:
             for way in named(column, table):
                 self._add(way, "C", column)
             for value in column.values:
-                if not column.numeric or not isinstance(value, int | float):
+                if not column.numeric and column.kind != "date":
                     self._add(flat(key(value)), "V", (column, key(value)))
-        self._rows()
         dates = [column for column in table.columns if column.kind == "date"]
         self.date = dates[0] if len(dates) == 1 else None
-        if self.date is not None:
-            for word in ("date", "day"):
-                if not any(code == "C" for code, _ in self.entries.get((word,), ())):
-                    self._add((word,), "C", self.date)
+        self._rows()
         self.longest = min(LONGEST, max(map(len, self.entries), default=1))
 
     def _add(self, phrase: tuple[str, ...], code: str, data: Any) -> None:
@@ -125,18 +135,18 @@ class Lexicon:
         if (code, data) not in having:
             having.append((code, data))
 
+    def _has(self, phrase: tuple[str, ...], codes: str) -> bool:
+        return any(code in codes for code, _ in self.entries.get(phrase, ()))
+
     def _operations(self) -> None:
         for phrase, (kind, way) in lists.OPERATIONS.items():
             self._add(parts(" ".join(phrase)), _CODES[kind], way or phrase[0])
-        self._add(("how", "much"), "W", "")
+        self._add(("how", "much"), "W", "much")
         self._add(("give", "me"), "L", "")
         for phrase, sign in lists.COMPARISONS.items():
             self._add(tuple(map(stem, phrase)), "<", sign)
         for phrase in lists.NEGATED:
             self._add(tuple(map(stem, phrase)), "!", "")
-        for word in lists.FILLERS:
-            if word not in _FILLER_CODES:
-                self._add((stem(word),), "f", "")
         for word, code in _FILLER_CODES.items():
             self._add((stem(word),), code, word)
         self._add((",",), ",", "")
@@ -146,14 +156,17 @@ class Lexicon:
     def _rows(self) -> None:
         table = self.table
         whole = parts(file_stem(table.path))
-        for phrase in {table.words, table.words[-1:]}:
-            if not any(code in "CV" for code, _ in self.entries.get(phrase, ())):
+        heads = [word for word in table.words if word.isalpha()]
+        for phrase in {table.words, tuple(heads[-1:])}:
+            if not self._has(phrase, "CV"):
                 self._add(phrase, "R", "own")
         for word in lists.ROWS:
-            self._add((word,), "R", "any")
-        dated = [column for column in table.columns if column.kind == "date" and column.distinct == table.rows]
-        if len(dated) == 1:
-            self._add(("day",), "R", "any")
+            if not self._has((word,), "C"):
+                self._add((word,), "R", "any")
+        for word in ("date", "day"):
+            if self.date is not None and not self._has((word,), "CR"):
+                single = word == "day" and self.date.distinct == table.rows
+                self._add((word,), "R" if single else "C", "day" if single else self.date)
         for phrase in {(*whole, *parts(table.path.rpartition(".")[2])), flat(table.path), whole, table.words}:
             if len(phrase) > 1:
                 self._add(phrase, "M", "own")
@@ -161,22 +174,19 @@ class Lexicon:
 
     def spans(self, question: Question, at: int) -> list[Span]:
         """Return what can begin at word `at`, the longest first."""
-        found: list[Span] = []
         words = question.words
         if not words[at].first:
             return []
         token = question.tokens[words[at].token]
         if token.kind == "quote":
             return self._quoted(token, at)
+        found: list[Span] = []
         for end in range(min(len(words), at + self.longest), at, -1):
-            if not words[end - 1].last:
-                continue
-            phrase = tuple(word.stem for word in words[at:end])
-            said = question.said(at, end)
-            for code, data in self.entries.get(phrase, ()):
-                if code != "V" or _plainly(said, data[0]):
-                    found.append(Span(code, at, end, data, said))
-        if token.kind == "number" or token.stem in lists.COUNTED:
+            if words[end - 1].last:
+                said = question.said(at, end)
+                phrase = tuple(word.stem for word in words[at:end])
+                found += [Span(code, at, end, data, said) for code, data in self.entries.get(phrase, ())]
+        if token.kind == "number" or token.text.casefold() in lists.COUNTED:
             found.append(Span("#", at, at + 1, number(token.text), token.text))
         day = dated(question, at)
         if day is not None:
@@ -184,19 +194,15 @@ class Lexicon:
         return found
 
     def _quoted(self, token: Token, at: int) -> list[Span]:
-        entries = [entry for entry in self.entries.get(flat(token.text), ()) if entry[0] in "CV"]
-        found = [Span(code, at, at + 1, data, token.text) for code, data in entries]
+        entries = [entry for entry in self.entries.get(flat(token.text), ()) if entry[0] in "CVM"]
+        found = [Span(code, at, at + 1, data, f'"{token.text}"') for code, data in entries]
         return [*found, Span("Q", at, at + 1, token.text, token.text)]
 
 
-def _plainly(said: str, column: Column) -> bool:
-    """Whether the text can be a value without a column before it: not if it is a function word."""
-    return bool(said) and not (said.casefold() in lists.FILLERS and column.kind != "boolean")
-
-
 def readings(question: Question, lexicon: Lexicon) -> Iterator[list[Span]]:
-    """Yield the ways to cover all words of the question, at most `READINGS`."""
+    """Yield the ways to cover all words of the question, at most one more than `READINGS`."""
     memo: dict[int, list[Span]] = {}
+    dead: set[int] = set()
 
     def options(at: int) -> list[Span]:
         if at not in memo:
@@ -207,24 +213,28 @@ def readings(question: Question, lexicon: Lexicon) -> Iterator[list[Span]]:
         if at == len(question.words):
             yield []
             return
-        for span in options(at):
+        alive = False
+        for span in options(at) if at not in dead else ():
             for rest in cover(span.end):
+                alive = True
                 yield [span, *rest]
+        if not alive:
+            dead.add(at)
 
-    return islice(cover(0), READINGS)
+    return islice(cover(0), READINGS + 1)
 
 
 def _fitting(spans: list[Span]) -> list[Span]:
-    """Leave out what a longer span of the same kind covers; an operation is never cut out of a longer one."""
+    """Leave out what a longer span of the same kind covers; an operation may be cut out of a longer column name."""
     if not spans:
         return []
     longest = max(span.end for span in spans)
     kept = [span for span in spans if span.end == longest]
     codes = {span.code for span in kept}
-    if codes <= {"C"} or codes <= {"R"} or codes <= {"M"} or codes <= {"R", "M"}:
-        kept += [span for span in spans if span.end < longest and span.code in "NOSY"]
-    if {"V", "C", "R", "M"} & codes:
-        kept = [span for span in kept if span.code not in "fap"]
+    if codes <= {"C", "R", "M", "V"}:
+        kept += [span for span in spans if span.end < longest and span.code in "NOSYF"]
+    if any(span.code in "VCRM" and not span.weak for span in kept):
+        kept = [span for span in kept if span.code not in "fapoiwentU"]
     return kept
 
 
@@ -233,10 +243,10 @@ def unknown(question: Question, lexicon: Lexicon) -> list[tuple[int, int]]:
     reach = {0}
     covered: set[int] = set()
     for at in range(len(question.words)):
-        spans = _fitting(lexicon.spans(question, at))
+        spans = _fitting(lexicon.spans(question, at)) if at in reach else []
         if at in reach and not spans:
             reach.add(at + 1)
-        for span in spans if at in reach else ():
+        for span in spans:
             reach.add(span.end)
             covered.update(range(span.start, span.end))
     gaps: list[tuple[int, int]] = []
@@ -258,54 +268,50 @@ def dated(question: Question, at: int) -> tuple[Day, int] | None:
         return (day, at + 1) if day else None
     following = [word.stem for word in words[at : at + 4]]
     plain = [word for word in following if word != ","]
-    skipped = {0: 0, 1: 1, 2: 2, 3: 3, **_skips(following)}
+    ends = _ends(following)
     for size in (3, 2, 1):
         day = _spelled(plain[:size]) if len(plain) >= size else None
         if day is not None:
-            return day, at + skipped[size]
+            return day, at + ends[size]
     return None
 
 
-def _skips(following: list[str]) -> dict[int, int]:
+def _ends(following: list[str]) -> dict[int, int]:
     """Return how many words, commas included, hold the first n words that are not commas."""
-    ends: dict[int, int] = {}
-    count = 0
-    for place, word in enumerate(following):
-        if word != ",":
-            count += 1
-            ends[count] = place + 1
-    return ends
+    places = [place for place, word in enumerate(following, 1) if word != ","]
+    return dict(enumerate(places, 1))
 
 
 def _spelled(pieces: list[str]) -> Day | None:
     months = [position for position, piece in enumerate(pieces) if piece in lists.MONTHS]
-    numbers = [int(piece) if piece.isdigit() else _ordinal(piece) for piece in pieces if piece not in lists.MONTHS]
-    if any(value is None for value in numbers) or len(months) > 1:
-        return None
+    numbers = [int(piece) if piece.isdecimal() else _ordinal(piece) for piece in pieces if piece not in lists.MONTHS]
     given = [value for value in numbers if value is not None]
+    if len(given) < len(numbers) or len(months) > 1:
+        return None
     years = [value for value in given if 1000 <= value <= 2999]
     if not months:
         return _year(years[0]) if len(pieces) == 1 and years else None
     month = lists.MONTHS.index(pieces[months[0]]) + 1
     if len(pieces) == 1:
-        return Day("", "", "month", 0, month) if pieces[0] != "may" else None
+        return Day("", "", "month", 0, month)
     if len(pieces) == 2:
-        return _month(years[0], month) if years and months == [0] else None
+        return month_of(years[0], month) if years and months == [0] else None
     days = [value for value in given if value <= 31]
-    if len(years) == 1 and len(days) == 1 and pieces[2].isdigit() and int(pieces[2]) == years[0]:
+    if len(years) == 1 and len(days) == 1 and pieces[2] == str(years[0]):
         return _day(years[0], month, days[0])
     return None
 
 
 def _ordinal(piece: str) -> int | None:
-    return int(piece[:-2]) if piece[:-2].isdigit() and piece[-2:] in ("st", "nd", "rd", "th") else None
+    return int(piece[:-2]) if piece[:-2].isdecimal() and piece[-2:] in ("st", "nd", "rd", "th") else None
 
 
 def _year(year: int) -> Day:
     return Day(f"{year:04}-01-01", f"{year + 1:04}-01-01", "year", year, 0)
 
 
-def _month(year: int, month: int) -> Day:
+def month_of(year: int, month: int) -> Day:
+    """Return a month of a year."""
     after = (year + month // 12, month % 12 + 1)
     return Day(f"{year:04}-{month:02}-01", f"{after[0]:04}-{after[1]:02}-01", "month", year, month)
 
@@ -316,4 +322,4 @@ def _day(year: int, month: int, day: int) -> Day | None:
     low = f"{year:04}-{month:02}-{day:02}"
     if day < monthrange(year, month)[1]:
         return Day(low, f"{year:04}-{month:02}-{day + 1:02}", "day", year, month)
-    return Day(low, _month(year, month).high, "day", year, month)
+    return Day(low, month_of(year, month).high, "day", year, month)

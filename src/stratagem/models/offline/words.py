@@ -11,28 +11,29 @@ from typing import NamedTuple
 ARTICLES = frozenset(("a", "an", "the"))
 COPULAS = frozenset(("is", "are", "was", "were", "be", "been", "being"))
 
-LINKS = COPULAS | ARTICLES | {"of", "value", "equals", "equal", "as"}
-"""Words that may stand between a column and the value it is compared with."""
-
 PREPOSITIONS = frozenset(
     ("of", "in", "on", "at", "for", "from", "with", "during", "within", "among", "into", "as", "by", "to", "per",
      "near", "under", "over", "beside", "behind", "between", "through", "via", "about", "after", "before", "above",
      "below", "until", "since", "without", "like", "than", "inside", "outside", "against", "around", "across"),
 )  # fmt: skip
 
-FILLERS = (
-    ARTICLES
-    | COPULAS
-    | frozenset(
-        ("do", "does", "did", "has", "have", "had", "having", "there", "that", "which", "what", "whose", "where", "with",
-         "in", "on", "at", "of", "for", "from", "during", "within", "among", "all", "me", "please", "can", "could", "you",
-         "tell", "give", "value", "values", "column", "field", "table", "file", "we", "i", "us", "our", "my", "know",
-         "want", "need", "exist", "exists", "occur", "occurs", "occurred", "happen", "happened", "recorded", "listed",
-         "contained", "contain", "contains", "included", "include", "located", "found", "altogether", "entire", "whole",
-         "overall", "data", "dataset", "according", "every", "see"),
-    )
-)  # fmt: skip
+JOINERS = frozenset(("with", "having", "has", "have", "had", "that", "whose", "where", "who"))
+PLACERS = frozenset(("in", "on", "at", "for", "from", "during", "within", "among"))
+FILLERS = frozenset(("do", "does", "did", "there", "all", "overall", "altogether"))
 """Words that a question over a table may use without changing what is asked."""
+
+STANDING = frozenset(
+    ("recorded", "listed", "contained", "included", "located", "found", "exist", "exists", "occur", "occurs", "occurred",
+     "happen", "happened"),
+)  # fmt: skip
+"""Verbs that say only that something is there; they count as fillers after `are`, `is`, `do` and the like, or last."""
+
+CONTAINERS = frozenset(("value", "values", "column", "field", "table", "file", "data", "dataset"))
+"""Words for tables and their parts: fillers beside a column or a table's name, or after `in the`."""
+
+FUNCTION = (
+    ARTICLES | COPULAS | JOINERS | PLACERS | FILLERS | {"of", "and", "or", "to", "by", "as", "what", "which", "when"}
+)
 
 QUESTION_WORDS = frozenset(
     ("what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "often", "long", "far",
@@ -147,7 +148,9 @@ COMPARISONS: dict[tuple[str, ...], str] = {
 }
 """Comparisons; the last five are for dates only."""
 
-NEGATED: tuple[tuple[str, ...], ...] = (("is", "not"), ("are", "not"), ("was", "not"), ("were", "not"), ("not", "in"))
+NEGATED: tuple[tuple[str, ...], ...] = (
+    ("is", "not"), ("are", "not"), ("was", "not"), ("were", "not"), ("not", "in"), ("is", "not", "in"), ("are", "not", "in"),
+)  # fmt: skip
 ROWS = frozenset(("row", "record", "entry"))
 """What a row of any table is called; the table's own name is added."""
 
@@ -177,11 +180,20 @@ UNITS: dict[str, str] = {
 }  # fmt: skip
 """Names of units. A column may carry one (`weight_kg`) that a question leaves out; a number's unit must be the column's."""
 
+PERIODS = frozenset(("second", "minute", "hour", "day", "week", "month", "year"))
+
 SHORT: dict[str, str] = {
     "maximum": "max", "minimum": "min", "temperature": "temp", "average": "avg", "quantity": "qty", "percent": "pct",
     "percentage": "pct", "precip": "precipitation",
 }  # fmt: skip
 """Two spellings of one word in column names."""
+
+POLITE = re.compile(
+    r"^\s*(?:please\b[, ]*|(?:can|could|would)\s+you\s+(?:please\s+)?(?:tell|show|give)\s+me\s+|tell\s+me\s+|"
+    r"(?:i|we)\s+(?:want|need|would\s+like)\s+to\s+know\s+|do\s+you\s+know\s+)+",
+    re.IGNORECASE,
+)
+"""Ways to begin a question that say nothing."""
 
 _TOKEN = re.compile(
     r"""
