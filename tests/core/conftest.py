@@ -20,8 +20,8 @@ class HandClock:
     def wall(self) -> float:
         return self.time
 
-    def monotonic(self) -> float:
-        return self.time
+    def stamp(self) -> int:
+        return round(self.time * 1e6)
 
     def advance(self, seconds: float) -> None:
         self.time += seconds

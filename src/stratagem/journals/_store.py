@@ -349,13 +349,13 @@ class Store:
 
     def _patiently(self, what: Callable[[], T]) -> T:
         """Do it, and again while another process has the lock, for as long as patience lasts."""
-        until = self._clock.monotonic() + self._patience_s
+        until = self._clock.stamp() / 1e6 + self._patience_s
         tries = 0
         while True:
             try:
                 return what()
             except sqlite3.OperationalError as error:
-                if code_of(error) not in BUSY or self._clock.monotonic() >= until:
+                if code_of(error) not in BUSY or self._clock.stamp() / 1e6 >= until:
                     raise
                 time.sleep(DELAYS[min(tries, len(DELAYS) - 1)])
                 tries += 1
