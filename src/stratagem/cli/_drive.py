@@ -1,0 +1,133 @@
+"""Drives one run for `run`, `resume` and `answer`: opens the session, shows progress, prints the end."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import stratagem
+from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, understood
+from stratagem.cli._interrupts import Interrupts
+from stratagem.cli._output import SCHEMA, Mode, say, warn
+from stratagem.cli._told import Listening, ending
+from stratagem.core import Answer, Listener, budget_of
+from stratagem.errors import StratagemError
+from stratagem.journals.sqlite import SQLiteJournal
+from stratagem.session import RunRecord, Session
+from stratagem.session._records import home_of
+
+Begin = Callable[[Session, Listener], Awaitable[Answer]]
+SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
+
+
+def drive(mode: Mode, begin: Begin, **settings: Any) -> int:
+    """Open a session, begin a run or continue one, and print how it ends.
+
+    Args:
+        mode: how to speak.
+        begin: begins or continues the run.
+        **settings: as `stratagem.open` takes them.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        Fault: the run ended by an error; it can be resumed if the fault names it.
+    """
+    return asyncio.run(_driven(mode, begin, settings))
+
+
+async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
+    home = home_of(mode.home)
+    listening = Listening(mode, SQLiteJournal(home / "journal.sqlite"))
+    async with stratagem.open(home=home, journal=listening.journal, **settings) as session:
+        answer = await _ended(session, begin, listening)
+        if listening.reader_gone:
+            return PIPE_CLOSED
+        record = await session.show(answer.run_id) if mode.json or not answer.ok else None
+    _print(mode, answer, record)
+    return OF_STOP[answer.stop]
+
+
+async def _ended(session: Session, begin: Begin, listening: Listening) -> Answer:
+    driving = asyncio.current_task()
+    assert driving is not None
+
+    def stop() -> None:
+        for run_id in session.live:
+            session.cancel(run_id)
+        if not session.live:
+            driving.cancel()
+
+    listening.stop = stop
+    with listening, Interrupts(stop, listening.journal.aclose, listening.close):
+        try:
+            return await begin(session, listening)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None  # before the run had begun
+        except StratagemError as failure:
+            fault = understood(failure, listening.run_id)
+            assert fault is not None
+            raise fault from failure
+
+
+def _print(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
+    if mode.json:
+        assert record is not None
+        mode.document(run_document(answer, record))
+    elif not mode.jsonl:
+        _human(mode, answer, record)
+
+
+def run_document(answer: Answer, record: RunRecord) -> dict[str, Any]:
+    """Return the JSON document of a run that was driven: `run answer usage budget waiting resume`."""
+    limits = budget_of(record.record.get("budget", ""))
+    used = answer.usage
+    return {
+        "schema": SCHEMA,
+        "run": record.plain(),
+        "answer": answer.plain(),
+        "usage": used.plain(),
+        "budget": {"limits": limits._asdict(), "spent": {name: getattr(used, name) for name in SPENT}},
+        "waiting": record.questions(),
+        "resume": continues(answer, record.questions()),
+    }
+
+
+def continues(answer: Answer, waiting: list[dict[str, Any]]) -> str | None:
+    """Return the command line that continues a run; None if it has ended."""
+    if answer.stop == "suspended" and waiting:
+        return f"stratagem answer {answer.run_id}{' --question ID' if len(waiting) > 1 else ''} VALUE"
+    if answer.stop == "budget":
+        return f"stratagem resume {answer.run_id} --budget LIMITS"
+    return f"stratagem resume {answer.run_id}" if answer.stop in ("cancelled", "suspended") else None
+
+
+def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
+    if not answer.ok:
+        warn(f"{ending(answer)}{'; best answer so far, not verified:' if answer.text else ''}")
+    if answer.text:
+        say(answer.text)
+    sys.stdout.flush()
+    sources(mode, answer)
+    mode.tell(answer.cost())
+    waiting = record.questions() if record is not None else []
+    for one in waiting:
+        warn(f"question {one['id']}: {one['question']}")
+    if line := continues(answer, waiting):
+        warn(f"continue: {line}")
+
+
+def sources(mode: Mode, answer: Answer) -> None:
+    """Print what the answer cites, numbered, where a person reads."""
+    lines = [f"[{number}] {source}" for number, source in enumerate(answer.sources, 1)]
+    if lines and sys.stdout.isatty():
+        say("\n" + "\n".join(lines))
+    elif lines and sys.stderr.isatty():
+        mode.tell("\n".join(lines))
+
+
+def roots_of(given: tuple[str, ...]) -> list[Path]:
+    """Return roots as paths, with `~` resolved."""
+    return [Path(root).expanduser() for root in given]

@@ -1,0 +1,177 @@
+"""How a command ends: exit status, and the two lines that an error gets.
+
+| status | meaning |
+|---|---|
+| 0 | answered |
+| 1 | no answer, refused, unparsed; `doctor` found a failure |
+| 2 | usage, or something that is needed is missing |
+| 3 | the run waits for a person |
+| 4 | a budget ended |
+| 5 | the model or its provider failed |
+| 6 | the journal is damaged, or the run is owned elsewhere |
+| 70 | an exception that is not ours |
+| 130 | cancelled |
+| 141 | the reader closed the pipe |
+"""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stratagem.cli._output import Mode, warn
+
+ANSWERED, NO_ANSWER, USAGE, WAITING, BUDGET, MODEL, JOURNAL = 0, 1, 2, 3, 4, 5, 6
+STRANGE, CANCELLED, PIPE_CLOSED = 70, 130, 141
+
+OF_STOP = {
+    "answered": ANSWERED,
+    "no_answer": NO_ANSWER,
+    "unparsed": NO_ANSWER,
+    "refused": NO_ANSWER,
+    "budget": BUDGET,
+    "cancelled": CANCELLED,
+    "suspended": WAITING,
+}
+
+
+class Fault(Exception):
+    """The end of a command by an error that has been understood.
+
+    Args:
+        kind: name of the error.
+        message: what is the case.
+        remedy: what to do.
+        status: exit status.
+        run: id of the run that was being driven, if one was.
+    """
+
+    def __init__(self, kind: str, message: str, remedy: str, status: int, run: str | None = None) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.remedy, self.status, self.run = kind, message, remedy, status, run
+
+    def plain(self) -> dict[str, Any]:
+        """Return the document that `--json` prints."""
+        error: dict[str, Any] = {"kind": self.kind, "message": self.message, "remedy": self.remedy}
+        if self.run is not None:
+            error["run"] = self.run
+        return {"schema": 1, "error": error}
+
+
+def usage(message: str, remedy: str = "See `stratagem --help`.") -> Fault:
+    """Return the end by a mistake of the caller."""
+    return Fault("UsageError", message, remedy, USAGE)
+
+
+def guarded(group: click.Group, args: list[str]) -> int:
+    """Run a command line and return its exit status; whatever happens has been printed."""
+    _robust_streams()
+    try:
+        status = _performed(group, args, Mode(args))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_the_pipe()
+        return PIPE_CLOSED
+    return status
+
+
+def _performed(group: click.Group, args: list[str], mode: Mode) -> int:
+    try:
+        with group.make_context("stratagem", args, obj=mode) as ctx:
+            status = group.invoke(ctx)
+        return status if isinstance(status, int) else ANSWERED
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return CANCELLED
+    except BrokenPipeError:
+        raise
+    except Exception as failure:  # noqa: BLE001  (the last place where anybody could say what happened)
+        fault = understood(failure) or _strange(failure, mode)
+        _report(fault, mode)
+        return fault.status
+
+
+def understood(failure: Exception, run: str | None = None) -> Fault | None:
+    """Return the end that an expected error means; None for one that is not ours."""
+    from stratagem.errors import JournalError, ModelError, StratagemError
+
+    if isinstance(failure, Fault):
+        return failure
+    if isinstance(failure, click.ClickException):
+        ctx = failure.ctx if isinstance(failure, click.UsageError) else None
+        path = ctx.command_path if ctx is not None else "stratagem"
+        message = " ".join(failure.format_message().split())
+        return Fault("UsageError", message.removesuffix("."), f"See `{path} --help`.", USAGE)
+    if not isinstance(failure, StratagemError):
+        return None
+    status = USAGE
+    remedy = failure.remedy
+    if isinstance(failure, ModelError):
+        status = MODEL
+        remedy = f"{remedy} `stratagem resume {run}`" if run else remedy
+    elif isinstance(failure, JournalError):
+        status = JOURNAL
+    return Fault(type(failure).__name__, str(failure), remedy, status, run)
+
+
+def _strange(failure: Exception, mode: Mode) -> Fault:
+    """Return the end by an exception that is not ours, with its traceback in a file."""
+    import traceback
+
+    trace = "".join(traceback.format_exception(failure))
+    if mode.debug:
+        warn(trace)
+    where = _logged(trace, mode)
+    remedy = f"The traceback is in {where}." if where else "Call it again with `--debug` to see the traceback."
+    kind = type(failure).__name__
+    return Fault(kind, f"{kind}: {failure}", remedy, STRANGE)
+
+
+def _logged(trace: str, mode: Mode) -> Path | None:
+    """Write a traceback into the home's log folder and return the file; None if it cannot be written."""
+    import platform
+    import time
+
+    from stratagem import __version__
+    from stratagem.session._records import home_of
+
+    try:
+        folder = home_of(mode.home) / "log"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / time.strftime(f"%Y%m%dT%H%M%S-{os.getpid()}.txt", time.gmtime())
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"stratagem {__version__}, Python {platform.python_version()}\n{trace}")
+    except OSError:
+        return None
+    return path
+
+
+def _report(fault: Fault, mode: Mode) -> None:
+    if mode.machine:
+        mode.document(fault.plain())
+    else:
+        warn(f"error: {fault.message}\nremedy: {fault.remedy}")
+
+
+def _robust_streams() -> None:
+    """What a terminal cannot show is escaped instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_the_pipe() -> None:
+    """Nobody reads: keep Python from complaining when it flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())

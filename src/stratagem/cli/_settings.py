@@ -1,0 +1,194 @@
+"""Where a setting comes from: flag, then STRATAGEM_* variable, then files, then the default.
+
+The files, first found first: `./stratagem.toml`, `[tool.stratagem]` in `./pyproject.toml`, and the user's own
+`stratagem/config.toml` in the platform's folder for settings. Keys are the long names of flags. `.env` is never read.
+
+Rule: a file that comes with a project must not be able to redirect keys, so it may set no address that a key is sent to,
+no proxy and no certificate authority.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from stratagem.cli._ends import usage
+
+FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
+TEXTS = ("strategy", "model", "approve", "budget", "home")
+LISTS = ("root", "tool")
+KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
+PATHS = ("home", "root")
+UNSAFE = ("base-url", "api-key-env", "proxy", "ca", "ca-file")  # never from a project file
+DEFAULTS: dict[str, Any] = {
+    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "home": None, "seed": 0,
+    "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
+}  # fmt: skip
+
+
+class Setting(NamedTuple):
+    """A value, and where it comes from."""
+
+    value: Any
+    origin: str
+
+
+def variable(key: str) -> str:
+    """Return the name of a key's environment variable."""
+    return f"STRATAGEM_{key.upper().replace('-', '_')}"
+
+
+def from_files(folder: Path | None = None) -> dict[str, Setting]:
+    """Return what the files set, the nearest file first.
+
+    Raises:
+        Fault: a file cannot be read, or has a key that does not exist or may not stand there.
+    """
+    here = folder or Path.cwd()
+    found: dict[str, Setting] = {}
+    for path, project in ((here / "stratagem.toml", True), (here / "pyproject.toml", True), (user_file(), False)):
+        table = _table(path)
+        for key, value in _checked(table, path, project=project).items():
+            found.setdefault(key, Setting(value, str(path)))
+    return found
+
+
+def user_file() -> Path:
+    """Return the user's own file, whether it exists or not."""
+    if sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        folder = Path(os.environ.get("APPDATA", str(Path.home())))
+    else:
+        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return folder / "stratagem" / "config.toml"
+
+
+def _table(path: Path) -> Mapping[str, Any]:
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as failure:
+        raise usage(f"the settings in {path} cannot be read: {failure.strerror}", "Correct its permissions.") from None
+    if path.name == "pyproject.toml" and b"stratagem" not in data:
+        return {}
+    import tomllib
+
+    try:
+        table: Any = tomllib.loads(data.decode())
+    except ValueError as failure:  # not TOML, or not UTF-8
+        raise usage(f"the settings in {path} are not TOML: {failure}", "Correct the file.") from None
+    if path.name == "pyproject.toml":
+        table = table.get("tool", {}).get("stratagem", {})
+    if not isinstance(table, dict):
+        raise usage(f"`tool.stratagem` in {path} is no table", "Write `[tool.stratagem]`.")
+    return table  # pyright: ignore[reportUnknownVariableType]
+
+
+def _checked(table: Mapping[str, Any], path: Path, *, project: bool) -> dict[str, Any]:
+    checked: dict[str, Any] = {}
+    for key, value in table.items():
+        if project and key in UNSAFE:
+            raise usage(
+                f"{path} sets {key!r}, which a project file may not: it could send your keys elsewhere",
+                f"Remove it there; if you want it, set it in {user_file()}.",
+            )
+        if key not in KEYS:
+            raise usage(
+                f"{path} sets {key!r}, which does not exist{nearest(key, KEYS)}", f"The keys: {', '.join(KEYS)}."
+            )
+        if wrong := _misfit(key, value):
+            raise usage(f"{path}: {key!r} is {wrong}, got {value!r}", "Correct the file.")
+        checked[key] = _placed(key, value, path.parent)
+    return checked
+
+
+def _misfit(key: str, value: Any) -> str:
+    """Return what the value of a key should be; empty if it is."""
+    if key in FLAGS:
+        return "" if isinstance(value, bool) else "true or false"
+    if key == "seed":
+        return "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if key in LISTS:
+        texts = isinstance(value, list) and all(isinstance(item, str) for item in value)  # pyright: ignore[reportUnknownVariableType]
+        return "" if texts else "a list of texts"
+    if key == "approve" and value not in ("ask", "never"):
+        return "'ask' or 'never'"
+    return "" if isinstance(value, str) else "a text"
+
+
+def _placed(key: str, value: Any, folder: Path) -> Any:
+    """Return a value in which paths are those that the file means: beneath its own folder."""
+    if key not in PATHS:
+        return value
+    return (
+        [str(folder / Path(one).expanduser()) for one in value]
+        if key in LISTS
+        else str(folder / Path(value).expanduser())
+    )
+
+
+def nearest(name: str, known: Any) -> str:
+    """Return `; did you mean ...?`, or nothing."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class Verb(click.Command):
+    """A verb whose options may be set in files."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the files before the options, unless only help is wanted."""
+        own = {param.name for param in self.params}
+        if own & set(KEYS) and not {"-h", "--help"} & set(args):
+            files = from_files()
+            extra["default_map"] = {key: setting.value for key, setting in files.items() if key in own}
+        return super().make_context(info_name, args, parent, **extra)
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def option(*names: str, key: str = "", **attributes: Any) -> Decorator:
+    """Return an option that a variable may set; `key` if it may be set in files too, under that name."""
+    if key:
+        attributes.setdefault("envvar", variable(key))
+    return click.option(*names, **attributes)
+
+
+def _into_mode(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    if ctx.obj is not None and param.name is not None:
+        before = getattr(ctx.obj, param.name, None)
+        setattr(ctx.obj, param.name, Path(value).expanduser() if param.name == "home" and value else value or before)
+    return value
+
+
+def speaking(*flags: str) -> Decorator:
+    """Return the options that say where state lies and how the command speaks.
+
+    They are eager and fill the context's `Mode`, so that a mistake in a later option is reported as wanted.
+    """
+    meaning = {
+        "json": "Print one JSON document.",
+        "jsonl": "Print the events, one JSON document a line.",
+        "quiet": "Print neither progress nor status.",
+        "verbose": "Print every effect on standard error.",
+        "debug": "Print the traceback of an unexpected exception.",
+    }
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        shared = {"is_eager": True, "expose_value": False, "callback": _into_mode}
+        for flag in reversed(flags):
+            function = option(f"--{flag}", key=flag, is_flag=True, help=meaning[flag], **shared)(function)
+        help = "Folder of the state.  [default: the platform's data folder]"  # noqa: A001
+        return option("--home", key="home", metavar="DIR", help=help, **shared)(function)
+
+    return decorate

@@ -1,0 +1,97 @@
+"""`stratagem run`: reach a goal, or answer a question."""
+
+import sys
+
+import click
+
+from stratagem.cli._ends import usage
+from stratagem.cli._output import Mode
+from stratagem.cli._settings import DEFAULTS, Verb, option, speaking
+
+
+@click.command(cls=Verb)
+@click.argument("goal")
+@option(
+    "--strategy",
+    key="strategy",
+    metavar="SPEC",
+    default=DEFAULTS["strategy"],
+    show_default=True,
+    help="NAME, NAME(n=5, sampler=react), or FILE.py:NAME; `stratagem catalog` lists them.",
+)
+@option(
+    "--model",
+    key="model",
+    metavar="SPEC",
+    default=DEFAULTS["model"],
+    show_default=True,
+    help="Model; `stratagem models` lists them.",
+)
+@option(
+    "--root",
+    key="root",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(),
+    help="Folder that the built-in tools may read. May be repeated.",
+)
+@option("--tool", key="tool", metavar="NAME|FILE.py:FN", multiple=True, help="A further tool. May be repeated.")
+@option(
+    "--approve",
+    key="approve",
+    type=click.Choice(["ask", "never"]),
+    default=DEFAULTS["approve"],
+    show_default=True,
+    help="Whether a person is asked before a tool changes anything; never refuses.",
+)
+@option(
+    "--budget",
+    key="budget",
+    metavar="LIMITS",
+    default=DEFAULTS["budget"],
+    help="Limits, such as calls=40,tokens=8000,usd=0.10,seconds=60.",
+)
+@option(
+    "--seed", key="seed", metavar="N", type=int, default=DEFAULTS["seed"], show_default=True, help="Seed of all dice."
+)
+@speaking("json", "jsonl", "quiet", "verbose", "debug")
+@click.pass_obj
+def run(
+    mode: Mode,
+    goal: str,
+    strategy: str,
+    model: str,
+    root: tuple[str, ...],
+    tool: tuple[str, ...],
+    approve: str,
+    budget: str,
+    seed: int,
+) -> int:
+    """Reach a GOAL, or answer a question; `-` reads it from standard input.
+
+    The answer goes to standard output, everything else to standard error. Exit status: 0 answered, 1 no answer, 2 usage,
+    3 waits for a person, 4 budget ended, 5 model failed, 6 journal failed, 70 unexpected, 130 cancelled.
+    """
+    if mode.json and mode.jsonl:
+        raise usage("--json and --jsonl exclude each other", "Choose one.")
+    question = _read() if goal == "-" else goal
+    from stratagem.cli._drive import drive, roots_of
+
+    return drive(
+        mode,
+        lambda session, listener: session.run(strategy, question, on_event=listener),
+        model=model,
+        roots=roots_of(root),
+        tools=list(tool),
+        policy=approve,
+        budget=budget,
+        seed=seed,
+    )  # fmt: skip
+
+
+def _read() -> str:
+    """Return what stands on standard input."""
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as failure:
+        raise usage(f"standard input is not UTF-8: byte {failure.start}", "Convert it to UTF-8.") from None
