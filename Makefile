@@ -77,8 +77,9 @@ mutants-changed: setup  ## the same for what differs from BASE
 chaos: setup  ## the long fault injections
 	@$(PY) -m pytest -q -m chaos
 
-bench: setup  ## every benchmark, one after the other
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(PY) "$$file"; done
+bench: setup  ## every benchmark; `python -m benchmarks NAME` for one
+	@$(PY) -m benchmarks
+	@$(PY) benchmarks/journal_rows.py
 
 lock: setup  ## resolve the dependencies anew
 	@$(PY) scripts/lock.py
