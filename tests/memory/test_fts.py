@@ -14,6 +14,7 @@ from stratagem.core import UNKNOWN, USER, Label, Memory, Recalled
 from stratagem.errors import UsageError
 from stratagem.memory.fts import MAX_CHARS, FtsMemory
 from stratagem.memory.words import query_of, words_of
+from stratagem.testing import scripted
 
 NOON = "2026-01-31T12:00:00Z"
 
@@ -336,6 +337,24 @@ async def test_the_order_of_writing_changes_no_answer(tmp_path: Path) -> None:
         found.append([await memory.recall(query, 25) for query in ("red", "red door", "key paint blue", "paintings")])
         await memory.aclose()
     assert found[0] == found[1] == found[2]
+
+
+async def test_a_run_recalls_what_an_earlier_run_observed_and_its_label(memory: FtsMemory) -> None:
+    first = scripted({}, memory=memory)
+    await first.memory.observe("the key is under the mat", kind="episode")
+    second = scripted({}, memory=FtsMemory(memory.path))
+    (found,) = await second.memory.recall("Where is the key?", n=3)
+    assert (str(found), found.source, found.fields) == ("the key is under the mat", "run run", {"kind": "episode"})
+    assert second.strand.label == second.strand.label | found.label
+    await second.strand.world.services.memory.aclose()
+
+
+async def test_a_run_that_is_resumed_after_observing_keeps_no_second_record(memory: FtsMemory) -> None:
+    run = scripted({}, memory=memory)
+    await run.memory.observe("red")
+    again = scripted({}, memory=memory)  # the crash came before the observation was recorded
+    await again.memory.observe("red")
+    assert (await memory.list()).records == ("red",)
 
 
 POOL = ["red", "blue", "door", "doors", "painting", "painter", "of", "4", "42", "天気", "天", "Ä", "ä"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import stratagem.models
-from stratagem.errors import CapabilityError, ModelError, UsageError
+from stratagem.errors import CapabilityError, UsageError
 from stratagem.models import LATER, catalogue, open_model
 from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
@@ -169,10 +169,3 @@ def test_opening_a_script_loads_no_other_model_and_no_metadata(tmp_path: Path) -
         [sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": THERE}
     )
     assert done.stdout == "[]\n"
-
-
-def test_every_error_that_a_script_may_name_is_a_model_error() -> None:
-    from stratagem.models.script_lines import _kinds
-
-    assert set(_kinds()) == {"ModelError", *(kind.__name__ for kind in ModelError.__subclasses__())}
-    assert len(_kinds()) == 13

@@ -9,35 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stratagem.core import (
-    Act,
     Attachment,
-    Book,
-    Budget,
     Content,
     Head,
-    MemoryJournal,
     Model,
     Observation,
     Reply,
     Request,
-    Run,
     Sample,
-    Services,
     Signature,
     Step,
-    StoredRun,
-    Task,
     ToolCall,
     Tools,
     Transcript,
     Usage,
-    World,
     signature,
     tool,
 )
 from stratagem.errors import (
-    BudgetExhausted,
-    CapabilityError,
     ModelError,
     RateLimited,
     ScriptMiss,
@@ -45,8 +34,6 @@ from stratagem.errors import (
     UsageError,
 )
 from stratagem.models.script import ScriptModel
-from stratagem.strategies.basic.direct import direct
-from stratagem.strategies.basic.react import react
 
 
 @dataclass(frozen=True)
@@ -123,14 +110,6 @@ def missed(model: ScriptModel, of: Signature[..., Any] = reply, **inputs: Any) -
     assert caught.value.provider == "script"
     assert caught.value.remedy.startswith("Add a line to the script")
     return str(caught.value)
-
-
-def started(model: Model, **settings: Any) -> Run:
-    journal = MemoryJournal()
-    journal.create(StoredRun("run"))
-    limits = settings.pop("budget", Budget())
-    services = Services(model, journal=journal, **settings)
-    return Run.start(World(services, Book(journal, "run", [], [])), (limits,))
 
 
 def test_it_is_a_model_as_the_core_wants_one() -> None:
@@ -490,95 +469,6 @@ async def test_a_strict_script_fails_at_its_end_if_a_line_was_not_needed() -> No
     await used.aclose()
 
 
-GOOD = '{"signature": "reply", "reply": "x"'
-
-
-@pytest.mark.parametrize(
-    ("line", "what"),
-    [
-        ("reply", "this is not JSON: Expecting value at character 1; a line holds one JSON object"),
-        ("{", "this is not JSON: Expecting property name"),
-        (GOOD + "} {}", "this is not JSON: Extra data at character 38"),
-        ("[1]", r"a line must be an object, got \[1\]"),
-        ('"reply"', "a line must be an object"),
-        (GOOD + ', "repyl": 1}', r"a line has no key 'repyl' \(did you mean 'reply'\?\)"),
-        (GOOD + ', "reply": "y"}', "the key 'reply' stands here twice"),
-        (GOOD + ', "inputs": {"a": 1, "a": 2}}', "the key 'a' stands here twice"),
-        (GOOD + ', "inputs": {"a": NaN}}', "NaN is no number of JSON"),
-        (GOOD + ', "inputs": ["a"]}', "`inputs` must be an object"),
-        (GOOD + ', "contains": ""}', "`contains` must be a text that is not empty, got ''"),
-        (GOOD + ', "contains": ["a"]}', "`contains` must be a text"),
-        (GOOD + ', "times": -1}', "`times` must be a whole number, 0 for always, got -1"),
-        (GOOD + ', "times": 1.5}', "`times` must be a whole number"),
-        (GOOD + ', "times": true}', "`times` must be a whole number"),
-        (GOOD + ', "delay_s": -1}', "`delay_s` must be seconds, at least 0, got -1"),
-        (GOOD + ', "delay_s": 1e999}', "`delay_s` must be seconds, at least 0, got inf"),
-        (GOOD + ', "delay_s": "1"}', "`delay_s` must be seconds"),
-        (GOOD + ', "error": {"kind": "Refused"}}', "`reply` and `error` exclude each other"),
-        (
-            '{"signature": "a", "call": {"name": "x"}, "error": {"kind": "Refused"}}',
-            "`call` and `error` exclude each other",
-        ),
-        (
-            '{"signature": "a", "reply": "x", "call": {"name": "x"}, "error": {"kind": "Refused"}}',
-            "`reply` and `error` exclude each other",
-        ),
-        (
-            '{"signature": "a", "reply": 1, "call": {"name": "x"}}',
-            "a `reply` beside a `call` is the thought: it must be a text",
-        ),
-        ('{"signature": "a"}', "one of `reply`, `call` and `error` is missing"),
-        ('{"reply": "x"}', "`signature` is missing"),
-        ('{"signature": "", "reply": "x"}', "`signature` must be FILE.FUNCTION or FUNCTION, got ''"),
-        ('{"signature": "a.b.c", "reply": "x"}', "`signature` must be FILE.FUNCTION or FUNCTION, got 'a.b.c'"),
-        ('{"signature": 1, "reply": "x"}', "`signature` must be FILE.FUNCTION or FUNCTION, got 1"),
-        ('{"signature": "a", "call": []}', "`call` must be a call, or a list with at least one"),
-        ('{"signature": "a", "call": "look"}', "`call` must be an object, got 'look'"),
-        ('{"signature": "a", "call": {"nam": "x"}}', r"`call` has no key 'nam' \(did you mean 'name'\?\)"),
-        ('{"signature": "a", "call": [{"name": "x"}, {}]}', "`call.name` must be the name of a tool, got None"),
-        ('{"signature": "a", "call": {"name": ""}}', "`call.name` must be the name of a tool, got ''"),
-        ('{"signature": "a", "call": {"name": "x", "arguments": [1]}}', "`call.arguments` must be an object"),
-        (
-            '{"signature": "a", "error": {"kind": "RateLimit"}}',
-            r"`error.kind` must be one of ModelError, Unreachable, .*, got 'RateLimit' \(did you mean 'RateLimited'\?\)",
-        ),
-        ('{"signature": "a", "error": {"kind": "NoAnswer"}}', "`error.kind` must be one of"),
-        ('{"signature": "a", "error": {"kind": "Suspended"}}', "`error.kind` must be one of"),
-        ('{"signature": "a", "error": {}}', "`error.kind` must be one of .*, got None"),
-        ('{"signature": "a", "error": "Refused"}', "`error` must be an object, got 'Refused'"),
-        ('{"signature": "a", "error": {"kind": "Refused", "after": 1}}', "`error` has no key 'after'"),
-        ('{"signature": "a", "error": {"kind": "Refused", "message": 1}}', "`error.message` must be a text, got 1"),
-        ('{"signature": "a", "error": {"kind": "Refused", "retry_after": -1}}', "`error.retry_after` must be seconds"),
-        ('{"signature": "a", "error": {"kind": "Refused"}, "usage": {}}', "an `error` costs nothing"),
-        (GOOD + ', "usage": {"tokens": 1}}', "`usage` has no key 'tokens'"),
-        (GOOD + ', "usage": {"prompt_tokens": -1}}', "`usage.prompt_tokens` must be at least 0, got -1"),
-        (GOOD + ', "usage": {"prompt_tokens": true}}', "`usage.prompt_tokens` must be at least 0, got True"),
-        (GOOD + ', "usage": {"prompt_tokens": 1.5}}', "`usage.prompt_tokens` must be at least 0"),
-        (GOOD + ', "usage": {"usd": -1}}', "`usage.usd` must be at least 0, got -1"),
-        (GOOD + ', "usage": 3}', "`usage` must be an object, got 3"),
-        ('{"signature": "a", "reply": ' + "[" * 100_000 + "]" * 100_000 + "}", "recursion"),
-    ],
-)
-def test_a_wrong_line_is_found_when_the_script_is_opened(tmp_path: Path, line: str, what: str) -> None:
-    file = tmp_path / "s.jsonl"
-    file.write_text(f"# first\n{GOOD}}}\n\n{line}\n", encoding="utf-8")
-    with pytest.raises(
-        UsageError, match=rf"s\.jsonl:4: {what}" if what != "recursion" else r"s\.jsonl:4: .*recursion"
-    ) as caught:
-        ScriptModel.open(str(file))
-    assert caught.value.remedy == "Correct the line."
-
-
-def test_a_file_that_cannot_be_read_is_the_callers_mistake(tmp_path: Path) -> None:
-    for name in ("missing.jsonl", "", "nul\0", "~nobody-of-that-name/x"):
-        with pytest.raises(UsageError, match="cannot be read") as caught:
-            ScriptModel.open(str(tmp_path / name) if name != "~nobody-of-that-name/x" else name)
-        assert caught.value.remedy == "Name a file of JSON lines: `script:FILE`."
-    (tmp_path / "latin.jsonl").write_bytes(b'# one\n{"signature": "a", "reply": "\xfc"}\n')
-    with pytest.raises(UsageError, match=r"latin\.jsonl:2: this is not UTF-8"):
-        ScriptModel.open(str(tmp_path / "latin.jsonl"))
-
-
 def test_a_file_may_begin_with_a_byte_order_mark_and_hold_any_separator_in_a_text(tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_bytes('\ufeff{"signature": "reply", "reply": "a\u2028b\x85c"}\r\n'.encode())
     model = ScriptModel.open(str(tmp_path / "s.jsonl"))
@@ -604,66 +494,3 @@ def test_a_line_fits_exactly_the_requests_whose_inputs_are_equal_json(wanted: An
     else:
         with pytest.raises(ScriptMiss, match="line 1"):
             model.complete(request)
-
-
-async def test_a_strategy_runs_on_it_and_its_usage_is_billed() -> None:
-    model = written(
-        {"signature": "react.act", "contains": "drawer", "reply": "to the drawer",
-         "call": {"name": "look", "arguments": {"where": "the drawer"}}, "usage": {"prompt_tokens": 10, "completion_tokens": 5}},
-        {"signature": "react.act", "contains": "nothing in the drawer", "reply": "lost", "usage": {"prompt_tokens": 20, "completion_tokens": 1}},
-        strict=True,
-    )  # fmt: skip
-    run = started(model, tools=Tools((look,)))
-    answer = await react(run, Task("is it in the drawer?"))
-    assert answer.text == "lost"
-    spent = run.budget.spent
-    assert (spent.calls, spent.prompt_tokens, spent.completion_tokens, spent.estimated) == (2, 30, 6, False)
-    await model.aclose()
-
-
-async def test_a_strategy_runs_on_it_in_the_text_protocol() -> None:
-    model = written(
-        {"signature": "act", "reply": "to the drawer", "call": {"name": "look", "arguments": {"where": "it"}}},
-        {"signature": "act", "contains": "Observation 1: nothing in it", "reply": "Action: Finish[lost]"},
-    )
-    run = started(model, tools=Tools((look,)))
-    assert (await react(run.using(mode="text"), Task("where?"))).text == "lost"
-
-
-async def test_concurrent_branches_are_told_apart_by_their_inputs() -> None:
-    lines = [{"signature": "direct.answer", "inputs": {"question": q}, "reply": q.upper()} for q in "dcba"]
-    model = written(*lines, strict=True)
-    run = started(model)
-    answers = await run.map(lambda run, q: direct(run, Task(q)), tuple("abcd"))
-    assert [answer.text for answer in answers] == ["A", "B", "C", "D"]
-    await model.aclose()
-
-
-async def test_draws_of_a_sample_take_a_line_each() -> None:
-    model = written({"signature": "reply", "reply": "one"}, {"signature": "reply", "reply": "two"})
-    run = started(model)
-    assert await run.sample(reply, 2, question="q") == ["one", "two"]
-
-
-async def test_a_miss_ends_the_run_loudly_and_logprobs_before_the_call() -> None:
-    model = written({"signature": "direct.answer", "inputs": {"question": "other"}, "reply": "x"})
-    with pytest.raises(ScriptMiss, match=r"`direct\.answer`\(question=\"this\", notes=\[\]\) in 'direct'"):
-        await direct(started(model), Task("this"))
-    with pytest.raises(CapabilityError, match=r"'script:s\.jsonl' does not honour logprobs"):
-        await direct(started(model).using(logprobs=True), Task("other"))
-    assert model.unspent == (1,)
-
-
-async def test_a_reply_cut_by_what_the_budget_has_left_is_no_answer() -> None:
-    words = "one two three four five six seven eight nine ten"
-    model = written({"signature": "direct.answer", "reply": words})
-    with pytest.raises(BudgetExhausted, match="completion_tokens"):
-        await direct(started(model, budget=Budget(completion_tokens=4)), Task("this"))
-    model = written({"signature": "direct.answer", "reply": words})
-    assert (await direct(started(model, budget=Budget(completion_tokens=10)), Task("this"))).text == words
-
-
-async def test_the_act_only_form_is_answered_too() -> None:
-    model = written({"signature": "react.act_only", "reply": "42"})
-    assert (await react(started(model, tools=Tools((look,))), Task("q"), thoughts=False)).text == "42"
-    assert issubclass(Act, Step)
