@@ -68,6 +68,15 @@ class RunRecord:
     def __str__(self) -> str:
         return printable(f"{self.id}  {self.state}  {self.strategy}  {self.model}  {self.question[:60]}")
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        import html  # noqa: PLC0415  (notebooks only)
+
+        rows = {"state": self.state, "strategy": self.strategy, "model": self.model, "question": self.question}
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{html.escape(printable(value)[:1000])}</td></tr>" for name, value in rows.items()
+        )
+        return {"text/plain": str(self), "text/html": f"<table><caption>run {self.id}</caption>{cells}</table>"}
+
     def plain(self) -> Json:
         """Return the run object of the command line's JSON."""
         return {
