@@ -34,7 +34,7 @@ class HandClock:
     async def limit(self, seconds: float) -> AsyncIterator[None]:
         task = asyncio.current_task()
         assert task is not None
-        mine = (self.time + seconds, task)
+        mine = (self.micros + round(seconds * 1e6), task)
         self._limits.append(mine)
         try:
             yield

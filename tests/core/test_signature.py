@@ -67,7 +67,7 @@ def move(steps: Transcript) -> Step:
 
 
 def message(made: Any, **inputs: Any) -> str:
-    return made.layout(made.instruction).message(inputs, made.hidden[True])
+    return made.layout(made.instruction, hidden=made.hidden[True]).message(inputs)
 
 
 def test_inputs_are_labelled_below_the_instruction_and_empty_ones_are_left_out() -> None:
