@@ -165,7 +165,7 @@ def option(*names: str, key: str = "", **attributes: Any) -> Decorator:
 
 
 def _into_mode(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    if ctx.obj is not None and param.name is not None:
+    if ctx.obj is not None:
         before = getattr(ctx.obj, param.name, None)
         setattr(ctx.obj, param.name, Path(value).expanduser() if param.name == "home" and value else value or before)
     return value

@@ -26,7 +26,7 @@ class Listening:
 
     def __init__(self, mode: Mode, journal: Journal) -> None:
         self._mode = mode
-        self._tap = Tap(journal) if mode.verbose and not mode.machine else None
+        self._tap = None if mode.machine or (mode.quiet and not mode.verbose) else Tap(journal)
         self.journal: Journal = self._tap or journal
         self.run_id: str | None = None
         self.reader_gone = False
@@ -54,10 +54,18 @@ class Listening:
         if self._mode.jsonl:
             self._line(event)
         elif self._tap is not None:
-            for line in told(event, self._tap):
-                warn(line)
-        elif self._drawn is not None:
+            self._words(event, self._tap)
+
+    def _words(self, event: Event, tap: Tap) -> None:
+        if event.type == "effect.finished" and event.data["kind"] == "tool":
+            result = tap.result(event.data["n"])
+            line = first_line(str(result.get("text", "")), RESULT)
+            event.data |= {"text": line, "failed": result.get("failed", False)}
+        if self._drawn is not None:
             self._drawn(event)
+        elif self._mode.verbose:
+            for line in told(event):
+                warn(line)
 
     def _line(self, event: Event) -> None:
         """Print an event as JSON; when the reader has left, the run stops."""
@@ -71,7 +79,7 @@ class Listening:
             self.stop()
 
 
-def told(event: Event, tap: Tap) -> list[str]:
+def told(event: Event) -> list[str]:
     """Return the lines that say what an event means."""
     data = event.data
     match event.type:
@@ -82,7 +90,7 @@ def told(event: Event, tap: Tap) -> list[str]:
         case "effect.requested" if data["kind"] == "tool":
             return [f"{_place(event)}→ {called(data['name'], data['arguments'])}"]
         case "effect.finished":
-            return [f"{_place(event)}{_finished(data, tap)}"]
+            return [f"{_place(event)}{_finished(data)}"]
         case "budget.refused":
             return [f"{_place(event)}! budget: {data['limit']} limit is {data['allowed']:g}"]
         case "policy.decided" if data["decision"] != "allow":
@@ -114,16 +122,15 @@ def _note(event: Event) -> list[str]:
     return [f"{_place(event)}{kind}: {first_line(said, RESULT)}"]
 
 
-def _finished(data: dict[str, Any], tap: Tap) -> str:
+def _finished(data: dict[str, Any]) -> str:
+    took = f"{data['seconds']:.2f} s"
     if data["error"] is not None:
-        return f"✗ {data['name']}: {first_line(str(data['error'][1]), RESULT)}  {data['seconds']:.2f} s"
+        return f"✗ {data['name']}: {first_line(str(data['error'][1]), RESULT)}  {took}"
     if data["kind"] == "tool":
-        result = tap.result(data["n"])
-        sign = "✗" if result.get("failed") else "←"
-        return f"{sign} {first_line(str(result.get('text', '')), RESULT) or '(nothing)'}  {data['seconds']:.2f} s"
-    used = data["usage"] or {}
+        return f"{'✗' if data['failed'] else '←'} {data['text'] or '(nothing)'}  {took}"
+    used: dict[str, int] = data["usage"] or {}
     tokens = used.get("prompt_tokens", 0) + used.get("completion_tokens", 0)
-    return f"✓ {data['name']}  {tokens:,} tokens  {data['seconds']:.2f} s"
+    return f"✓ {data['name']}  {tokens:,} tokens  {took}"
 
 
 def ending(answer: Answer) -> str:

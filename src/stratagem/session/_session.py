@@ -438,7 +438,8 @@ class Session:
         assert driving is not None
         self._live[run_id] = driving
         if feeds:
-            world.emit("run.started", "", strategy=repr(plan.strategy), model=plan.services.model.spec, question=str(plan.task.question))
+            facts = {"model": plan.services.model.spec, "budget": str(plan.budget), "question": str(plan.task.question)}
+            world.emit("run.started", "", strategy=repr(plan.strategy), **facts)
         answer: Answer | None = None
         state: State = "failed"
         try:
