@@ -18,7 +18,7 @@ DOCS_READY := .venv/.ready-docs-$(DOCS_KEY)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup run test check format catalogue docs mutants mutants-changed chaos bench lock hooks clean
+.PHONY: help setup run test check check-format check-lint check-types check-imports check-catalogue check-lock format catalogue docs mutants mutants-changed chaos bench lock hooks clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,14 +46,26 @@ run: setup  ## the reference agent answers questions about this repository: no k
 test: setup  ## all tests, offline
 	@$(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8
 
-check: setup  ## format, lint, types, import contracts, catalogue, generated pages, lock
-	@$(PY) -m ruff format --check .
+check: check-format check-lint check-types check-imports check-catalogue check-lock  ## all of these; with -k past the first failure
+
+check-format: setup
+	@$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --check --output-format concise .; exit 1; }
+
+check-lint: setup
 	@$(PY) -m ruff check .
+
+check-types: setup
 	@$(PY) -m pyright
+
+check-imports: setup
 	@.venv/bin/lint-imports --no-cache
 	@.venv/bin/lint-imports --no-cache scripts/import_cycles.toml
+
+check-catalogue: setup
 	@$(PY) scripts/catalogue_tests.py --check
 	@$(PY) scripts/catalogue_pages.py --check
+
+check-lock: setup
 	@$(PY) scripts/lock.py --check
 
 format: setup  ## format and repair what can be repaired
