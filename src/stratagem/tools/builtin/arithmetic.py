@@ -135,9 +135,9 @@ class _Parser:
         while (sign := self._peek()) in ("+", "-"):
             self.at += 1
             other = self._product()
-            if other.percent and not value.percent:
+            if other.percent and not value.percent and value.number != 1:  # of 1, both readings are the same
                 raise NotArithmetic(
-                    f"`{sign} percentage` can be read in two ways: write `a * (1 {sign} b%)` or `a {sign} (b / 100)`"
+                    f"`{sign} percentage` can be read in two ways: write `a * (1 {sign} b%)` or `a {sign} b / 100`"
                 )
             number = value.number + other.number if sign == "+" else value.number - other.number
             value = _bounded(number, exact=value.exact and other.exact, percent=value.percent and other.percent)
@@ -186,7 +186,7 @@ class _Parser:
             known = ", ".join(FUNCTIONS)
             raise NotArithmetic(
                 f"{token!r} is not arithmetic; functions: {known}"
-                if token[0].isalpha()
+                if token.isidentifier() and token != "of"
                 else f"a number is missing before {token!r}"
             )
         self._expect("(")

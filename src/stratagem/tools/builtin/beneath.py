@@ -62,6 +62,23 @@ def by_kernel(call: "_Openat2", root: int, parts: Parts) -> int:
     return call(root, "/".join(parts))
 
 
+def link_on_the_way(root: int, parts: Parts) -> bool:
+    """Return whether a folder on the way is a symbolic link: the system does not tell it from a file."""
+    for at in range(1, len(parts)):
+        try:
+            parent = folder_beneath(root, parts[: at - 1])
+        except OSError:
+            return False
+        try:
+            if stat.S_ISLNK(os.stat(parts[at - 1], dir_fd=parent, follow_symlinks=False).st_mode):
+                return True
+        except OSError:
+            return False
+        finally:
+            os.close(parent)
+    return False
+
+
 class File(NamedTuple):
     """A regular file that is open for reading.
 

@@ -280,7 +280,7 @@ class Column:
 
 
 def _number_key(value: Decimal | None, cell: str) -> str:
-    return normal(cell) if value is None else str(_EXACT.normalize(value) + 0)
+    return normal(cell) if value is None else str(_EXACT.normalize(value) if value else 0)
 
 
 def _without(text: str, sign: str) -> str | None:

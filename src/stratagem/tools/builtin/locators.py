@@ -27,7 +27,7 @@ _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 _MATCHED = re.compile(r" \(([0-9]+) of ([0-9]+)\)")
 _DATABASE = re.compile(r"(.*?\.(?:db|db3|sqlite|sqlite3|s3db))/(.+)", re.IGNORECASE)
 _QUOTED_TABLE = re.compile(r'((?:(?!: ).)*?\.(?:db|db3|sqlite|sqlite3|s3db))/(".*)', re.IGNORECASE | re.DOTALL)
-_SQL = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^]]*])|--[^\n]*|/\*.*?\*/|\s+""", re.DOTALL)
+_SQL = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^]]*])|(?:--[^\n]*|/\*.*?\*/|\s)+""", re.DOTALL)
 CALCULATE = "calculate"
 
 
@@ -163,7 +163,7 @@ def parse_locator(text: str) -> Locator:
     >>> parse_locator("weather.db/days: rows 3-5,9, columns wind").ranges
     ((3, 5), (9, 9))
     """
-    if text.startswith(f"{CALCULATE}: "):
+    if text.startswith(f"{CALCULATE}: ") and " = " in text:
         return Locator(CALCULATE, text=text[len(CALCULATE) + 2 :])
     try:
         path, table, rest = _split(text)
@@ -171,7 +171,7 @@ def parse_locator(text: str) -> Locator:
             return Locator(path, table, lines=(int(found[1]), int(found[2] or found[1])))
         if rest.startswith(": rows "):
             return _rows(path, table, rest[len(": rows ") :])
-        if rest.startswith(": ") and rest[2:].strip():
+        if rest.startswith(": ") and rest[2:].strip() and path != CALCULATE:
             return Locator(path, table, text=rest[2:])
     except ValueError:
         pass

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from stratagem.core import ModelRetry, printable
 from stratagem.errors import CapabilityError, UsageError
-from stratagem.tools.builtin.beneath import Parts, file_beneath, folder_beneath, names
+from stratagem.tools.builtin.beneath import Parts, file_beneath, folder_beneath, link_on_the_way, names
 
 MAX_BYTES = 50_000_000  # of one file
 MAX_ENTRIES = 50_000  # files and folders that a walk looks at
 MAX_DEPTH = 64
+MAX_PATH = 1_000  # characters
+MAX_SAID = 80  # characters of a path that is too long
 _ATTEMPTS = 5  # at a file whose descriptor belongs to somebody else, who may close it at any time
 
 _TEXT = (
@@ -222,7 +224,10 @@ class Roots:
         return "text" if _is_text(head) else "other"
 
     def _open(self, name: str) -> int:
-        return os.open(self._folders[name], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return os.open(self._folders[name], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as failure:
+            raise ModelRetry(f"the root `{name}` cannot be opened: {_words(failure)}") from None
 
     def _plain(self, path: str) -> str:
         return "/".join(part for part in path.split("/") if part not in ("", "."))
@@ -231,6 +236,8 @@ class Roots:
         """Return root and components of a path; `ModelRetry` for one that no root can hold."""
         if not _showable(path):
             raise ModelRetry(f"the path {path[:80]!a} has characters that no path here has")
+        if len(path) > MAX_PATH:
+            raise ModelRetry(f"the path `{path[:MAX_SAID]}` ... is too long")
         if path.startswith("/") or path[1:3] in (":\\", ":/"):
             raise ModelRetry(f"`{path}` is an absolute path: paths are relative to the root, without a leading `/`")
         parts = tuple(self._plain(path).split("/")) if self._plain(path) else ()
@@ -249,15 +256,21 @@ class Roots:
         return "/".join(parts if len(self._folders) == 1 else (name, *parts))
 
     def _said(self, failure: OSError, shown: str, what: str = "file") -> str:
-        if failure.errno in (errno.ELOOP, errno.EXDEV):
+        if failure.errno in (errno.ELOOP, errno.EXDEV) or self._is_linked(f"{shown}/x" if what == "folder" else shown):
             return f"a symbolic link is on the way to `{shown}`, and those are not followed"
-        if failure.errno == errno.ENAMETOOLONG:
-            return f"the path `{shown[:80]}` ... is too long"
         if failure.errno not in (errno.ENOENT, errno.ENOTDIR):
-            return f"`{shown}`: {os.strerror(failure.errno or 0).lower()}"
+            return f"`{shown[:MAX_SAID]}`: {_words(failure)}"
         if what == "folder":
             return f"there is no folder `{shown}`: leave `folder` out to list everything"
         return f"there is no file `{shown}`" + self._nearest(shown)
+
+    def _is_linked(self, shown: str) -> bool:
+        name, parts = self._parts(shown.lstrip("/"))
+        root = self._open(name)
+        try:
+            return link_on_the_way(root, parts)
+        finally:
+            os.close(root)
 
     def _nearest(self, shown: str) -> str:
         known = [entry.path for entry in self.walk().entries]
@@ -277,6 +290,10 @@ class _Found:
         self.entries: list[Entry] = []
         self.links = self.unnamed = self.seen = 0
         self.deep = False
+
+
+def _words(failure: OSError) -> str:
+    return os.strerror(failure.errno or 0).lower()
 
 
 def _unique(name: str, taken: dict[str, str]) -> str:
