@@ -3,6 +3,7 @@
 import random
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from stratagem.journals._writer import Write
 from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.testing.journal_suite import durable, row, run_of
 
+NOBODY: Any = None  # waits for these writes
 NOISE = random.Random(5).randbytes(2000)
 ENDED = run_of("abcdef", state="finished", parent="zyxwvu", rows=9, answers=b'{"q":true}', end=b'{"text":"x"}')
 ROWS = [
@@ -29,20 +31,20 @@ def write_runs(path: Path) -> None:
     """A finished run, one that still runs, and one that has no rows."""
     store = Store(path, 0.1, None)
     items = [
-        Write("create", run_id, run_of(run_id, parent="zyxwvu"), None) for run_id in ("abcdef", "ghijkl", "mnopqr")
+        Write("create", run_id, run_of(run_id, parent="zyxwvu"), NOBODY) for run_id in ("abcdef", "ghijkl", "mnopqr")
     ]
     for one in ROWS:
-        items += [Write("append", run_id, one, None) for run_id in ("abcdef", "ghijkl")]
-    items.append(Write("update", "abcdef", ENDED._replace(rows=0), None))
+        items += [Write("append", run_id, one, NOBODY) for run_id in ("abcdef", "ghijkl")]
+    items.append(Write("update", "abcdef", ENDED._replace(rows=0), NOBODY))
     store.write(items)
     assert [item.error for item in items] == [None] * len(items)
     store.close()
 
 
-def read_runs(path: Path) -> list[object]:
+def read_runs(path: Path) -> list[Any]:
     """What a reader gets: runs with their rows, or the errors in their place."""
     store = Store(path, 0.1, None)
-    found: list[object] = []
+    found: list[Any] = []
     for run_id in ("abcdef", "ghijkl", "mnopqr"):
         try:
             found.append(store.load(run_id))
@@ -345,7 +347,7 @@ def test_an_unknown_run_is_unknown_and_not_damaged(path):
     store.close()
 
 
-def same_or_refused(path: Path, expected: list[object], data: bytes) -> int:
+def same_or_refused(path: Path, expected: list[Any], data: bytes) -> int:
     """Return how many of the reads were refused; all others gave what was written."""
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from stratagem.journals._writer import Write
 from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.testing.journal_suite import durable, row, run_of
 
+NOBODY: Any = None  # waits for these writes
 SOURCE = Path(_schema.__file__).parents[2]
 
 
@@ -31,7 +33,11 @@ async def begun(path: Path, **settings) -> SQLiteJournal:
     return journal
 
 
-def python(code: str, *arguments: object, **settings) -> subprocess.Popen[str]:
+def file_of(journal: SQLiteJournal) -> Any:
+    return journal._store._connection
+
+
+def python(code: str, *arguments: object, **settings: Any) -> Any:
     """Start another process with this code."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
@@ -55,13 +61,13 @@ async def _append_many(journal: SQLiteJournal, alone: bool) -> None:
 async def test_a_full_disk_stops_all_writing_and_no_reading(tmp_path, alone):
     journal = await begun(tmp_path / "journal.sqlite")
     await durable(journal.create(run_of("ghijkl")))
-    journal._store._connection.execute("PRAGMA max_page_count=1")  # SQLite then reports a full disk
+    file_of(journal).execute("PRAGMA max_page_count=1")  # SQLite then reports a full disk
     with pytest.raises(JournalError, match=r"journal\.sqlite: the disk is full") as full:
         await _append_many(journal, alone)
     assert full.value.remedy == "Free space on that disk, then resume the run."
     _, rows = await journal.load("abcdef")
     assert rows == [row(0), row(1), *(row(seq, result=b"r" * 500) for seq in range(2, len(rows)))]
-    journal._store._connection.execute("PRAGMA max_page_count=1000000")
+    file_of(journal).execute("PRAGMA max_page_count=1000000")
     for write in (
         journal.append("abcdef", row(len(rows)), alone=alone),
         journal.append("ghijkl", row(0)),
@@ -79,7 +85,7 @@ async def test_a_full_disk_stops_all_writing_and_no_reading(tmp_path, alone):
 
 async def test_a_full_disk_fails_every_row_of_the_group(tmp_path):
     journal = await begun(tmp_path / "journal.sqlite")
-    journal._store._connection.execute("PRAGMA max_page_count=1")
+    file_of(journal).execute("PRAGMA max_page_count=1")
     writes = [journal.append("abcdef", row(seq, result=b"r" * 900)) for seq in range(2, 50)]
     for write in writes:
         with pytest.raises(JournalError, match="the disk is full"):
@@ -403,16 +409,16 @@ async def test_what_a_killed_process_was_told_is_durable_is_there(tmp_path, bran
 def test_an_interrupt_within_a_write_lets_nothing_follow(tmp_path, monkeypatch, alone):
     """Ctrl-C may strike between the row and what is remembered of it."""
     store = Store(tmp_path / "journal.sqlite", 0.05, None)
-    store.write([Write("create", "abcdef", run_of("abcdef"), None), Write("append", "abcdef", row(0), None)])
+    store.write([Write("create", "abcdef", run_of("abcdef"), NOBODY), Write("append", "abcdef", row(0), NOBODY)])
 
     def struck(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_store, "seal", struck)
     with pytest.raises(KeyboardInterrupt):
-        (store.write_at_once if alone else store.write)([Write("append", "abcdef", row(1), None)])
+        (store.write_at_once if alone else store.write)([Write("append", "abcdef", row(1), NOBODY)])
     monkeypatch.undo()
-    later = Write("append", "abcdef", row(1), None)
+    later = Write("append", "abcdef", row(1), NOBODY)
     store.write([later])
     assert str(later.error) == f"{tmp_path}/journal.sqlite: writing was interrupted"
     assert store.load("abcdef")[1] == [row(0)]

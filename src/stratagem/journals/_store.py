@@ -38,6 +38,8 @@ APPEND_ALONE = (
     f"INSERT INTO effect ({_COLUMNS})"  # noqa: S608
     " SELECT n, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM run WHERE n=?1 AND epoch=?16"
 )
+INDEXES = ("effect_place", "run_created", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
+
 OWNED = "SELECT 1 FROM run WHERE n=? AND epoch=?"
 
 # What SQLite or the encoder says of a value that no row can hold: an integer beyond 64 bits, NaN, 1 GB.
@@ -76,7 +78,8 @@ class Store:
         """Make all durable in one transaction, and set `error` of those that are not."""
         if self._broken is None:
             with self._breaking():
-                self._patiently(lambda: self._transact(items))
+                self._patiently(self._begin)
+                self._transact(items)
         self._refuse(items)
 
     def write_at_once(self, items: Sequence[Write]) -> bool:
@@ -84,12 +87,14 @@ class Store:
         if self._broken is None:
             with self._breaking():
                 try:
-                    if len(items) > 1 or not self._commit_one(items[0]):
-                        self._transact(items)
+                    if len(items) == 1 and self._commit_one(items[0]):
+                        return True
+                    self._begin()
                 except sqlite3.OperationalError as error:
                     if code_of(error) in BUSY:
                         return False
                     raise
+                self._transact(items)
         self._refuse(items)
         return True
 
@@ -118,9 +123,12 @@ class Store:
         self._take(item, None)
         return True
 
+    def _begin(self) -> None:
+        """Begin a transaction: the only step that another process can keep us from."""
+        self._opened()[0].execute("BEGIN IMMEDIATE")
+
     def _transact(self, items: Sequence[Write]) -> None:
         connection, words = self._opened()
-        connection.execute("BEGIN IMMEDIATE")
         owned: set[str] = set()
         try:
             for item in items:
@@ -227,44 +235,40 @@ class Store:
 
     def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
         """Return a run and its rows, verified; from now on this process may write to it."""
-        with self._reading() as (connection, words):
-            found = self._found(connection, run_id)
-            run = _records.verified(found)
-            log = Effects(connection, words, found)
-            if log.damage is not None:
-                raise JournalCorrupt(f"run {run_id!r}: {log.damage}")
+        found, log = self._reading(lambda connection, words: self._loaded(connection, words, run_id))
         last = log.rows[-1].seq if log.rows else -1
-        self._heads[run_id] = Head(found.number, run.epoch, len(log.rows), log.seals[-1] if log.rows else FIRST, last)
+        chain = log.seals[-1] if log.rows else FIRST
+        self._heads[run_id] = Head(found.number, found.run.epoch, len(log.rows), chain, last)
         self._lost.pop(run_id, None)
         self._ended.pop(run_id, None)
-        return run, log.rows
+        return found.run, log.rows
+
+    def _loaded(self, connection: sqlite3.Connection, words: Words, run_id: str) -> tuple[_records.Found, Effects]:
+        with _transaction(connection, "BEGIN"):  # record and rows of one moment
+            found = self._found(connection, run_id)
+            _records.verified(found)
+            log = Effects(connection, words, found)
+        if log.damage is not None:
+            raise JournalCorrupt(f"run {run_id!r}: {log.damage}")
+        return found, log
 
     def drop_damaged(self, run_id: str) -> int:
         """Remove the rows of a run from the first damaged one on; return how many went."""
-        with self._reading() as (connection, words):
-            for index in (
-                "effect_place",
-                "sqlite_autoindex_run_1",
-                "sqlite_autoindex_word_1",
-                "sqlite_autoindex_blob_1",
-            ):
-                _rebuilt(connection, index)
+        return self._reading(lambda connection, words: self._dropped(connection, words, run_id))
+
+    def _dropped(self, connection: sqlite3.Connection, words: Words, run_id: str) -> int:
+        for index in INDEXES:
+            with suppress(sqlite3.IntegrityError):  # two rows claim one place: the damaged one will be found
+                connection.execute(f"REINDEX {index}")
+        words.known.clear()
+        with _transaction(connection, "BEGIN IMMEDIATE"):
             found = self._found(connection, run_id)
             log = Effects(connection, words, found)
             if log.damage is None and found.known and found.stands:
                 return 0
-            words.known.clear()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                gone = connection.execute(
-                    "DELETE FROM effect WHERE run=? AND seq>?", (found.number, log.rows[-1].seq if log.rows else -1)
-                ).rowcount
-                self._mend(connection, found)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            last = log.rows[-1].seq if log.rows else -1
+            gone = connection.execute("DELETE FROM effect WHERE run=? AND seq>?", (found.number, last)).rowcount
+            self._mend(connection, found)
         self._heads.pop(run_id, None)
         return gone
 
@@ -300,13 +304,15 @@ class Store:
     def _listed(self, order: str, values: Sequence[Any]) -> list[StoredRun]:
         if self._connection is None and not self.path.exists():
             return []
-        with self._reading() as (connection, _):
-            found = [_records.verified(_records.read(connection, row)) for row in connection.execute(order, values)]
-            # A damaged index could leave runs out, which nobody would notice.
-            counts = connection.execute(
-                "SELECT (SELECT count(*) FROM run INDEXED BY run_created), (SELECT count(*) FROM run NOT INDEXED)"
-            ).fetchone()
-        if counts[0] != counts[1] or len({run.run_id for run in found}) < len(found):
+        return self._reading(lambda connection, _: self._verified(connection, order, values))
+
+    def _verified(self, connection: sqlite3.Connection, order: str, values: Sequence[Any]) -> list[StoredRun]:
+        found = [_records.verified(_records.read(connection, row)) for row in connection.execute(order, values)]
+        # A damaged index could leave runs out, which nobody would notice.
+        indexed, held = connection.execute(
+            "SELECT (SELECT count(*) FROM run INDEXED BY run_created), (SELECT count(*) FROM run NOT INDEXED)"
+        ).fetchone()
+        if indexed != held or len({run.run_id for run in found}) < len(found):
             raise JournalCorrupt(f"{self.path} is damaged: its list of runs is incomplete", remedy=COPY)
         return found
 
@@ -334,10 +340,9 @@ class Store:
             raise JournalCorrupt(f"the record of run {run_id!r} is damaged: its id leads to {found.run.run_id!r}")
         return found
 
-    @contextmanager
-    def _reading(self) -> Generator[tuple[sqlite3.Connection, Words]]:
+    def _reading(self, work: Callable[[sqlite3.Connection, Words], T]) -> T:
         try:
-            yield self._patiently(self._opened)
+            return self._patiently(lambda: work(*self._opened()))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise explained(error, self.path) from error
 
@@ -365,6 +370,13 @@ def _elsewhere(run_id: str) -> OwnedElsewhere:
     return OwnedElsewhere(f"run {run_id!r} has been taken over by another process; this one may not write to it")
 
 
-def _rebuilt(connection: sqlite3.Connection, index: str) -> None:
-    with suppress(sqlite3.Error):  # two rows claim one place: one of them is damaged, and will be found
-        connection.execute(f"REINDEX {index}")
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
+    connection.execute(begin)
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
