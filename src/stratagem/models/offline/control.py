@@ -157,7 +157,7 @@ class Control:
         if quote.explains(self.question):
             return "", ""
         question = Question(self.question)
-        found = [(table, read(question, table)) for table in self._looked_up(question, tables)]
+        found = self._looked_up(question, tables)
         queries = [query for _, one in found for query in one.queries]
         if any(query.named for query in queries):
             queries = [query for query in queries if query.named]
@@ -171,35 +171,36 @@ class Control:
             refuse(f"the question can be read in several ways: {ways}", "name the column and the value")
         return self._queried(queries[0], hits), ""
 
-    def _looked_up(self, question: Question, tables: Sequence[Table]) -> list[Table]:
-        """Return the tables with the values that words of the question turned out to be."""
+    def _looked_up(self, question: Question, tables: Sequence[Table]) -> list[tuple[Table, Found]]:
+        """Return the tables, with the values that words of the question turned out to be, and what it means there."""
         querier = self.roles.querier
+        found = [(table, read(question, table)) for table in tables]
         if querier is None or "distinct" not in querier.measures or not querier.where:
-            return list(tables)
-        known, asked = list(tables), dict[int, set[str]]()
+            return found
+        asked = [set[str]() for _ in found]
         for _ in range(ROUNDS):
-            for place, table in enumerate(known):
-                done = asked.setdefault(place, set())
-                known[place] = self._with_values(querier, table, read(question, table), done)
+            for place, (table, one) in enumerate(found):
+                grown = self._with_values(querier, table, one, asked[place])
+                if grown is not table:
+                    found[place] = (grown, read(question, grown))
             if len(self.wanted) > MAX_LOOKUPS:
-                refuse(
-                    "too many columns would have to be looked through for its words", "name the column and the value"
-                )
+                refuse("too many columns would have to be looked through for its words", "name the column and the value")
             self._pause("look whether words of the question are values of a column")
-        return known
+        return found
 
     def _with_values(self, querier: route.Querier, table: Table, one: Found, done: set[str]) -> Table:
         """Return the table with the values in which words of the question occur; `done` grows by those words."""
         columns = [column for column in table.columns if not column.complete and column.kind == "text"]
         words = dict.fromkeys(_core(phrase) for phrase in (*one.gaps, *one.loose))
         fresh = [word for word in words if word not in done]
-        if not columns or len(one.gaps) > MAX_GAPS:
+        if len(one.gaps) > MAX_GAPS:
             return table
         done.update(fresh)
         for column in columns if fresh else ():
             seen = [self._call(querier.tool, results.lookup(querier, table, column, word)) for word in fresh]
             values = [value for each in seen if each and not each.failed for value in results.distinct(each)]
-            table = _with(table, column.name, tuple(dict.fromkeys((*column.values, *values))))
+            if set(values) - set(column.values):
+                table = _with(table, column.name, tuple(dict.fromkeys((*column.values, *values))))
         return table
 
     def _queried(self, query: Query, hits: Observation | None) -> str:

@@ -139,7 +139,7 @@ def _sentence(question: Asked, statement: Statement) -> int | None:
     start, end = found
     inside = {piece.word for piece in flow[start:end]}
     missing = tuple(word for word in question.words if word not in inside)
-    if missing and (any(piece.content for piece in flow[:start]) or not _above(missing, statement.above)):
+    if missing and (any(piece.content for piece in flow[:start]) or not _above(question, missing, statement.above)):
         return None
     if not phrase(flow, start, end, {*question.words}, question.verb, question.verbs, question.noun, question.kind):
         return None
@@ -148,18 +148,18 @@ def _sentence(question: Asked, statement: Statement) -> int | None:
     return 1 if missing else 0
 
 
-def _above(missing: tuple[str, ...], above: tuple[str, ...]) -> bool:
+def _above(question: Asked, missing: tuple[str, ...], above: tuple[str, ...]) -> bool:
     """Whether the lines above, from the nearest on, bring the missing words, and no other subject before that."""
     left = set(missing)
     for line in reversed(above):
         flow = flow_of(line)
-        found = window(tuple(left), flow)
+        found = window(question.words, flow)
         if found is None:
             if any(piece.content for piece in flow):
                 return False
             continue
         start, end = found
-        if not phrase(flow, start, end, left, "", (), "", "any") or any(piece.content for piece in flow[:start]):
+        if not phrase(flow, start, end, {*question.words}, "", (), "", "any") or any(piece.content for piece in flow[:start]):
             return False
         left -= {piece.word for piece in flow[start:end]}
         if not left:
@@ -182,7 +182,7 @@ def _row(question: Asked, statement: Statement) -> int | None:
     if len(sought) > 1 or (sought and question.explains):
         return None
     covered = set[str]().union(*(keys[place] for place in owned), *(heads[place] for place in named))
-    if wanted - covered and not _above(tuple(wanted - covered), statement.above):
+    if wanted - covered and not _above(question, tuple(wanted - covered), statement.above):
         return None
     shown = [row[place] for place in (sought or [place for place in range(len(row)) if place not in owned])]
     flow = [piece for cell in shown for piece in flow_of(cell)]

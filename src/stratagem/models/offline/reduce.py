@@ -87,7 +87,7 @@ class Reading:
             (rf"w?<{number}a?C", self._compare),
             (rf"(?<=w)a?Coa?{number}(?![CR])|Ci?{number}(?![CRSV])|w#a?C", self._equal),
             (r"i!?C(?![i<V~B0])|!C(?![i<V~B0])", self._truth),
-            (r"C[iaow]*!V(?![,&|])|!V(?![,&|])", self._not),
+            (rf"C[iaow]*!V(?!{more})|!V(?!{more})", self._not),
             (r"C[iaow]*<a?[VQ]", self._sign),
             (rf"C[iao]*p?a?V{more}*", self._values),
             (rf"[po]?a?V{more}*C", self._values),
@@ -95,7 +95,7 @@ class Reading:
             (r"[po]?a?V", self._values),
             (r"Pa?C", self._per),
             (r"(?<=[CM])n|n(?=o?a?C)|[po]a?n", self._nothing),
-            (r"(?<=[ifw])e|e(?=p|$)|[po]a?M|M", self._nothing),
+            (r"(?<=[ifw])e|e(?=[pw]|$)|[po]a?M|M", self._nothing),
             (r"pU", self._unit_named),
         ]
 

@@ -4,6 +4,7 @@ Rule: only tools that read are considered: this model never acts on the world.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stratagem.core import Tool, Tools
@@ -66,6 +67,7 @@ class Roles(NamedTuple):
     others: tuple[Tool, ...]
 
 
+@lru_cache(maxsize=8)
 def roles(tools: Tools) -> Roles:
     """Return what each tool is for, by its schema."""
     found: dict[str, list[Tool]] = {}

@@ -29,7 +29,7 @@ class Column(NamedTuple):
     name: str
     words: tuple[str, ...]
     kind: str
-    values: tuple[Any, ...]
+    values: tuple[str, ...]
     complete: bool
     distinct: int
     empty: int
@@ -122,8 +122,7 @@ def names(form: Any) -> tuple[str, ...]:
 
 
 def _column(entry: Mapping[str, Any]) -> Column:
-    values = [value for value in entry.get("values") or () if value is not None]
-    plain = tuple(_cell(value) for value in values)
+    plain = tuple(key(_cell(value)) for value in entry.get("values") or () if value is not None)
     distinct = entry.get("distinct")
     count = distinct if isinstance(distinct, int) else len(plain)
     kind = str(entry.get("type") or "text")
@@ -136,10 +135,14 @@ def _column(entry: Mapping[str, Any]) -> Column:
         len(plain) >= count,
         count,
         empty if isinstance(empty, int) else 0,
-        entry.get("min"),
-        entry.get("max"),
+        _edge(entry.get("min")),
+        _edge(entry.get("max")),
         UNITS.get(str(entry.get("unit") or "").casefold(), ""),
     )
+
+
+def _edge(value: Any) -> Any:
+    return value if isinstance(value, str | int | float) else None
 
 
 def _cell(value: Any) -> Any:

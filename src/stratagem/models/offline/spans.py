@@ -9,12 +9,15 @@ The parser works on one code letter per item:
 
 from calendar import monthrange
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
 from stratagem.models.offline import words as lists
 from stratagem.models.offline.schema import Table, file_stem, flat, key, named
 from stratagem.models.offline.words import Token, number, parts, stem, tokens
+
+Entries = dict[tuple[str, ...], list[tuple[str, Any]]]
 
 LONGEST = 8  # words of a name or a value that are compared
 READINGS = 200  # ways to read one question that are tried; more are too many
@@ -104,10 +107,45 @@ class Question:
             for position, piece in enumerate(pieces):
                 self.words.append(Word(piece, place, position == 0, position == len(pieces) - 1))
 
+    def quotes(self, lexicon: "Lexicon") -> list[str]:
+        """Return the quoted texts that are no name and no value beside a table."""
+        quoted = [token.text for token in self.tokens if token.kind == "quote"]
+        return [text for text in quoted if not lexicon.knows(text)]
+
     def said(self, start: int, end: int) -> str:
         """Return the text of words `start` to before `end`, as it is written."""
         first, last = self.tokens[self.words[start].token], self.tokens[self.words[end - 1].token]
         return self.text[first.start : last.end]
+
+
+@cache
+def _published() -> Entries:
+    """Return the phrases of the published lists."""
+    entries: Entries = {}
+
+    def add(phrase: tuple[str, ...], code: str, data: Any) -> None:
+        entries.setdefault(phrase, []).append((code, data))
+
+    for phrase, (kind, way) in lists.OPERATIONS.items():
+        add(parts(" ".join(phrase)), _CODES[kind], way or phrase[0])
+    add(("how", "much"), "W", "much")
+    add(("give", "me"), "L", "")
+    for phrase, sign in lists.COMPARISONS.items():
+        add(tuple(map(stem, phrase)), "<", sign)
+    for phrase in lists.NEGATED:
+        add(tuple(map(stem, phrase)), "!", "")
+    for word, code in _FILLER_CODES.items():
+        add((stem(word),), code, word)
+    add((",",), ",", "")
+    for word, unit in {stem(word): unit for word, unit in lists.UNITS.items()}.items():
+        add((word,), "U", unit)
+    return entries
+
+
+@lru_cache(maxsize=64)
+def lexicon_of(table: Table) -> "Lexicon":
+    """Return what can be named beside a table; it is asked for again at every step of a run."""
+    return Lexicon(table)
 
 
 class Lexicon:
@@ -115,8 +153,7 @@ class Lexicon:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.entries: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
-        self._operations()
+        self.entries: Entries = {key: [*having] for key, having in _published().items()}
         for column in table.columns:
             for way in named(column, table):
                 self._add(way, "C", column)
@@ -129,29 +166,16 @@ class Lexicon:
         self.longest = min(LONGEST, max(map(len, self.entries), default=1))
 
     def _add(self, phrase: tuple[str, ...], code: str, data: Any) -> None:
-        if not phrase:
-            return
-        having = self.entries.setdefault(phrase, [])
+        having = self.entries.setdefault(phrase, []) if phrase else []
         if (code, data) not in having:
             having.append((code, data))
 
     def _has(self, phrase: tuple[str, ...], codes: str) -> bool:
         return any(code in codes for code, _ in self.entries.get(phrase, ()))
 
-    def _operations(self) -> None:
-        for phrase, (kind, way) in lists.OPERATIONS.items():
-            self._add(parts(" ".join(phrase)), _CODES[kind], way or phrase[0])
-        self._add(("how", "much"), "W", "much")
-        self._add(("give", "me"), "L", "")
-        for phrase, sign in lists.COMPARISONS.items():
-            self._add(tuple(map(stem, phrase)), "<", sign)
-        for phrase in lists.NEGATED:
-            self._add(tuple(map(stem, phrase)), "!", "")
-        for word, code in _FILLER_CODES.items():
-            self._add((stem(word),), code, word)
-        self._add((",",), ",", "")
-        for word, unit in lists.UNITS.items():
-            self._add((stem(word),), "U", unit)
+    def knows(self, text: str) -> bool:
+        """Whether the text is a name or a value."""
+        return self._has(flat(text), "CVM")
 
     def _rows(self) -> None:
         table = self.table

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stratagem.models.offline.reduce import Filter, Reading, Unfit
 from stratagem.models.offline.schema import Column, Table
-from stratagem.models.offline.spans import READINGS, Lexicon, Question, Span, readings, unknown
+from stratagem.models.offline.spans import READINGS, Question, Span, lexicon_of, readings, unknown
 
 
 class Query(NamedTuple):
@@ -61,13 +61,13 @@ class Found(NamedTuple):
 
 def read(question: Question, table: Table) -> Found:
     """Return what the question can mean over this table."""
-    lexicon = Lexicon(table)
+    lexicon = lexicon_of(table)
     gaps = tuple(question.said(start, end) for start, end in unknown(question, lexicon))
     if gaps:
-        return Found((), f"did not understand {', '.join(map(repr, gaps))}", gaps, ())
+        return Found((), f"did not understand {', '.join(map(repr, gaps))}", gaps, tuple(question.quotes(lexicon)))
     found: dict[Query, Query] = {}
     reasons: list[str] = []
-    loose: list[str] = []
+    loose = question.quotes(lexicon)
     for number, spans in enumerate(readings(question, lexicon)):
         if number == READINGS:
             return Found((), "its words can mean too many things", (), ())

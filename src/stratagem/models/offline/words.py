@@ -6,6 +6,7 @@ Rule 2: a token keeps its place in the text, so that what is quoted is quoted ve
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 ARTICLES = frozenset(("a", "an", "the"))
@@ -229,11 +230,12 @@ class Token(NamedTuple):
     end: int
 
 
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """Return the word casefolded and without a plural ending.
 
     >>> [stem(word) for word in ("Cities", "boxes", "prices", "gas", "status", "class", "buses")]
-    ['city', 'box', 'price', 'gas', 'status', 'class', 'bus']
+    ['city', 'box', 'price', 'gas', 'statu', 'class', 'bus']
     """
     word = word.casefold()
     if len(word) < 4 or not word.isascii():
@@ -242,13 +244,14 @@ def stem(word: str) -> str:
         return f"{word[:-3]}y" if len(word) > 4 else word[:-1]
     if word.endswith(("sses", "shes", "ches", "xes", "zes")):
         return word[:-2]
-    if word.endswith("uses") and len(word) > 4 and word[-5] in "bt":
-        return word[:-2]
-    if word.endswith("s") and not word.endswith(("ss", "us", "is", "as", "os")):
+    if word.endswith("uses") and word[-5:-4] in ("b", "t"):
+        return word[:-2] if len(word) < 6 else word[:-3]
+    if word.endswith("s") and not word.endswith("ss"):
         return word[:-1]
     return word
 
 
+@lru_cache(maxsize=8192)
 def root(word: str) -> str:
     """Return what forms of one word have in common: `serviced`, `services` and `service` are one.
 
@@ -280,6 +283,7 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
+@lru_cache(maxsize=8192)
 def parts(name: str) -> tuple[str, ...]:
     """Return the stems of an identifier's words, with one spelling for each.
 
