@@ -11,8 +11,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-import stratagem
 from make_sample_db import make
+
+import stratagem
 from stratagem.core import printable
 from stratagem.strategies import autonomous_agent
 

@@ -84,7 +84,9 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
         services.in_flight -= 1
     times = world.times(begun)
     seq = world.book.seq
-    durable = world.book.add("tool", key, request, encoded(_form(tool, seen)), times, None, False, -1, services.in_flight == 0)
+    durable = world.book.add(
+        "tool", key, request, encoded(_form(tool, seen)), times, None, False, -1, services.in_flight == 0
+    )
     world.book.performed += 1
     if world.feeds:
         finished(strand, "tool", tool.name, times[2] / 1e6, None, None)
@@ -169,4 +171,3 @@ def _observation(tool: Tool, form: Json) -> Observation:
     return Observation(
         form["text"], form.get("failed", False), form.get("result"), tuple(form.get("sources", ())), label
     )
-

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Sequence
 
 from stratagem.core._budget import Need, need_of
-from stratagem.core._canonical import Json, decoded, encoded, quoted
+from stratagem.core._canonical import Json, decoded, encoded, plain, quoted
 from stratagem.core._journal import Journal, Kind, Row
 from stratagem.core._transcript import Transcript, Turn
 from stratagem.core._values import Usage
@@ -86,7 +86,9 @@ class Book:
         """Append a row; the awaitable returns when it is durable, None if it is already."""
         seq = self.seq
         self.seq = seq + 1
-        row = Row(seq, kind, key[0], key[1], key[2], times[0], times[1], times[2], usage, request, result, failed, sample)
+        row = Row(
+            seq, kind, key[0], key[1], key[2], times[0], times[1], times[2], usage, request, result, failed, sample
+        )
         return self._append(self._run_id, row, alone=alone)
 
     def head(self, digest: bytes, form: Json) -> str:
@@ -121,8 +123,8 @@ class Book:
         return [self._referred(turn.step), [self._referred(seen) for seen in turn.observations]]
 
     def _referred(self, value: object) -> Json:
-        run_id, seq = getattr(value, "_at", ("", -1))
-        return seq if run_id == self._run_id else value.plain()  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+        marked: tuple[str, int] = getattr(value, "_at", ("", -1))
+        return marked[1] if marked[0] == self._run_id else plain(value)
 
     def mark(self, value: object, seq: int) -> None:
         """Remember which effect of this run a step or an observation came from."""

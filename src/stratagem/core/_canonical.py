@@ -7,10 +7,10 @@ Rule 3: another encoder, or another order, is another format version.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from stratagem.errors import UsageError
 
@@ -73,7 +73,7 @@ def plain(value: object, depth: int = 0) -> Json:
     if type(value) in _ATOMS:
         return value
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124
+        if value != value or value in (float("inf"), float("-inf")):
             raise UsageError(f"an input must be a finite number, got {value!r}")
         return float(value)
     if depth > DEPTH:
@@ -84,7 +84,7 @@ def plain(value: object, depth: int = 0) -> Json:
     if isinstance(value, str | int):
         return str(value) if isinstance(value, str) else int(value)
     if isinstance(value, tuple):
-        return [plain(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [plain(item, depth + 1) for item in cast("tuple[object, ...]", value)]
     if isinstance(value, Mapping):
         form: dict[str, Json] = {}
         for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
@@ -98,24 +98,28 @@ def plain(value: object, depth: int = 0) -> Json:
     raise UsageError(f"an input must be immutable data (a tuple, not a list), got {value!r}")
 
 
+def is_object(value: Json) -> TypeGuard[dict[str, Json]]:
+    """Return whether JSON data is an object."""
+    return isinstance(value, dict)
+
+
 def json_of(value: object, depth: int = 0) -> Json:
     """Return the JSON form of what a tool or a person gave: like `plain`, and lists and sets are fine too."""
-    if isinstance(value, list):
-        return [json_of(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, set | frozenset):
-        return sorted((json_of(item, depth + 1) for item in value), key=text_of)  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, tuple):
-        return [json_of(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if depth > DEPTH:
+        raise UsageError(f"a value is nested deeper than {DEPTH}")
+    if isinstance(value, list | tuple | set | frozenset):
+        forms = [json_of(item, depth + 1) for item in cast("Iterable[object]", value)]
+        return forms if isinstance(value, list | tuple) else sorted(forms, key=text_of)
     if isinstance(value, Mapping):
         return {str(key): json_of(item, depth + 1) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return plain(value, depth)
 
 
 def clean(text: str) -> str:
-    """Return the text without lone surrogates, which no encoder writes.
+    r"""Return the text without lone surrogates, which no encoder writes.
 
-    >>> clean("a\\ud800b")
-    'a\ufffdb'
+    >>> clean("a\ud800b") == "a\ufffdb"
+    True
     """
     try:
         text.encode()

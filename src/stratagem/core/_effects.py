@@ -12,10 +12,11 @@ from typing import Any
 
 from stratagem.core._book import Key, calls_of
 from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take, wait
-from stratagem.core._canonical import Json, clean, decoded, encoded, hashed, quoted, text_of
+from stratagem.core._canonical import Json, decoded, encoded, hashed, text_of
+from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
 from stratagem.core._ledger import Asked
-from stratagem.core._model import Reply, Request, Sample
+from stratagem.core._model import Reply, Request, Sample, sample_bytes
 from stratagem.core._strand import Place, Strand
 from stratagem.core._values import Usage
 from stratagem.core._world import TIMEOUT_S, World
@@ -46,9 +47,7 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
     most = request.options.get("max_tokens")
     if most is None:
         most = model.capabilities.max_output
-        left = min(
-            min(meter.left("completion_tokens"), meter.left("tokens") - n * prompt) for meter in strand.meters
-        )
+        left = min(min(meter.left("completion_tokens"), meter.left("tokens") - n * prompt) for meter in strand.meters)
         if n <= left < most * n:
             most = request.max_tokens = int(left // n)
     return Need(1, prompt, most)
@@ -76,6 +75,15 @@ def check_seconds(strand: Strand) -> None:
         limit = meter.limits.seconds
         if limit is not None and meter.refused is None and strand.world.active() >= limit:
             raise meter.refuse("seconds")
+
+
+def check_depth(strand: Strand, child: Strand) -> None:
+    """Refuse a strategy call that is nested too deep."""
+    for meter in strand.meters:
+        if meter.limits.depth is not None and child.depth > meter.limits.depth:
+            refusal = BudgetExhausted("depth", meter.limits.depth, meter.scope)
+            refuse(strand, refusal)
+            raise refusal
 
 
 def refuse(strand: Strand, refusal: BudgetExhausted) -> None:
@@ -107,7 +115,7 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
         if row is not None:
             return _drawn_again(strand, request, place, row)
     if world.replaying:
-        raise diverged(world, request)
+        raise diverged(world, request, request_form(world, request))
     if strand.counted or strand.timed or not world.gate.open:
         return _drawn_later(strand, request, place)
     for meter in strand.meters:
@@ -130,12 +138,10 @@ async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
         raise
     world.asked.append(Asked(request, place, reused=False))
     made = _performed(strand, request, need)
-    return made if type(made) is tuple else await made
+    return made if isinstance(made, tuple) else await made
 
 
-def _performed(
-    strand: Strand, request: Request, need: Need, sample: int = -1
-) -> Drawn | Coroutine[Any, Any, Drawn]:
+def _performed(strand: Strand, request: Request, need: Need, sample: int = -1) -> Drawn | Coroutine[Any, Any, Drawn]:
     """Begin one attempt. What a model answers at once is recorded at once."""
     world, services = strand.world, strand.world.services
     clock, model = services.clock, request.head.model
@@ -167,7 +173,7 @@ def _performed(
     book = world.book
     seq = book.seq
     durable = book.add(
-        "model", (request.path, request.digest, request.occurrence), request_form(world, request), _sample_bytes(drawn),
+        "model", (request.path, request.digest, request.occurrence), request_form(world, request), sample_bytes(drawn),
         world.times(begun), usage, False, sample, services.in_flight == 0,
     )  # fmt: skip
     book.performed += 1
@@ -187,10 +193,18 @@ def _recorded(
     services.in_flight -= 1
     first, durable, alone = book.seq, None, services.in_flight == 0
     for number, drawn in enumerate(samples):
-        result = _sample_bytes(drawn)
+        result = sample_bytes(drawn)
         key: Key = (request.path, request.digest, request.occurrence + number)
         durable = book.add(
-            "model", key, request_form(world, request), result, times, usage if number == 0 else None, False, sample, alone
+            "model",
+            key,
+            request_form(world, request),
+            result,
+            times,
+            usage if number == 0 else None,
+            False,
+            sample,
+            alone,
         )
     book.performed += 1
     return first, durable
@@ -259,7 +273,9 @@ def _check_draws(strand: Strand, request: Request, samples: tuple[Sample, ...]) 
     if len(samples) != request.n:
         raise BadReply(f"{request.head.spec} sent {len(samples)} draws instead of {request.n}")
     if request.max_tokens is not None and any(drawn.finish == "length" for drawn in samples):
-        meter = next(meter for meter in reversed(strand.meters) if meter.limits.tokens or meter.limits.completion_tokens)
+        meter = next(
+            meter for meter in reversed(strand.meters) if meter.limits.tokens or meter.limits.completion_tokens
+        )
         limit = "tokens" if meter.limits.tokens is not None else "completion_tokens"
         refusal = meter.refuse(limit)
         refuse(strand, refusal)
@@ -312,18 +328,6 @@ def _drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Dr
     if error is not None:
         raise error
     return Sample.of(form), row.seq if own else -1
-
-
-def _sample_bytes(sample: Sample) -> bytes:
-    """Return a draw as canonical JSON; lone surrogates in it become U+FFFD, in the draw as well."""
-    try:
-        if not sample.calls and sample.finish == "stop" and sample.logprobs is None:
-            return f'{{"text":{quoted(sample.text)}}}'.encode()
-        return encoded(sample.form())
-    except UnicodeEncodeError:
-        cleaned = Sample.of(decoded(clean(text_of(sample.form())).encode()))
-        sample.text, sample.calls = cleaned.text, cleaned.calls
-        return encoded(cleaned.form())
 
 
 def request_form(world: World, request: Request) -> bytes:
@@ -384,10 +388,10 @@ async def _one_of(strand: Strand, request: Request, first: int, need: Need) -> D
     if row is not None:
         return _drawn_again(strand, request, place, row)
     if world.replaying:
-        raise diverged(world, request)
+        raise diverged(world, request, request_form(world, request))
     world.asked.append(Asked(request, place, reused=False))
     made = _performed(strand, request, need, first)
-    return made if type(made) is tuple else await made
+    return made if isinstance(made, tuple) else await made
 
 
 async def _drawn_natively(strand: Strand, request: Request, requests: list[Request], each: Need) -> tuple[Drawn, ...]:
@@ -482,31 +486,6 @@ def decided(strand: Strand, form: Json, read: Callable[[], Json], kind: Kind = "
 def digest_of(kind: str, request: bytes) -> bytes:
     """Return the digest of an effect that is no model call."""
     return hashed(_TAGS[kind] + request)
-
-
-def diverged(world: World, request: Request) -> Diverged:
-    """Return the error of a replay that asks for something new, with the nearest recorded request."""
-    wanted = expanded(world, decoded(request_form(world, request)))
-    near: str = ""
-    best: tuple[str, ...] | None = None
-    for row in world.book.unused():
-        if row.path == request.path and row.kind == "model":
-            form = expanded(world, decoded(row.request))
-            fields = tuple(name for name in wanted if wanted[name] != form.get(name))
-            if best is None or len(fields) < len(best):
-                near, best = text_of(form), fields
-    return Diverged(request.path, text_of(wanted), near, best or ())
-
-
-def expanded(world: World, form: Json) -> Json:
-    """Return a recorded request with what it refers to, as one flat object."""
-    rows = {row.seq: row for row in world.book.own_rows}
-    head, message = form["head"], form["message"]
-    if isinstance(head, int):
-        head = decoded(rows[head].request)["head"] if head in rows else {}
-    if isinstance(message, int):
-        message = decoded(rows[message].request)["message"] if message in rows else ""
-    return {**head, "message": message, "steps": form.get("steps"), "repair": form.get("repair")}
 
 
 def finished(

@@ -58,7 +58,9 @@ class Recalled(str):
 class Memory(Protocol):
     """A store that outlives the run. `observe` with a key that it has seen does nothing."""
 
-    async def observe(self, text: str, *, key: str, source: str, time: str, label: Label, fields: Mapping[str, Json]) -> None:
+    async def observe(
+        self, text: str, *, key: str, source: str, time: str, label: Label, fields: Mapping[str, Json]
+    ) -> None:
         """Keep a record."""
         ...
 
@@ -74,7 +76,9 @@ class Memory(Protocol):
 class Forgetful:
     """The memory of a session that has none."""
 
-    async def observe(self, text: str, *, key: str, source: str, time: str, label: Label, fields: Mapping[str, Json]) -> None:
+    async def observe(
+        self, text: str, *, key: str, source: str, time: str, label: Label, fields: Mapping[str, Json]
+    ) -> None:
         """Keep nothing."""
 
     async def recall(self, query: str, n: int) -> Sequence[Recalled]:  # noqa: ARG002
@@ -124,11 +128,7 @@ class ReadOnly:
 
     def __init__(self, grants: Sequence[str] = (), *, ask: bool = True) -> None:
         self.grants, self.ask = tuple(grants), ask
-
-    @property
-    def spec(self) -> str:
-        """How it is written on the command line."""
-        return ",".join(["ask" if self.ask else "never", *self.grants])
+        self.spec = ",".join(["ask" if ask else "never", *grants])
 
     def decide(self, tool: Tool, arguments: Mapping[str, Any], context: Label) -> Decision:  # noqa: ARG002
         """Allow what only reads or keeps to itself, and what is granted."""

@@ -97,7 +97,7 @@ class Feed:
                 await made
         except Exception as failure:  # noqa: BLE001  (foreign code must not reach the run)
             self._broken = True
-            print(f"stratagem: a listener failed and is not called again: {failure!r}", file=sys.stderr)  # noqa: T201
+            print(f"stratagem: a listener failed and is not called again: {failure!r}", file=sys.stderr)
 
     async def aclose(self, patience_s: float = 1.0) -> None:
         """Wait a moment until what is queued was handed over, then stop."""
@@ -105,5 +105,3 @@ class Feed:
             await asyncio.wait([self._task], timeout=patience_s)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-
-

@@ -6,7 +6,7 @@ untrusted and private.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from stratagem.core._canonical import Json
 
@@ -69,13 +69,13 @@ class Label:
     @staticmethod
     def of(form: Any) -> "Label":
         """Return the label that `plain` wrote; `UNKNOWN` for what is no label."""
-        match form:
-            case [list(sources), None]:
-                return Label(map(str, sources))  # pyright: ignore[reportUnknownArgumentType]
-            case [list(sources), list(readers)]:
-                return Label(map(str, sources), map(str, readers))  # pyright: ignore[reportUnknownArgumentType]
-            case _:
-                return UNKNOWN
+        if not (isinstance(form, list) and len(cast("list[Any]", form)) == 2):
+            return UNKNOWN
+        sources, readers = cast("list[Any]", form)
+        if not isinstance(sources, list) or not (readers is None or isinstance(readers, list)):
+            return UNKNOWN
+        named = None if readers is None else map(str, cast("list[Any]", readers))
+        return Label(map(str, cast("list[Any]", sources)), named)
 
 
 UNKNOWN = Label({"unknown"}, ())

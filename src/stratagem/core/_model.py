@@ -7,7 +7,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stratagem.core._canonical import Json
+from stratagem.core._canonical import Json, clean, decoded, encoded, quoted, text_of
 from stratagem.core._tool import Tools
 from stratagem.core._transcript import Transcript
 from stratagem.core._values import NOTHING, Usage
@@ -96,9 +96,19 @@ class Sample:
         """Return the draw that `form` wrote."""
         logprobs = form.get("logprobs")
         calls = tuple((name, arguments) for name, arguments in form.get("calls", ()))
-        return Sample(
-            form["text"], calls, form.get("finish", "stop"), None if logprobs is None else tuple(logprobs)
-        )
+        return Sample(form["text"], calls, form.get("finish", "stop"), None if logprobs is None else tuple(logprobs))
+
+
+def sample_bytes(sample: Sample) -> bytes:
+    """Return a draw as canonical JSON; lone surrogates in it become U+FFFD, in the draw as well."""
+    try:
+        if not sample.calls and sample.finish == "stop" and sample.logprobs is None:
+            return f'{{"text":{quoted(sample.text)}}}'.encode()
+        return encoded(sample.form())
+    except UnicodeEncodeError:
+        cleaned = Sample.of(decoded(clean(text_of(sample.form())).encode()))
+        sample.text, sample.calls = cleaned.text, cleaned.calls
+        return encoded(cleaned.form())
 
 
 class Reply:
@@ -140,7 +150,19 @@ class Head:
         dropped: soft options that the model does not honour; they are left off and recorded.
     """
 
-    __slots__ = ("digest", "dropped", "form", "format", "instruction", "model", "native", "options", "schema", "spec", "tools")
+    __slots__ = (
+        "digest",
+        "dropped",
+        "form",
+        "format",
+        "instruction",
+        "model",
+        "native",
+        "options",
+        "schema",
+        "spec",
+        "tools",
+    )
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ Rule 5: `RENDERER` is part of every digest: whoever changes a word here raises i
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stratagem.core._canonical import json_of, text_of
 from stratagem.core._tool import Tools
@@ -108,10 +108,10 @@ def shown(value: Any, *, numbered: bool = False) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        items: tuple[Any, ...] = value
+        items = cast("tuple[Any, ...]", value)
         if items and isinstance(items[0], Example):
             return ""
-        texts = ["; ".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in items]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        texts = ["; ".join(map(str, cast("Any", item))) if isinstance(item, tuple) else str(item) for item in items]
         return "\n".join(f"{n}. {text}" if numbered else f"- {text}" for n, text in enumerate(texts, 1))
     if isinstance(value, Transcript):
         return "\n".join(value.lines())

@@ -15,9 +15,9 @@ LONGEST = 1_000_000  # characters that are searched for a balanced value
 
 
 def unfenced(text: str) -> str:
-    """Return the content of the last code fence, or the text if there is none.
+    r"""Return the content of the last code fence, or the text if there is none.
 
-    >>> unfenced("Here:\\n```json\\n[1]\\n```\\nDone.")
+    >>> unfenced("Here:\n```json\n[1]\n```\nDone.")
     '[1]'
     """
     found = _FENCE.findall(text)

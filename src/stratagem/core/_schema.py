@@ -5,7 +5,7 @@ is imported when the first such type is met (it costs as much as the rest of the
 """
 
 import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from stratagem.core._canonical import Json
 
@@ -60,15 +60,16 @@ def converted(hint: Any, value: Any) -> Any:
     if origin in (Union, types.UnionType):
         return _either(arguments, value)
     if origin in (list, tuple, set, frozenset) and _is_sequence(hint):
-        items: Any = value if isinstance(value, list | tuple) else (value,)
-        return origin(converted(arguments[0], item) for item in items)
+        items = cast("tuple[Any, ...]", value if isinstance(value, list | tuple) else (value,))
+        made: Any = origin
+        return made(converted(arguments[0], item) for item in items)
     if hint is Any:
         return value
     try:
         return _adapter(hint).validate_python(_thawed(value))
     except ValueError as failure:
-        errors: Any = getattr(failure, "errors", lambda **_: [])(include_url=False)
-        first: Any = errors[0] if errors else {"loc": (), "msg": str(failure)}
+        errors: Any = getattr(failure, "errors", None)
+        first: Any = errors(include_url=False)[0] if errors else {"loc": (), "msg": str(failure)}
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")) from None
 
 

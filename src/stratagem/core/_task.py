@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from stratagem.core._canonical import Json, json_of
+from stratagem.core._canonical import Json, is_object, json_of
 from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._schema import converted
 from stratagem.core._transcript import Transcript
@@ -263,7 +263,7 @@ class Task:
 def asked(task: "Task | str") -> Task:
     """Return a task; an empty question is refused."""
     made = Task(task) if isinstance(task, str) else task
-    if not isinstance(made, Task):
+    if not isinstance(made, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  (callers without types)
         raise UsageError(f"a task is a Task or a question in words, got {made!r}")
     if not made.question.strip() and not getattr(made.question, "attachments", ()):
         raise UsageError("the question is empty: say what you want to know")
@@ -284,8 +284,8 @@ def _named_type(output: Any) -> Json:
 
 
 def _type_named(name: Json) -> Any:
-    if isinstance(name, dict):
-        options: Any = tuple(name["choices"])  # pyright: ignore[reportUnknownArgumentType]
+    if is_object(name):
+        options: Any = tuple(name["choices"])
         return Literal[options]  # pyright: ignore[reportInvalidTypeForm]
     return _TYPES.get(name)
 

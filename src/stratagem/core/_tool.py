@@ -6,6 +6,7 @@ Rule 2: a tool has a time limit, which starts when it is performed, and an outpu
 """
 
 import asyncio
+import contextlib
 import inspect
 import json
 import threading
@@ -272,10 +273,8 @@ async def _in_thread(fn: Callable[..., Any], given: dict[str, Any], name: str) -
             failure = RuntimeError(f"StopIteration: {stopped.value}")
         except BaseException as raised:  # noqa: BLE001  (handed to the waiting task)
             failure = raised if isinstance(raised, Exception) else RuntimeError(f"{type(raised).__name__}: {raised}")
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
             loop.call_soon_threadsafe(deliver, value, failure)
-        except RuntimeError:  # the loop has ended: nobody waits
-            pass
 
     threading.Thread(target=work, name=f"tool {name}", daemon=True).start()
     return await done
@@ -291,7 +290,9 @@ def _typed(fn: Callable[..., Any], name: str) -> tuple[dict[str, Any], tuple[str
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
             raise UsageError(f"tool `{name}`: {parameter} cannot be named by a model")
         if parameter.name not in hints:
-            raise UsageError(f"tool `{name}`: argument {parameter.name!r} needs a type: the model's schema is made of it")
+            raise UsageError(
+                f"tool `{name}`: argument {parameter.name!r} needs a type: the model's schema is made of it"
+            )
         typed[parameter.name] = hints[parameter.name]
         if parameter.default is parameter.empty:
             required.append(parameter.name)

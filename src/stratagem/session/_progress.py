@@ -51,6 +51,11 @@ def redraws(stream: IO[str]) -> bool:
     return not os.environ.get("CI") or bool(os.environ.get("FORCE_COLOR"))
 
 
+def coloured(stream: IO[str]) -> bool:
+    """Return whether colours are wanted on a stream: on a terminal that redraws, or where FORCE_COLOR says so."""
+    return redraws(stream) or bool(os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR"))
+
+
 class Effect:
     """A line of the picture: one effect that runs or has ended."""
 
@@ -257,4 +262,4 @@ def _brief(text: str) -> str:
     return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
-__all__ = ["Progress", "progress", "redraws"]
+__all__ = ["Progress", "coloured", "progress", "redraws"]

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from stratagem.core import Answer, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
+from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 
+# The words by which requests other than those of models and tools say what they ask for.
+_WORDS = ("budget", "execute", "now", "observe", "order", "recall", "reset", "wait")
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -101,7 +104,9 @@ class RunRecord:
     def effect(self, row: Row) -> Json:
         """Return one effect as JSON."""
         error = decoded(row.result) if row.failed else None
-        usage = row.usage if row.usage is not None else Usage(calls=1) if row.kind == "model" and not row.failed else None
+        usage = (
+            row.usage if row.usage is not None else Usage(calls=1) if row.kind == "model" and not row.failed else None
+        )
         return {
             "n": row.seq,
             "kind": row.kind,
@@ -122,7 +127,7 @@ class RunRecord:
             return str(self._head(form).get("signature", ""))
         if "tool" in form:
             return str(form["tool"])
-        return next(iter(form), row.kind)
+        return next((word for word in form if word in _WORDS), row.kind)
 
     def request(self, row: Row) -> Json:
         """Return the recorded request, with what it refers to in earlier effects."""
@@ -159,7 +164,7 @@ class RunRecord:
 
 def _question(record: Json) -> str:
     said = record.get("task", {}).get("question", "")
-    return said["text"] if isinstance(said, dict) else str(said)
+    return str(said["text"]) if is_object(said) else str(said)
 
 
 def ended(answer: Answer, waiting: list[Json]) -> Json:

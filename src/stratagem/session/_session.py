@@ -34,6 +34,7 @@ from stratagem.core import (
     forked,
     json_of,
 )
+from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import (
     BudgetExhausted,
@@ -61,7 +62,19 @@ _PREFIXES = ("prompt.", "param.")
 class Plan:
     """All that one drive of a run needs."""
 
-    __slots__ = ("base", "budget", "fork", "options", "origin", "own", "prompts", "services", "stored", "strategy", "task")
+    __slots__ = (
+        "base",
+        "budget",
+        "fork",
+        "options",
+        "origin",
+        "own",
+        "prompts",
+        "services",
+        "stored",
+        "strategy",
+        "task",
+    )
 
     def __init__(
         self,
@@ -298,7 +311,9 @@ class Session:
             driven = list(self._live.items())
             for run_id, _ in driven:
                 self.cancel(run_id)
-            await asyncio.gather(*(task for _, task in driven if task is not asyncio.current_task()), return_exceptions=True)
+            await asyncio.gather(
+                *(task for _, task in driven if task is not asyncio.current_task()), return_exceptions=True
+            )
             await self._services.aclose()
 
     # How a run is made, continued and driven
@@ -431,7 +446,13 @@ class Session:
         book = Book(plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying)
         book.answers = decoded(plan.stored.answers)
         world = World(
-            plan.services, book, run_id=run_id, origin=plan.origin, prompts=plan.prompts, replaying=replaying, feeds=feeds
+            plan.services,
+            book,
+            run_id=run_id,
+            origin=plan.origin,
+            prompts=plan.prompts,
+            replaying=replaying,
+            feeds=feeds,
         )
         run = Run.start(world, (plan.budget,), options=plan.options, label=_label(plan.task.question))
         driving = asyncio.current_task()
@@ -550,14 +571,13 @@ _KINDS: dict[str, Any] = {"boolean": bool, "integer": int, "number": float, "str
 
 def _fits(schema: Json, value: Any) -> Json:
     """Return a person's answer as JSON; `UsageError` if it does not fit the question's schema."""
-    kind = schema.get("type") if isinstance(schema, dict) else None
+    facts: dict[str, Json] = schema if is_object(schema) else {}
+    kind, needed = facts.get("type"), [str(name) for name in facts.get("required", ())]
     try:
-        if "enum" in (schema or {}) and value not in schema["enum"]:
-            raise ValueError(f"must be one of {schema['enum']}, got {value!r}")
-        if kind == "object":
-            for name in schema.get("required", ()):
-                if not isinstance(value, Mapping) or name not in value:
-                    raise ValueError(f"must be an object with {', '.join(schema['required'])}, got {value!r}")
+        if "enum" in facts and value not in facts["enum"]:
+            raise ValueError(f"must be one of {facts['enum']}, got {value!r}")
+        if kind == "object" and not (is_object(value) and all(name in value for name in needed)):
+            raise ValueError(f"must be an object with {', '.join(needed)}, got {value!r}")
         return json_of(converted(_KINDS[kind], value) if kind in _KINDS else value)
     except ValueError as failure:
         raise UsageError(f"the answer {failure}") from None

@@ -1,0 +1,65 @@
+"""The long-term memory, as a strand sees it."""
+
+from stratagem.core._canonical import Json, clean, encoded, hashed
+from stratagem.core._effects import journaled
+from stratagem.core._environment import Recalled
+from stratagem.core._strand import Strand
+
+
+class RunMemory:
+    """The long-term memory, as a strand sees it; every access is recorded."""
+
+    __slots__ = ("_strand",)
+
+    def __init__(self, strand: Strand) -> None:
+        self._strand = strand
+
+    async def observe(self, text: str, **fields: Json) -> None:
+        """Keep a record that outlives the run; resumed, it is not kept twice.
+
+        Args:
+            text: what is kept, in words.
+            **fields: JSON data that is kept beside it.
+        """
+        strand = self._strand
+        strand.begin()
+        try:
+            form = {"observe": clean(text), "fields": fields}
+            key = hashed(b"y" + encoded([strand.world.origin, strand.path, strand.steps, form])).hex()
+
+            async def perform() -> Json:
+                world = strand.world
+                time = _rfc3339(world.services.clock.wall())
+                await world.services.memory.observe(
+                    clean(text), key=key, source=f"run {world.run_id}", time=time, label=strand.label, fields=fields
+                )
+                return None
+
+            await journaled(strand, "memory", form, perform)
+        finally:
+            strand.rest = None
+
+    async def recall(self, query: str, n: int = 3) -> tuple[Recalled, ...]:
+        """Return at most `n` records that fit the query, the best first. Each is a text with `source`, `time`, `label`."""
+        strand = self._strand
+        strand.begin()
+        try:
+
+            async def perform() -> Json:
+                found = await strand.world.services.memory.recall(query, n)
+                return [one.form() for one in found]
+
+            forms = await journaled(strand, "memory", {"recall": query, "n": n}, perform)
+            records = tuple(Recalled.of(form) for form in forms)
+            for one in records:
+                strand.label = strand.label | one.label
+            return records
+        finally:
+            strand.rest = None
+
+
+def _rfc3339(wall: float) -> str:
+    import datetime  # noqa: PLC0415  (5 ms, only where memory is written)
+
+    moment = datetime.datetime.fromtimestamp(wall, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
