@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from stratagem.core import (
-    USER,
     Answer,
     Book,
     Budget,
-    Content,
     Event,
     Feed,
     Json,
-    Label,
     Listener,
     Row,
     Run,
@@ -34,8 +31,6 @@ from stratagem.core import (
     forked,
     json_of,
 )
-from stratagem.core._canonical import is_object
-from stratagem.core._schema import converted
 from stratagem.errors import (
     BudgetExhausted,
     NoAnswer,
@@ -43,7 +38,6 @@ from stratagem.errors import (
     PolicyDenied,
     Refused,
     SandboxError,
-    StratagemError,
     Suspended,
     TimedOut,
     ToolError,
@@ -51,46 +45,13 @@ from stratagem.errors import (
     UsageError,
 )
 from stratagem.session import _loading, _records
+from stratagem.session._ends import Plan, checked_id, filled, fitted, label_of, prompts_of, saved, stop_of, written
 
 # What is an expected end of a run; every other error is raised.
 EXPECTED = (BudgetExhausted, UnparsedReply, Refused, NoAnswer, ToolError, PolicyDenied, SandboxError, TimedOut)
 # What `resume` continues; any other end has its recorded answer.
 GOES_ON: frozenset[str] = frozenset({"suspended", "budget", "cancelled"})
 _PREFIXES = ("prompt.", "param.")
-
-
-class Plan:
-    """All that one drive of a run needs."""
-
-    __slots__ = (
-        "base",
-        "budget",
-        "fork",
-        "options",
-        "origin",
-        "own",
-        "prompts",
-        "services",
-        "stored",
-        "strategy",
-        "task",
-    )
-
-    def __init__(
-        self,
-        stored: StoredRun,
-        strategy: Strategy,
-        task: Task,
-        budget: Budget,
-        services: Services,
-        options: Mapping[str, Any],
-    ) -> None:
-        self.stored, self.strategy, self.task, self.budget = stored, strategy, task, budget
-        self.services, self.options = services, options
-        self.own: list[Row] = []
-        self.base: list[Row] = []
-        self.prompts: dict[str, str] = {}
-        self.origin = stored.run_id
 
 
 class Session:
@@ -143,7 +104,7 @@ class Session:
         """
         made, question = _loading.strategy_of(strategy), asked(task)
         if run_id is not None:
-            _checked_id(run_id)
+            checked_id(run_id)
             if await self._exists(run_id):
                 known = self._spec(await self._stored(run_id))
                 if known != (_loading.spec_of(made), encoded(question.plain())):
@@ -231,9 +192,9 @@ class Session:
         number = question or next(iter(waiting))
         if number not in waiting:
             raise _loading.unknown("open question", number, list(waiting))
-        said = _fits(waiting[number]["schema"], value)
+        said = fitted(waiting[number]["schema"], value)
         answers = {**decoded(stored.answers), number: said}
-        await _written(self._services.journal.update(stored._replace(answers=encoded(answers))))
+        await written(self._services.journal.update(stored._replace(answers=encoded(answers))))
 
     async def fork(self, run_id: str, at: int | None = None, set: Mapping[str, Any] | None = None) -> Answer:  # noqa: A002
         """Run again over a parent's journal, with something dropped or changed; the parent stays as it is.
@@ -353,7 +314,7 @@ class Session:
         plan = Plan(record.stored, made, self._task(record, task), Budget(), self._as_recorded(record), options)
         plan.own = record.rows
         plan.base, plan.origin, changes = await self._base(record)
-        plan.prompts = _prompts(changes)
+        plan.prompts = prompts_of(changes)
         return plan
 
     def _strategy(self, record: _records.RunRecord, given: Strategy | str | None) -> Strategy:
@@ -454,7 +415,7 @@ class Session:
             replaying=replaying,
             feeds=feeds,
         )
-        run = Run.start(world, (plan.budget,), options=plan.options, label=_label(plan.task.question))
+        run = Run.start(world, (plan.budget,), options=plan.options, label=label_of(plan.task.question))
         driving = asyncio.current_task()
         assert driving is not None
         self._live[run_id] = driving
@@ -468,7 +429,7 @@ class Session:
             return answer
         except asyncio.CancelledError:
             state = "cancelled"
-            answer = _saved(run, world, "cancelled", "")
+            answer = saved(run, world, "cancelled", "")
             if run_id not in self._stopping:
                 raise
             driving.uncancel()
@@ -488,16 +449,16 @@ class Session:
         try:
             made = await plan.strategy(run, plan.task)
             if world.refusal is None:
-                return _filled(made, run, world), "finished"
+                return filled(made, run, world), "finished"
             stop, reason = "budget", str(world.refusal)
         except Suspended as pause:
-            return _saved(run, world, "suspended", pause.question), "waiting"
+            return saved(run, world, "suspended", pause.question), "waiting"
         except EXPECTED as failure:
             made, reason = None, str(failure)
-            stop = "budget" if world.refusal is not None else _stop(failure)
+            stop = "budget" if world.refusal is not None else stop_of(failure)
         if made is not None:
-            return replace(_filled(made, run, world), stop=stop, reason=reason), "finished"
-        return _saved(run, world, stop, reason), "finished"
+            return replace(filled(made, run, world), stop=stop, reason=reason), "finished"
+        return saved(run, world, stop, reason), "finished"
 
     async def _store_end(self, plan: Plan, world: World, state: State, answer: Answer | None) -> None:
         waiting = list(world.questions.values()) if state == "waiting" else []
@@ -511,7 +472,7 @@ class Session:
             self._ended[plan.stored.run_id] = answer
             if len(self._ended) > 1000:
                 self._ended.pop(next(iter(self._ended)))
-        await _written(plan.services.journal.update(stored))
+        await written(plan.services.journal.update(stored))
 
     async def _exists(self, run_id: str) -> bool:
         return run_id in await self._services.journal.ids(run_id)
@@ -522,62 +483,3 @@ class Session:
     def _spec(self, stored: StoredRun) -> tuple[str, bytes]:
         record = decoded(stored.record)
         return record["strategy"], encoded(record["task"])
-
-
-async def _written(durable: Any) -> None:
-    if durable is not None:
-        await durable
-
-
-def _checked_id(run_id: str) -> None:
-    if not (run_id.isascii() and run_id.replace("-", "").replace("_", "").isalnum() and run_id != "last"):
-        raise UsageError(f"a run id is made of letters, digits, - and _, and is not 'last', got {run_id!r}")
-
-
-def _label(question: str) -> Label:
-    if not isinstance(question, Content):
-        return USER
-    label = question.label
-    for one in question.attachments:
-        label = label | one.label
-    return label
-
-
-def _filled(answer: Answer, run: Run, world: World) -> Answer:
-    usage = run.strand.meters[0].usage(round(world.active(), 3))
-    return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label)
-
-
-def _saved(run: Run, world: World, stop: Stop, reason: str) -> Answer:
-    """Return the best that was offered as the answer of a run that ended otherwise."""
-    best = run.strand.offers.best or Answer("")
-    return replace(_filled(best, run, world), stop=stop, reason=reason)
-
-
-def _stop(failure: StratagemError) -> Stop:
-    if isinstance(failure, BudgetExhausted):
-        return "budget"
-    if isinstance(failure, UnparsedReply):
-        return "unparsed"
-    return "refused" if isinstance(failure, Refused) else "no_answer"
-
-
-def _prompts(changes: Mapping[str, Any]) -> dict[str, str]:
-    return {name[7:]: str(text) for name, text in changes.items() if name.startswith("prompt.")}
-
-
-_KINDS: dict[str, Any] = {"boolean": bool, "integer": int, "number": float, "string": str}
-
-
-def _fits(schema: Json, value: Any) -> Json:
-    """Return a person's answer as JSON; `UsageError` if it does not fit the question's schema."""
-    facts: dict[str, Json] = schema if is_object(schema) else {}
-    kind, needed = facts.get("type"), [str(name) for name in facts.get("required", ())]
-    try:
-        if "enum" in facts and value not in facts["enum"]:
-            raise ValueError(f"must be one of {facts['enum']}, got {value!r}")
-        if kind == "object" and not (is_object(value) and all(name in value for name in needed)):
-            raise ValueError(f"must be an object with {', '.join(needed)}, got {value!r}")
-        return json_of(converted(_KINDS[kind], value) if kind in _KINDS else value)
-    except ValueError as failure:
-        raise UsageError(f"the answer {failure}") from None
