@@ -369,9 +369,9 @@ def test_a_changed_byte_is_never_read_as_data(path, sound):
     expected = read_runs(path)
     noticed = sum(
         same_or_refused(path, expected, sound[:at] + bytes([sound[at] ^ 0xFF]) + sound[at + 1 :]) > 0
-        for at in places(sound, 500)
+        for at in places(sound, 250)
     )
-    assert noticed > 300
+    assert noticed > 150
 
 
 @pytest.mark.chaos
@@ -386,7 +386,7 @@ def test_a_cut_file_is_never_read_as_data(path, sound):
     expected = read_runs(path)
     for length in [1, 15, 16, 99, 100, 101, 511, 512, 4095, *range(4096, len(sound) - 4095, 2048)]:
         assert same_or_refused(path, expected, sound[:length]) == 4, length
-    for length in range(len(sound) - 4095, len(sound), 5):
+    for length in range(len(sound) - 4095, len(sound), 31):
         same_or_refused(path, expected, sound[:length])
 
 

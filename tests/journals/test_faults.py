@@ -24,9 +24,9 @@ NOBODY: Any = None  # waits for these writes
 SOURCE = Path(_schema.__file__).parents[2]
 
 
-async def begun(path: Path, **settings) -> SQLiteJournal:
+async def begun(path: Path, patience_s: float = 20, **settings) -> SQLiteJournal:
     """A journal with one run and two rows."""
-    journal = SQLiteJournal(path, patience_s=0.05, **settings)
+    journal = SQLiteJournal(path, patience_s=patience_s, **settings)
     await durable(journal.create(run_of("abcdef")))
     for seq in range(2):
         await durable(journal.append("abcdef", row(seq), alone=True))
@@ -174,7 +174,7 @@ file.close()
 @pytest.mark.parametrize("alone", [False, True])
 async def test_a_lock_that_stays_is_named_with_its_holder(tmp_path, alone):
     path = tmp_path / "journal.sqlite"
-    journal = await begun(path)
+    journal = await begun(path, patience_s=0.05)
     with python(LOCK, path, "BEGIN IMMEDIATE") as other:
         assert other.stdout.readline() == "locked\n"
         with pytest.raises(JournalError) as locked:

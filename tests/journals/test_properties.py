@@ -113,7 +113,7 @@ async def play(program: list[tuple], folder: str) -> None:
         await model.journal.aclose()
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(st.lists(steps, max_size=25))
 def test_any_interleaving_comes_back_as_it_went_in(program):
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from stratagem.testing.journal_suite import durable, journal_suite, row, run_of
 
 
 def opened(folder: Path) -> SQLiteJournal:
-    return SQLiteJournal(folder / "journal.sqlite", patience_s=0.1)
+    return SQLiteJournal(folder / "journal.sqlite")
 
 
 def change(folder: Path, run_id: str, seq: int) -> None:
