@@ -1,23 +1,25 @@
 """Drives one run for `run`, `resume` and `answer`: opens the session, shows progress, prints the end."""
 
 import asyncio
+import functools
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import stratagem
-from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, understood
+from stratagem.cli._asking import ask, interactive
+from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, RUN_NOTE, understood
 from stratagem.cli._interrupts import Interrupts
 from stratagem.cli._output import SCHEMA, Mode, say, warn
 from stratagem.cli._told import Listening, ending
-from stratagem.core import Answer, Listener, budget_of
+from stratagem.core import Answer, budget_of
 from stratagem.errors import StratagemError
 from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.session import RunRecord, Session
 from stratagem.session._records import home_of
 
-Begin = Callable[[Session, Listener], Awaitable[Answer]]
+Begin = Callable[[Session, Listening], Awaitable[Answer]]
 SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
 
 
@@ -26,7 +28,7 @@ def drive(mode: Mode, begin: Begin, **settings: Any) -> int:
 
     Args:
         mode: how to speak.
-        begin: begins or continues the run.
+        begin: begins or continues the run, in a session, with its listener.
         **settings: as `stratagem.open` takes them.
 
     Returns:
@@ -38,11 +40,19 @@ def drive(mode: Mode, begin: Begin, **settings: Any) -> int:
     return asyncio.run(_driven(mode, begin, settings))
 
 
+async def begin_anew(session: Session, listening: Listening, run_id: str, **changes: Any) -> Answer:
+    """Continue a run."""
+    listening.run_id = run_id
+    return await session.resume(run_id, on_event=listening, **changes)
+
+
 async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     home = home_of(mode.home)
     listening = Listening(mode, SQLiteJournal(home / "journal.sqlite"))
     async with stratagem.open(home=home, journal=listening.journal, **settings) as session:
         answer = await _ended(session, begin, listening)
+        while answer.stop == "suspended" and interactive(mode) and await _asked(session, answer.run_id):
+            answer = await _ended(session, functools.partial(begin_anew, run_id=answer.run_id), listening)
         if listening.reader_gone:
             return PIPE_CLOSED
         record = await session.show(answer.run_id) if mode.json or not answer.ok else None
@@ -70,6 +80,22 @@ async def _ended(session: Session, begin: Begin, listening: Listening) -> Answer
             fault = understood(failure, listening.run_id)
             assert fault is not None
             raise fault from failure
+        except Exception as failure:
+            if listening.run_id is not None:
+                failure.add_note(RUN_NOTE + listening.run_id)
+            raise
+
+
+async def _asked(session: Session, run_id: str) -> bool:
+    """Ask the open questions of a run at the terminal; return whether there is something to go on with."""
+    for one in (await session.show(run_id)).questions():
+        try:
+            value = ask(one["question"], one["schema"])
+        except KeyboardInterrupt:
+            warn("")
+            return False
+        await session.answer(run_id, value, one["id"])
+    return True
 
 
 def _print(mode: Mode, answer: Answer, record: RunRecord | None) -> None:

@@ -27,6 +27,8 @@ from stratagem.cli._output import Mode, warn
 ANSWERED, NO_ANSWER, USAGE, WAITING, BUDGET, MODEL, JOURNAL = 0, 1, 2, 3, 4, 5, 6
 STRANGE, CANCELLED, PIPE_CLOSED = 70, 130, 141
 
+RUN_NOTE = "run "  # how the note of a foreign exception begins that names the run it ended
+
 OF_STOP = {
     "answered": ANSWERED,
     "no_answer": NO_ANSWER,
@@ -128,7 +130,11 @@ def _strange(failure: Exception, mode: Mode) -> Fault:
     where = _logged(trace, mode)
     remedy = f"The traceback is in {where}." if where else "Call it again with `--debug` to see the traceback."
     kind = type(failure).__name__
-    return Fault(kind, f"{kind}: {failure}", remedy, STRANGE)
+    notes = [note for note in getattr(failure, "__notes__", ()) if note.startswith(RUN_NOTE)]
+    run = notes[-1].removeprefix(RUN_NOTE) if notes else None
+    if run is not None:
+        remedy += f" When it is repaired: `stratagem resume {run}`"
+    return Fault(kind, f"{kind}: {failure}", remedy, STRANGE, run)
 
 
 def _logged(trace: str, mode: Mode) -> Path | None:

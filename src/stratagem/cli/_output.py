@@ -7,6 +7,7 @@ Rule 2: with `--json` standard output holds exactly one JSON document, with `--j
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,3 +91,64 @@ def first_line(text: str, limit: int) -> str:
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     more = len(line) < len(text.strip())
     return line if len(line) <= limit and not more else f"{line[: limit - 2]} …"
+
+
+COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
+
+
+def painted(text: str, colour: str, stream: IO[str] | None = None) -> str:
+    """Return an escaped text in a colour, where the stream is a terminal that wants colours."""
+    from stratagem.session._progress import coloured
+
+    plain = shown(text)
+    return f"\x1b[{COLOURS[colour]}m{plain}\x1b[0m" if colour and coloured(stream or sys.stdout) else plain
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(_columns(unicodedata.east_asian_width(one), unicodedata.combining(one)) for one in text)
+
+
+def _columns(breadth: str, combining: int) -> int:
+    return 0 if combining else 2 if breadth in "WF" else 1
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most `limit` columns, with a sign where it was cut."""
+    if cells(text) <= limit:
+        return text
+    taken = 0
+    for at, one in enumerate(text):
+        taken += cells(one)
+        if taken > limit - 1:
+            return f"{text[:at]}…"
+    return text
+
+
+def table(rows: Sequence[Sequence[str]], *, elastic: int, colours: Sequence[str] = (), whole: bool = False) -> None:
+    """Print rows as columns on standard output; the elastic column is cut so that they fit a terminal.
+
+    Args:
+        rows: texts; line breaks in them become blanks.
+        elastic: number of the column that gives way.
+        colours: of the first column, one per row.
+        whole: cut nothing; what does not fit is left to the terminal.
+    """
+    clean = [[shown(" ".join(text.split())) for text in row] for row in rows]
+    if not clean:
+        return
+    wide = [max(cells(row[at]) for row in clean) for at in range(len(clean[0]))]
+    room = None if whole else width(sys.stdout)
+    if room is not None:
+        others = sum(wide) - wide[elastic] + 2 * (len(wide) - 1)
+        wide[elastic] = min(wide[elastic], max(room - others - 1, 10))
+    for number, row in enumerate(clean):
+        parts = [cut(text, wide[at]) for at, text in enumerate(row)]
+        padded = [text + " " * (wide[at] - cells(text)) for at, text in enumerate(parts)]
+        if colours:
+            padded[0] = painted(padded[0], colours[number])
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")

@@ -56,6 +56,29 @@ def from_files(folder: Path | None = None) -> dict[str, Setting]:
     return found
 
 
+def resolved() -> dict[str, Setting]:
+    """Return every key with its value and its origin, without flags."""
+    files = from_files()
+    found: dict[str, Setting] = {}
+    for key in KEYS:
+        said = os.environ.get(variable(key))
+        if said:
+            found[key] = Setting(said, variable(key))
+        else:
+            found[key] = files.get(key, Setting(DEFAULTS[key], "default"))
+    return found
+
+
+def strange_variables() -> list[tuple[str, str]]:
+    """Return the names of variables that begin as ours do and mean nothing, with the nearest that would."""
+    known = [variable(key) for key in KEYS]
+    return [(name, nearest(name, known)) for name in sorted(os.environ) if _looks_ours(name) and name not in known]
+
+
+def _looks_ours(name: str) -> bool:
+    return name.startswith("STRATAGEM_") and not name.startswith("STRATAGEM_TEST_")
+
+
 def user_file() -> Path:
     """Return the user's own file, whether it exists or not."""
     if sys.platform == "darwin":

@@ -79,7 +79,7 @@ def run(
 
     return drive(
         mode,
-        lambda session, listener: session.run(strategy, question, on_event=listener),
+        lambda session, listening: session.run(strategy, question, on_event=listening),
         model=model,
         roots=roots_of(root),
         tools=list(tool),

@@ -1,0 +1,95 @@
+"""Asks a person at the terminal, and reads what a person wrote on the command line."""
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from stratagem.cli._ends import Fault, usage
+from stratagem.cli._output import Mode, warn
+from stratagem.cli._settings import nearest
+
+YES, NO, UNKNOWN = ("yes", "y", "true"), ("no", "n", "false"), ("unknown", "u", "null")
+
+
+def interactive(mode: Mode) -> bool:
+    """Return whether a person can be asked: standard input and standard error are terminals, and nobody reads JSON."""
+    return not mode.machine and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def value_of(text: str, schema: Mapping[str, Any]) -> Any:
+    """Return what a person wrote, as the question's schema wants it: yes and no, plain text, else JSON.
+
+    Raises:
+        Fault: it does not fit.
+    """
+    kinds = schema.get("type", ())
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    word = text.strip().casefold()
+    options = schema.get("enum")
+    if options is not None and text.strip() in options:
+        return text.strip()
+    if "boolean" in kinds and (word in YES or word in NO):
+        return word in YES
+    if "null" in kinds and word in UNKNOWN:
+        return None
+    if kinds == ("string",) and options is None:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise _unfit(text, kinds, options) from None
+
+
+def _unfit(text: str, kinds: tuple[str, ...], options: Any) -> Fault:
+    if options is not None:
+        said = ", ".join(map(str, options))
+        return usage(f"{text!r} is none of {said}{nearest(text, map(str, options))}", "Write one of them.")
+    if "boolean" in kinds:
+        return usage(f"{text!r} is neither yes nor no", f"Write yes or no{', or unknown' if 'null' in kinds else ''}.")
+    return usage(f"{text!r} is not JSON", f"The question wants {' or '.join(kinds) or 'JSON'}.")
+
+
+def ask(question: str, schema: Mapping[str, Any]) -> Any:
+    """Ask until the answer fits; the parts of an object one after the other.
+
+    Raises:
+        KeyboardInterrupt: the person wants to answer later: Ctrl-C, or the end of the input.
+    """
+    warn(question)
+    properties: Mapping[str, Any] = schema.get("properties", {}) if schema.get("type") == "object" else {}
+    if not properties:
+        return _part("answer", schema)
+    given: dict[str, Any] = {}
+    for name, part in properties.items():
+        given[name] = _part(name, part)
+    return given
+
+
+def _part(name: str, schema: Mapping[str, Any]) -> Any:
+    hint = {"boolean": " [yes/no]", "string": ""}.get(str(schema.get("type")), "")
+    if isinstance(schema.get("type"), list):
+        hint = " [yes/no/unknown]"
+    if "enum" in schema:
+        hint = f" [{'/'.join(map(str, schema['enum']))}]"
+    while True:
+        text = _line(f"{name}{hint}: ")
+        try:
+            return value_of(text, schema)
+        except Fault as failure:
+            warn(f"{failure.message}. {failure.remedy}")
+
+
+def _line(prompt: str) -> str:
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    # Whatever handles Ctrl-C elsewhere, here it must end the reading.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        line = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not line:
+        raise KeyboardInterrupt
+    return line.rstrip("\r\n")

@@ -1,0 +1,46 @@
+"""Opens a session that only reads records: no model, no memory, no tools."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import stratagem
+from stratagem.cli._output import Mode
+from stratagem.core import Usage
+from stratagem.session import RunRecord, Session
+
+T = TypeVar("T")
+
+SIGNS = {"answered": "✓", "running": "●", "suspended": "?", "budget": "!", "cancelled": "-", "failed": "✗"}
+HUES = {"✓": "green", "●": "yellow", "?": "yellow", "!": "yellow", "-": "", "✗": "red"}
+
+
+def read(mode: Mode, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Return what some work with a session that reads records yields."""
+
+    async def reading() -> T:
+        async with stratagem.open(home=mode.home, memory="none") as session:
+            return await work(session)
+
+    return asyncio.run(reading())
+
+
+def standing(record: RunRecord) -> str:
+    """Return how a run stands, in a word: why it stopped, else its state."""
+    return record.stop if record.stop is not None and record.state != "running" else record.state
+
+
+def sign(record: RunRecord) -> str:
+    """Return the sign of how a run stands."""
+    return SIGNS.get(standing(record), "✗")
+
+
+def usage_of(record: RunRecord) -> Usage:
+    """Return what a run has cost: as it was stored at its end, else from the effects that were loaded."""
+    form: dict[str, Any] | None = record.end.get("usage")
+    return Usage(**form) if form else record.usage()
+
+
+def money(usd: float | None) -> str:
+    """Return money as the answer's last line has it; unknown is never zero."""
+    return "unknown" if usd is None else f"${usd:.4g}" if usd else "-"

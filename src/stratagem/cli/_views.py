@@ -1,0 +1,256 @@
+"""The views of `stratagem show`: summary, tree, events, costs, one effect."""
+
+import sys
+from typing import Any
+
+from stratagem.cli._output import first_line, json_text, painted, say, table
+from stratagem.cli._reading import HUES, money, sign, standing, usage_of
+from stratagem.cli._told import called
+from stratagem.core import Row, Usage, decoded
+from stratagem.session import RunRecord
+
+BRIEF = 100  # characters of a request or a result in a list
+DECISIONS = ("decision", "order")  # bookkeeping that only `--events` shows
+
+
+def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
+    """Return the JSON of `show`: `run effects notes`, and what the run has come to."""
+    rows = [row for row in record.rows if effect is None or row.seq == effect]
+    effects = [record.effect(row) for row in rows]
+    if effect is not None:
+        effects[0] |= {"request": record.request(rows[0]), "result": _result(rows[0])}
+    return {
+        "run": record.plain(),
+        "answer": record.end.get("answer"),
+        "usage": usage_of(record).plain(),
+        "waiting": record.questions(),
+        "effects": effects,
+        "notes": [],
+    }
+
+
+def summary(record: RunRecord) -> None:
+    """Print what was asked, what was done, and what came of it."""
+    facts = record.record
+    sys.stdout.write(f"{painted(sign(record), HUES[sign(record)])} run {record.id} · {standing(record)}\n")
+    lines = {
+        "question": first_line(record.question, 400),
+        "strategy": record.strategy or "(cannot be named)",
+        "model": record.model,
+        "budget": facts.get("budget", ""),
+        "roots": ", ".join(facts.get("roots", ())),
+        "parent": record.parent,
+        "created": record.plain()["created"],
+    }
+    for name, value in lines.items():
+        if value:
+            say(f"  {name:9} {value}")
+    rows = [row for row in record.rows if row.kind not in DECISIONS]
+    if rows:
+        say()
+        _effects(record, rows)
+    answer: dict[str, Any] = record.end.get("answer") or {}
+    if answer.get("reason"):
+        say(f"\n{answer['reason']}")
+    if answer.get("text"):
+        say(f"\n{answer['text']}")
+    if answer.get("sources"):
+        say("\n" + "\n".join(f"[{number}] {source}" for number, source in enumerate(answer["sources"], 1)))
+    for one in record.questions():
+        say(f"\nquestion {one['id']}: {one['question']}")
+    used = usage_of(record)
+    say(f"\n{used.calls:,} calls · {used.tokens:,} tokens · {_charge(used)} · {used.seconds:.1f} s")
+
+
+def _charge(used: Usage) -> str:
+    return {"unknown": "cost unknown", "-": "no charge"}.get(money(used.usd), money(used.usd))
+
+
+def _effects(record: RunRecord, rows: list[Row]) -> None:
+    signs = ["✗" if _failed(row) else "✓" for row in rows]
+    table(
+        [
+            (
+                mark,
+                str(row.seq),
+                record.name(row),
+                row.path,
+                f"{row.took / 1e6:.2f} s",
+                _tokens(record, row),
+                _brief(row),
+            )
+            for mark, row in zip(signs, rows, strict=True)
+        ],
+        elastic=6,
+        colours=[HUES[mark] for mark in signs],
+    )
+
+
+def _failed(row: Row) -> bool:
+    return row.failed or (row.kind == "tool" and bool(decoded(row.result).get("failed")))
+
+
+def _tokens(record: RunRecord, row: Row) -> str:
+    used = record.effect(row)["usage"]
+    return "" if used is None else f"{used['prompt_tokens'] + used['completion_tokens']:,} tokens"
+
+
+def _brief(row: Row) -> str:
+    """Return what an effect asked, if it is short, and the beginning of what came."""
+    form = decoded(row.request)
+    asked = f"{called('', form['arguments'])[1:-1]} → " if row.kind == "tool" and form["arguments"] else ""
+    return f"{asked}{first_line(_text(row), BRIEF)}"
+
+
+def _result(row: Row) -> Any:
+    return decoded(row.result) if row.result else None
+
+
+def _text(row: Row) -> str:
+    """Return the result of an effect as a text: a reply's, a tool's, an error's message, else JSON."""
+    result = _result(row)
+    if row.failed:
+        return " ".join(str(part) for part in result[1:-1]) or str(result[0])
+    if isinstance(result, dict):
+        calls = ", ".join(called(*call) for call in result.get("calls", ()))  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
+        text = str(result.get("text", ""))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        if text or calls:
+            return " ".join(part for part in (text, calls and f"→ {calls}") if part)
+    return "" if result is None else json_text(result)
+
+
+class Scope:
+    """A scope of the tree: its effects and the scopes within, in the order in which they began."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.used = name, Usage()
+        self.within: dict[str, Scope] = {}
+        self.parts: list[Scope | Row] = []
+
+    def scope(self, name: str) -> "Scope":
+        """Return the scope of a name, made if there is none."""
+        if name not in self.within:
+            self.within[name] = Scope(name)
+            self.parts.append(self.within[name])
+        return self.within[name]
+
+
+def tree(record: RunRecord) -> None:
+    """Print the scopes as a tree, with their sums and their effects."""
+    root = Scope(record.id)
+    for row in record.rows:
+        scope, used = root, _usage(record, row)
+        root.used += used
+        for name in row.path.split("/") if row.path else ():
+            scope = scope.scope(name)
+            scope.used += used
+        if row.kind not in DECISIONS:
+            scope.parts.append(row)
+    _branch(record, root, "")
+
+
+def _branch(record: RunRecord, scope: Scope, indent: str) -> None:
+    used = scope.used
+    say(f"{indent}{scope.name}  {used.calls:,} calls  {used.tokens:,} tokens  {used.seconds:.2f} s")
+    for part in scope.parts:
+        if isinstance(part, Scope):
+            _branch(record, part, f"{indent}  ")
+            continue
+        mark = "✗" if _failed(part) else "✓"
+        sys.stdout.write(f"{indent}  {painted(mark, HUES[mark])} ")
+        say(f"{part.seq} {record.name(part)}  {_brief(part)}")
+
+
+def _usage(record: RunRecord, row: Row) -> Usage:
+    """Return what one effect has cost; `seconds` is how long it took."""
+    used = record.effect(row)["usage"]
+    return (Usage(**used) if used else Usage())._replace(seconds=row.took / 1e6)
+
+
+def events(record: RunRecord) -> None:
+    """Print every row, with the seconds since the run began."""
+    start = record.stored.created
+    rows = [
+        (
+            f"{(row.wall - start) / 1e6:.3f}",
+            str(row.seq),
+            row.kind,
+            record.name(row),
+            row.path,
+            f"{row.took / 1e6:.3f} s",
+            _brief(row),
+        )
+        for row in record.rows
+    ]
+    table(rows, elastic=6)
+
+
+def costs(record: RunRecord) -> None:
+    """Print what each signature and tool has cost, the dearest first."""
+    sums: dict[tuple[str, str], tuple[int, Usage]] = {}
+    for row in record.rows:
+        if row.kind in ("model", "tool"):
+            key = (row.kind, record.name(row))
+            count, used = sums.get(key, (0, Usage()))
+            sums[key] = (count + 1, used + _usage(record, row))
+    ordered = sorted(sums.items(), key=lambda item: (-item[1][1].tokens, -item[1][1].seconds))
+    rows = [
+        (
+            kind,
+            name,
+            f"{count:,} times",
+            f"{used.prompt_tokens:,} + {used.completion_tokens:,} tokens",
+            money(used.usd),
+            f"{used.seconds:.2f} s",
+        )
+        for (kind, name), (count, used) in ordered
+    ]
+    whole = usage_of(record)
+    rows.append(
+        (
+            "total",
+            "",
+            f"{whole.calls:,} calls",
+            f"{whole.prompt_tokens:,} + {whole.completion_tokens:,} tokens",
+            money(whole.usd),
+            f"{whole.seconds:.2f} s",
+        )
+    )
+    table(rows, elastic=1)
+
+
+def one_effect(record: RunRecord, number: int) -> None:
+    """Print all of one effect: what was asked, and what came."""
+    row = next(row for row in record.rows if row.seq == number)
+    facts = record.effect(row)
+    say(f"effect {number} · {row.kind} · {record.name(row)} · {facts['started']} · {row.took / 1e6:.3f} s")
+    say(f"scope: {row.path or '(root)'}")
+    request = record.request(row)
+    if row.kind == "model":
+        head = request["head"]
+        _section("instruction", head["instruction"])
+        _section(
+            "message",
+            request["message"] if isinstance(request["message"], str) else json_text(request["message"], indent=2),
+        )
+        _section("options", json_text({"model": head["model"], **head["options"]}))
+    elif row.kind == "tool":
+        _section("call", called(request["tool"], request["arguments"]))
+    else:
+        _section("request", json_text(request, indent=2))
+    result = _result(row)
+    text = result.get("text") if isinstance(result, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if row.failed:
+        _section("error", f"{result[0]}: {_text(row)}")
+    elif isinstance(text, str):
+        _section("text", text)
+        rest = {key: value for key, value in result.items() if key != "text"}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if rest:
+            _section("beside it", json_text(rest, indent=2))
+    else:
+        _section("result", json_text(result, indent=2))
+
+
+def _section(name: str, text: str) -> None:
+    sys.stdout.write(f"\n{painted(name, 'bold')}\n")
+    say(text)

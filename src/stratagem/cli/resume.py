@@ -1,0 +1,100 @@
+"""`stratagem resume` and `stratagem answer`: continue what stopped."""
+
+from typing import Any
+
+import click
+
+from stratagem.cli._ends import usage
+from stratagem.cli._output import SCHEMA, Mode
+from stratagem.cli._settings import Verb, speaking
+
+
+@click.command(cls=Verb)
+@click.argument("run")
+@click.option("--budget", metavar="LIMITS", help="New limits instead of the recorded ones, such as calls=80.")
+@click.option("--strategy", metavar="SPEC", help="A changed strategy; what it still asks for is not performed again.")
+@click.option("--drop-damaged", is_flag=True, help="Remove damaged records first, and perform them again.")
+@speaking("json", "jsonl", "quiet", "verbose", "debug")
+@click.pass_obj
+def resume(mode: Mode, run: str, budget: str | None, strategy: str | None, drop_damaged: bool) -> int:
+    """Continue RUN: an id, the beginning of one, or `last`.
+
+    Nothing that is recorded is performed again. Of a run that has ended, the recorded answer is printed.
+    """
+    from stratagem.cli._drive import Listening, begin_anew, drive
+    from stratagem.session import Session
+
+    async def begin(session: Session, listening: Listening) -> Any:
+        run_id = await session.find(run)
+        if drop_damaged:
+            dropped = await listening.journal.drop_damaged(run_id)
+            mode.tell(f"{dropped} damaged records of {run_id} were removed")
+        return await begin_anew(session, listening, run_id, budget=budget, strategy=strategy)
+
+    return drive(mode, begin)
+
+
+@click.command(cls=Verb)
+@click.argument("run")
+@click.argument("value", default=None, required=False)
+@click.option("--question", metavar="ID", help="Which question, if there are several.")
+@click.option("--no-resume", is_flag=True, help="Store the answer, and do not continue the run.")
+@speaking("json", "jsonl", "quiet", "verbose", "debug")
+@click.pass_obj
+def answer(mode: Mode, run: str, value: str | None, question: str | None, no_resume: bool) -> int:
+    """Answer a question of RUN with VALUE, and continue it.
+
+    VALUE is JSON; `yes` and `no` answer a question of that kind, and plain text one that wants text. Without VALUE it is
+    asked for on a terminal.
+    """
+    from stratagem.cli._drive import Listening, begin_anew, drive
+    from stratagem.cli._reading import read
+    from stratagem.session import Session
+
+    async def store(session: Session) -> str:
+        run_id = await session.find(run)
+        one = _chosen(run_id, (await session.show(run_id)).questions(), question)
+        await session.answer(run_id, _value(mode, one, value), one["id"])
+        return run_id
+
+    if no_resume:
+        run_id = read(mode, store)
+        if mode.machine:
+            mode.document({"schema": SCHEMA, "run": run_id, "resume": f"stratagem resume {run_id}"})
+        else:
+            mode.tell(f"stored; continue: stratagem resume {run_id}")
+        return 0
+
+    async def begin(session: Session, listening: Listening) -> Any:
+        return await begin_anew(session, listening, await store(session))
+
+    return drive(mode, begin)
+
+
+def _chosen(run_id: str, waiting: list[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
+    """Return the question that is meant."""
+    from stratagem.cli._settings import nearest
+
+    listed = "; ".join(f"{one['id']}: {one['question']}" for one in waiting)
+    if not waiting:
+        raise usage(f"run {run_id!r} waits for nobody", f"See `stratagem show {run_id}`.")
+    if wanted is None:
+        if len(waiting) > 1:
+            raise usage(f"run {run_id!r} asks {len(waiting)} questions: {listed}", "Name one: `--question ID`.")
+        return waiting[0]
+    found = next((one for one in waiting if one["id"] == wanted), None)
+    if found is None:
+        ids = [one["id"] for one in waiting]
+        raise usage(f"run {run_id!r} has no open question {wanted!r}{nearest(wanted, ids)}", f"It asks {listed}.")
+    return found
+
+
+def _value(mode: Mode, question: dict[str, Any], text: str | None) -> Any:
+    from stratagem.cli._asking import ask, interactive, value_of
+
+    if text is not None:
+        return value_of(text, question["schema"])
+    if not interactive(mode):
+        remedy = f"Write it behind the run: `stratagem answer RUN VALUE`; it wants {question['schema']}."
+        raise usage(f"no answer is given to: {question['question']}", remedy)
+    return ask(question["question"], question["schema"])

@@ -1,0 +1,72 @@
+"""`stratagem runs`: which runs are recorded."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+import click
+
+from stratagem.cli._ends import usage
+from stratagem.cli._output import SCHEMA, Mode, table
+from stratagem.cli._settings import Verb, speaking
+
+STATES = ("running", "waiting", "finished", "cancelled", "failed")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@click.command(cls=Verb)
+@click.argument("text", default="")
+@click.option("--state", type=click.Choice(STATES), help="Only runs that stand so.")
+@click.option("--strategy", metavar="NAME", help="Only runs of this strategy.")
+@click.option("--since", metavar="AGE", default="", help="Only runs begun since then: 30m, 2d, 1w, or a date.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most so many.")
+@speaking("json", "debug")
+@click.pass_obj
+def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: str, limit: int) -> int:
+    """List the recorded runs, newest first; TEXT is looked for in ids and questions."""
+    from stratagem.cli._reading import HUES, money, read, sign, standing, usage_of
+
+    begin = _instant(since)
+    found = read(
+        mode, lambda session: session.runs(state=state, strategy=strategy, since=begin, text=text, limit=limit + 1)
+    )
+    shown, more = found[:limit], len(found) > limit
+    if mode.json:
+        following = f"stratagem runs --limit {limit * 2}" if more else None
+        rows = [{**run.plain(), "usage": usage_of(run).plain() if run.end else None} for run in shown]
+        mode.document({"schema": SCHEMA, "runs": rows, "next": following})
+        return 0
+    rows = [
+        (sign(run), run.id, standing(run), _age(run.stored.created), f"{used.calls:,} calls", f"{used.tokens:,} tokens",
+         money(used.usd), run.strategy or "(not named)", run.question)
+        for run, used in ((run, usage_of(run)) for run in shown)
+    ]  # fmt: skip
+    table(rows, elastic=8, colours=[HUES[row[0]] for row in rows])
+    if not rows:
+        mode.tell("no such run" if text or state or strategy or since else "no run yet: begin one with `stratagem run`")
+    if more:
+        mode.tell(f"there are more: stratagem runs --limit {limit * 2}")
+    return 0
+
+
+def _instant(since: str) -> int:
+    """Return the microseconds since 1970 of `2d`, or of a date."""
+    if not since:
+        return 0
+    if found := re.fullmatch(r"(\d{1,9})([smhdw])", since.strip()):
+        return int((time.time() - int(found[1]) * UNITS[found[2]]) * 1e6)
+    try:
+        moment = datetime.fromisoformat(since.strip())
+    except ValueError:
+        remedy = "Write 30m, 12h, 2d, 1w, or a date such as 2026-11-25."
+        raise usage(f"--since {since!r} is neither an age nor a date", remedy) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e6)
+
+
+def _age(created: int) -> str:
+    """Return how long ago something happened, in its largest unit."""
+    seconds = max(time.time() - created / 1e6, 0)
+    for unit, word in (("d", "d"), ("h", "h"), ("m", "min")):
+        if seconds >= UNITS[unit]:
+            return f"{int(seconds // UNITS[unit])} {word} ago"
+    return f"{int(seconds)} s ago"

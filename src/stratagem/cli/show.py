@@ -1,0 +1,42 @@
+"""`stratagem show`: one run, from what is recorded of it."""
+
+from typing import Any
+
+import click
+
+from stratagem.cli._ends import usage
+from stratagem.cli._output import SCHEMA, Mode
+from stratagem.cli._settings import Verb, speaking
+
+
+@click.command(cls=Verb)
+@click.argument("run")
+@click.option("--tree", "view", flag_value="tree", help="Effects beneath the calls that they belong to, with sums.")
+@click.option("--events", "view", flag_value="events", help="Every recorded event, in order.")
+@click.option("--costs", "view", flag_value="costs", help="What each signature and tool has cost.")
+@click.option("--effect", type=int, metavar="N", help="One effect: what was asked, and what came.")
+@speaking("json", "debug")
+@click.pass_obj
+def show(mode: Mode, run: str, view: str | None, effect: int | None) -> int:
+    """Show RUN: an id, the beginning of one, or `last`."""
+    from stratagem.cli import _views
+    from stratagem.cli._reading import read
+
+    record = read(mode, lambda session: session.show(run))
+    if effect is not None and effect not in {row.seq for row in record.rows}:
+        numbers = f"they are numbered 0 to {record.rows[-1].seq}" if record.rows else "it has none"
+        raise usage(f"run {record.id!r} has no effect {effect}: {numbers}", f"See `stratagem show {record.id}`.")
+    if mode.json:
+        mode.document({"schema": SCHEMA, **_views.document(record, effect)})
+        return 0
+    if effect is not None:
+        _views.one_effect(record, effect)
+        return 0
+    views: dict[str | None, Any] = {
+        None: _views.summary,
+        "tree": _views.tree,
+        "events": _views.events,
+        "costs": _views.costs,
+    }
+    views[view](record)
+    return 0
