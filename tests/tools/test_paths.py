@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -299,15 +301,9 @@ def test_reading_a_file_keeps_the_locks_that_this_process_has_on_it(root: Path, 
     roots = Roots([root])
     assert roots.head("data.db", 4) == b"some"
     assert [entry.kind for entry in roots.walk().entries if entry.path == "data.db"] == ["text"]
-    child = os.fork()
-    if not child:  # another process: may it lock the file?
-        try:
-            other = os.open(root / "data.db", os.O_RDWR)
-            fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os._exit(0)
-        os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+    code = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    other = subprocess.run([sys.executable, "-c", code, root / "data.db"], capture_output=True, text=True, timeout=60)
+    assert "BlockingIOError" in other.stderr
 
 
 def test_a_descriptor_is_kept_if_somebody_opened_the_file_meanwhile(root: Path) -> None:

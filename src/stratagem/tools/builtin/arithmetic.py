@@ -186,7 +186,7 @@ class _Parser:
             known = ", ".join(FUNCTIONS)
             raise NotArithmetic(
                 f"{token!r} is not arithmetic; functions: {known}"
-                if token.isidentifier() and token != "of"
+                if token.isidentifier()
                 else f"a number is missing before {token!r}"
             )
         self._expect("(")
