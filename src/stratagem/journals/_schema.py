@@ -28,13 +28,13 @@ LOG_BYTES = 1_000_000
 TABLES = (
     # `known` and `stands` are checksums: of what never changes, and of the rest. `since` is the newest effect at the
     # run's start. The lists read strategy, model and question here; the record holds the originals.
+    # No index on `created`: a list reads every run, so that a damaged index cannot leave some out (10 ms for 10,000).
     """CREATE TABLE run (
         n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL, state TEXT NOT NULL,
         created INTEGER NOT NULL, updated INTEGER NOT NULL, format INTEGER NOT NULL, since INTEGER NOT NULL,
         rows INTEGER NOT NULL, parent TEXT NOT NULL, seal BLOB NOT NULL, known BLOB NOT NULL, stands BLOB NOT NULL,
         strategy TEXT NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL,
         record BLOB NOT NULL, answers BLOB NOT NULL, end BLOB NOT NULL)""",
-    "CREATE INDEX run_created ON run (created)",
     # The key is the order of arrival, so that pages fill up one after the other however many runs interleave.
     # No index on the digest: a run has one owner, which looks up in memory.
     """CREATE TABLE effect (
@@ -72,19 +72,19 @@ def opened(path: Path) -> sqlite3.Connection:
     if 0 < path.stat().st_size < SMALLEST:  # SQLite would take it for an empty file
         raise JournalCorrupt(f"{path} is damaged: it is cut off", remedy=COPY)
     connection = _connected(str(path))
-    frozen = False
     try:
-        connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if code_of(error) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or _has_log(path):
-            raise
-        # A directory in which no log can be made. There is none, so the file alone is the whole journal.
-        connection = _connected(f"{path.as_uri()}?immutable=1", uri=True)
-        frozen = True
-    try:
+        try:
+            connection.execute("PRAGMA user_version").fetchone()
+            logs = os.access(path, os.W_OK)
+        except sqlite3.OperationalError as error:
+            if code_of(error) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or _has_log(path):
+                raise
+            # A directory in which no log can be made. There is none, so the file alone is the whole journal.
+            connection.close()
+            connection = _connected(f"{path.as_uri()}?immutable=1", uri=True)
+            logs = False
         _version(connection, path)  # before anything is changed: the file may be somebody else's
-        _configure(connection, path, logs=not frozen and os.access(path, os.W_OK))
+        _configure(connection, path, logs=logs)
         _bring_forward(connection, path)
     except BaseException:
         connection.close()

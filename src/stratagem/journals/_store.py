@@ -12,16 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from stratagem.core import Clock, Row, StoredRun, SystemClock
-from stratagem.core._canonical import text_of
-from stratagem.core._journal import FIRST, missing, seal, usage_form
+from stratagem.core._canonical import clean, text_of
+from stratagem.core._journal import FIRST, VERSION, missing, seal, usage_form
 from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere
 from stratagem.journals import _records
 from stratagem.journals._effects import Effects
-from stratagem.journals._payload import INLINE, Words, stored
-from stratagem.journals._schema import BUSY, COPY, code_of, explained, opened
+from stratagem.journals._payload import INLINE, Words, storable, stored
+from stratagem.journals._schema import BUSY, code_of, explained, opened
 from stratagem.journals._writer import Write
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ APPEND_ALONE = (
     f"INSERT INTO effect ({_COLUMNS})"  # noqa: S608
     " SELECT n, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM run WHERE n=?1 AND epoch=?16"
 )
-INDEXES = ("effect_place", "run_created", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
+INDEXES = ("effect_place", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
 
 OWNED = "SELECT 1 FROM run WHERE n=? AND epoch=?"
 
@@ -276,45 +276,47 @@ class Store:
         """Let a run go on where its sound rows end."""
         run = found.run._replace(state="running", end=b"", rows=-1, seal=b"")
         if not found.stands:
-            run = run._replace(answers=b"{}", updated=run.created, epoch=run.epoch if type(run.epoch) is int else 1)
+            run = run._replace(answers=b"{}", updated=run.created)
         if not found.known:
             run = run._replace(record=b"{}", parent="")
-        _records.updated(connection, found.number, found.run.epoch, run)
+            connection.execute("UPDATE run SET format=?, since=0 WHERE n=?", (VERSION, found.number))
+        _records.updated(connection, found.number, None, run)
 
     def runs(self, *, state: str | None, strategy: str | None, since: int, text: str, limit: int) -> list[StoredRun]:
         """Return records, newest first."""
-        where, values = ["created>=?"], [since]
+        where: list[str] = ["1"]
+        values: list[str | int] = []
+        if since > 0:
+            where.append("created>=?")
+            values.append(since)
         if state is not None:
-            where, values = [*where, "state=?"], [*values, state]
+            where.append("state=?")
+            values.append(clean(state))
         if strategy is not None:
             where.append("(strategy=? OR substr(strategy, 1, length(?) + 1) = ? || '(')")
-            values += [strategy] * 3
+            values += [clean(strategy)] * 3
         if text:
             where.append("(instr(question, ?) OR instr(id, ?))")
-            values += [text.casefold()] * 2
-        order = _records.READ + " AND ".join(where) + " ORDER BY created DESC, n DESC LIMIT ?"
-        return self._listed(order, [*values, limit])
+            values += [clean(text).casefold()] * 2
+        return self._listed(" AND ".join(where), values, limit)
 
     def ids(self, prefix: str) -> list[str]:
         """Return the ids that begin with `prefix`, newest first, at most 20."""
-        where, values = ("id>=? AND id<?", [prefix, prefix + "\U0010ffff"]) if prefix else ("created>=0", [])
-        order = _records.READ + where + " ORDER BY created DESC, n DESC LIMIT 20"
-        return [run.run_id for run in self._listed(order, values)]
+        start = clean(prefix)
+        where, values = ("id>=? AND id<?", [start, start + "\U0010ffff"]) if prefix else ("1", [])
+        return [run.run_id for run in self._listed(where, values, 20)]
 
-    def _listed(self, order: str, values: Sequence[Any]) -> list[StoredRun]:
+    def _listed(self, where: str, values: Sequence[str | int], limit: int) -> list[StoredRun]:
         if self._connection is None and not self.path.exists():
             return []
-        return self._reading(lambda connection, _: self._verified(connection, order, values))
-
-    def _verified(self, connection: sqlite3.Connection, order: str, values: Sequence[Any]) -> list[StoredRun]:
-        found = [_records.verified(_records.read(connection, row)) for row in connection.execute(order, values)]
-        # A damaged index could leave runs out, which nobody would notice.
-        indexed, held = connection.execute(
-            "SELECT (SELECT count(*) FROM run INDEXED BY run_created), (SELECT count(*) FROM run NOT INDEXED)"
-        ).fetchone()
-        if indexed != held or len({run.run_id for run in found}) < len(found):
-            raise JournalCorrupt(f"{self.path} is damaged: its list of runs is incomplete", remedy=COPY)
-        return found
+        # Sorted by key and time alone: whole records would be copied for all that are not shown.
+        newest = "ORDER BY created DESC, n DESC"
+        order = f"{_records.READ}n IN (SELECT n FROM run WHERE {where} {newest} LIMIT ?) {newest}"  # noqa: S608
+        return self._reading(
+            lambda connection, _: [
+                _records.verified(_records.read(connection, row)) for row in connection.execute(order, (*values, limit))
+            ]
+        )
 
     def close(self) -> None:
         """Bring the log into the file, and let go of it. The log stays where another process reads, or no space is."""
@@ -329,9 +331,9 @@ class Store:
             connection.close()
 
     def _found(self, connection: sqlite3.Connection, run_id: str) -> _records.Found:
-        row = connection.execute(_records.READ + "id=?", (run_id,)).fetchone()
+        row = connection.execute(_records.READ + "id=?", (storable(run_id),)).fetchone()
         if row is None:
-            if connection.execute("SELECT 1 FROM run NOT INDEXED WHERE id=?", (run_id,)).fetchone():
+            if connection.execute("SELECT 1 FROM run NOT INDEXED WHERE id=?", (storable(run_id),)).fetchone():
                 raise JournalCorrupt(f"the record of run {run_id!r} is damaged: the index of ids does not have it")
             known = connection.execute("SELECT id FROM run ORDER BY created DESC LIMIT 2000")
             raise missing(run_id, [one for (one,) in known])

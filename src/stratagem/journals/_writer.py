@@ -106,11 +106,14 @@ class Writer:
     def put(self, verb: str, run_id: str, what: StoredRun | Row) -> Write:
         """Queue a write. A decision waits for the next row, for nothing depends on it before."""
         item = Write(verb, run_id, what, self)
-        if self.closed is not None:
-            item.error, item.done = self.closed, True
+        try:
+            if self.closed is not None:
+                raise self.closed
+            if asyncio.get_running_loop() is not self._loop:
+                self._adopt()
+        except JournalError as error:
+            item.error, item.done = error, True
             return item
-        if asyncio.get_running_loop() is not self._loop:
-            self._adopt()
         self._queued.append(item)
         if type(what) is Row and what.kind in ("decision", "order") and len(self._queued) < MOST_HELD:
             return item
