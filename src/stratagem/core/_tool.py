@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_type_hints, overload
 
 from stratagem.core._canonical import Json, clean, encoded, hashed, json_of, text_of
-from stratagem.core._label import Label
+from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._schema import converted, schema_of
 from stratagem.core._values import NOTHING, Observation
 from stratagem.errors import ConcurrentUse, UsageError
@@ -143,9 +143,8 @@ class Tool:
 
     def _seen(self, value: Any, label: Label) -> Observation:
         if isinstance(value, Observation):
-            return Observation(
-                self._cut(value.text), value.failed, _bounded(value.result), value.sources, label | value.label
-            )
+            own = label if value.label is UNKNOWN else label | value.label  # what the tool does not label is its own
+            return Observation(self._cut(value.text), value.failed, _bounded(value.result), value.sources, own)
         if isinstance(value, str):
             return Observation(self._cut(value), label=label)
         form = json_of(value)
