@@ -166,8 +166,8 @@ def test_the_decimal_comma_needs_evidence() -> None:
 def test_a_date_order_is_known_as_soon_as_one_cell_says_it() -> None:
     assert Column("d", ["01/02/2020", "13/02/2020"]).dates["01/02/2020"] == "2020-02-01"
     assert Column("d", ["01/02/2020", "02/13/2020"]).dates["01/02/2020"] == "2020-01-02"
-    assert Column("d", ["01/02/2020"]).ambiguous
-    assert not Column("d", ["01.02.2020"]).ambiguous
+    assert len(Column("d", ["01/02/2020"]).notes) == 1
+    assert Column("d", ["01.02.2020"]).notes == ()
 
 
 def test_distinct_values_are_merged_by_meaning_under_the_first_spelling() -> None:

@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
 def test_quotes_in_odd_places_are_read_as_they_stand_and_it_is_said() -> None:
     table = read('a,b\n"x"y,2\n5" pipe,3\n')
     assert rows(table) == [["xy", "2"], ['5" pipe', "3"]]
-    assert table.notes == ("some cells have quotes in odd places: they are read as they stand",)
+    assert table.notes == ("some quotes stand in odd places",)
     table = read('a\tb\n"open\t2\nx\t3\n')
     assert rows(table) == [['"open', "2"], ["x", "3"]]
     assert table.notes == ("quotes are read as they stand: one is never closed",)
@@ -151,11 +151,11 @@ def test_limits_are_clear_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("a,b\n1,2\n1,2\n1,2\n").rows == 3
     with pytest.raises(ModelRetry, match="more than 3 rows"):
         read("a,b\n" + "1,2\n" * 4)
-    monkeypatch.setattr(csv_file, "MAX_CELLS", 5)
-    with pytest.raises(ModelRetry, match="more than 5 cells"):
+    monkeypatch.setattr(csv_file, "MAX_CELLS", 3)
+    with pytest.raises(ModelRetry, match="more than 3 cells"):
         read("a,b\n1,2\n1,2\n")
     monkeypatch.setattr(csv_file, "MAX_CELLS", 8)
-    with pytest.raises(ModelRetry, match="3 rows, and one of them has 3 cells: more than 8 together"):
+    with pytest.raises(ModelRetry, match="more than 8 cells"):
         read("a\n1\n1\n1,2,3\n")
     monkeypatch.setattr(csv_file, "LIMIT_S", -1)
     with pytest.raises(ModelRetry, match="took longer than -1 s"):
@@ -165,7 +165,8 @@ def test_limits_are_clear_failures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mixed_types_make_a_column_text_and_ambiguous_dates_are_said() -> None:
     table = read("day,mixed\n01/02/2020,1\n02/03/2020,x\n")
     assert [column.type for column in table.columns] == ["text", "text"]
-    assert table.notes == ("nobody can say whether day or month comes first in column 'day': it is text",)
+    said = "nobody can say whether day or month comes first in column 'day': it is text"
+    assert [column.notes for column in table.columns] == [(said,), ()]
 
 
 CELL = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=8)

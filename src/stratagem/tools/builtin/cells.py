@@ -151,7 +151,7 @@ class Column:
     @cached_property
     def plain(self) -> list[str]:
         """The cells without spaces around them: the keys of `numbers` and `dates`."""
-        return [cell.strip() for cell in self.cells]
+        return list(map(str.strip, self.cells))
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -190,11 +190,12 @@ class Column:
         return "" if day == month else "day first" if day else "month first"
 
     @property
-    def ambiguous(self) -> bool:
-        """Whether its cells look like dates of which nobody can say what is the month."""
-        return self.type == "text" and bool(self._present) and all(
-            (found := _YEAR_LAST.fullmatch(cell)) and found[2] != "." for cell in self._present
-        )  # fmt: skip
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said about how its cells are understood."""
+        dates = (_YEAR_LAST.fullmatch(cell) for cell in self._present)
+        if self.type != "text" or not self._present or not all(found and found[2] != "." for found in dates):
+            return ()
+        return (f"nobody can say whether day or month comes first in column {self.name!r}: it is text",)
 
     def bare(self, text: str) -> str:
         """Return a text without the column's unit."""

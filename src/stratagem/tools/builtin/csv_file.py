@@ -8,8 +8,8 @@ import csv
 import io
 import time
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 
 from stratagem.core import ModelRetry, printable
 from stratagem.tools.builtin.cells import Column, date_of, number_of
@@ -19,42 +19,23 @@ from stratagem.tools.builtin.text import decoded
 
 SEPARATORS = (",", "\t", ";", "|")
 MAX_COLUMNS = 2_000
+_BATCH = 2_000  # records
 _SAMPLE = 50  # records by which the separator is found
 _HEADER = 0.8  # of a column must be of a cell's type, for the cell in the first row to be data
 
 
 def read_csv(loaded: Loaded) -> Table:
     """Return the table that a file is; `ModelRetry` says why it is none."""
+    start = time.monotonic()
     text, notes = decoded(loaded.data, loaded.path)
     said = list(notes)
     text, separator = _declared(text)
     text, comments = _comments(text)
     separator = separator or _separator(text, ending(loaded.path))
-    records, start = _records(text, separator, loaded.path, said)
-    if comments:
-        said.append(f"{len(comments)} comment lines at the top are left out")
-    if not records:
-        raise ModelRetry(f"`{loaded.path}` has no rows")
-    width = len(records[0]) if len(records) == 1 else Counter(map(len, records)).most_common(1)[0][0]
-    named = _commented_header(comments, separator, width)
-    if named:
-        header = named
-        said.append("the column names are those of the last comment line")
-    elif _is_header(records):
-        header, records = records[0], records[1:]
-    else:
-        header = []
-        said.append("there is no header: the columns are named by position")
-    cells, names = _squared(records, header, said)
-    columns = tuple(
-        Column(name, column, comma=separator != ",") for name, column in zip(names, cells, strict=True)
-    )  # fmt: skip
-    if time.monotonic() - start > LIMIT_S:
-        raise ModelRetry(f"`{loaded.path}` took longer than {LIMIT_S:g} s to read")
-    for column in columns:
-        if len(columns) <= 50 and column.ambiguous:
-            said.append(f"nobody can say whether day or month comes first in column {column.name!r}: it is text")
-    return Table(loaded.path, "", columns, range(1, len(records) + 1), tuple(said))
+    grid = _read(text, separator, loaded.path, start, comments, said)
+    names, cells = grid.named(said)
+    columns = tuple(Column(name, column, comma=separator != ",") for name, column in zip(names, cells, strict=True))
+    return Table(loaded.path, "", columns, range(1, grid.rows + 1), tuple(said))
 
 
 def _declared(text: str) -> tuple[str, str]:
@@ -105,45 +86,115 @@ def _separator(text: str, end: str) -> str:
     return best
 
 
-def _records(text: str, separator: str, path: str, said: list[str]) -> tuple[list[list[str]], float]:
-    """Return the records that are not blank, and when reading began."""
-    start = time.monotonic()
+class _Grid:
+    """Cells by column, taken in batch by batch: a list for each row would cost more than its cells.
+
+    Args:
+        path: the file, for messages.
+        header: the names of the columns; empty if there are none.
+    """
+
+    def __init__(self, path: str, header: list[str]) -> None:
+        self.path, self.header, self.rows = path, header, 0
+        self.columns: list[list[str]] = [[] for _ in header]
+        self._sizes: Counter[int] = Counter()
+
+    def add(self, records: Sequence[list[str]]) -> None:
+        """Take in rows; short ones are filled."""
+        sizes = Counter(map(len, records))
+        widest = max(sizes, default=0)
+        if widest > MAX_COLUMNS:
+            raise ModelRetry(f"`{self.path}`: a row has {widest} columns, more than {MAX_COLUMNS}")
+        while len(self.columns) < widest:
+            self.columns.append([""] * self.rows)
+        width = len(self.columns)
+        self.rows += len(records)
+        if self.rows > MAX_ROWS or self.rows * width > MAX_CELLS:
+            limit = f"{MAX_ROWS} rows" if self.rows > MAX_ROWS else f"{MAX_CELLS} cells"
+            raise ModelRetry(f"`{self.path}` has more than {limit}: too large for this tool")
+        if set(sizes) != {width}:
+            records = [[*record, *[""] * (width - len(record))] for record in records]
+        for column, cells in zip(self.columns, zip(*records, strict=True), strict=False):
+            column.extend(cells)
+        self._sizes += sizes
+
+    def named(self, said: list[str]) -> tuple[list[str], list[list[str]]]:
+        """Return names and columns; says which rows were shorter or longer than most."""
+        width = len(self.header) or (self._sizes.most_common(1)[0][0] if self._sizes else 0)
+        while len(self.columns) > width and not any(cell.strip() for cell in self.columns[-1]):
+            self.columns.pop()  # only separators at the end of lines
+        others = "the header" if self.header else "the others"
+        short = sum(count for size, count in self._sizes.items() if size < width)
+        long = sum(any(cells) for cells in zip(*self.columns[width:], strict=True))
+        if short:
+            said.append(f"{short} rows are shorter than {others}: their last cells are empty")
+        if long:
+            said.append(f"{long} rows are longer than {others}: columns without a name are added")
+        return unique_names([*self.header, *[""] * (len(self.columns) - len(self.header))]), self.columns
+
+
+def _read(text: str, separator: str, path: str, start: float, comments: list[str], said: list[str]) -> _Grid:
+    """Return the cells; quotes that do not fit the rules are read as they stand, and it is said."""
+
+    def parsed(*, strict: bool, quoted: bool = True) -> _Grid:
+        quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+        lines = io.StringIO(text, newline="")
+        reader = csv.reader(lines, delimiter=separator, strict=strict, quoting=quoting)
+        return _gathered(reader, path, start, comments, separator, said)
+
+    before = list(said)
     try:
-        return _parsed(text, separator, path, start, strict=True), start
+        return parsed(strict=True)
     except csv.Error as failure:
-        if "unexpected end of data" in str(failure):
-            if separator == "\t":  # there, quotes are more often inches than quotes
-                said.append("quotes are read as they stand: one is never closed")
-                return _parsed(text, separator, path, start, strict=False, quoted=False), start
-            raise ModelRetry(f"`{path}`: a quote that is opened is never closed: no row after it can be read") from None
+        said[:] = before
         if "field larger" in str(failure):
             raise ModelRetry(f"`{path}`: a cell is longer than {csv.field_size_limit()} characters") from None
-    said.append("some cells have quotes in odd places: they are read as they stand")
+        unclosed = "unexpected end of data" in str(failure)
+        if unclosed and separator != "\t":
+            raise ModelRetry(f"`{path}`: a quote that is opened is never closed: no row after it can be read") from None
+    # In tables separated by tabs, a quote that is never closed is more often an inch than a quote.
+    what = "quotes are read as they stand: one is never closed" if unclosed else "some quotes stand in odd places"
     try:
-        return _parsed(text, separator, path, start, strict=False), start
+        grid = parsed(strict=False, quoted=not unclosed)
     except csv.Error as failure:
         raise ModelRetry(f"`{path}` cannot be read as CSV: {failure}") from None
+    said.append(what)
+    return grid
 
 
-def _parsed(
-    text: str, separator: str, path: str, start: float, *, strict: bool, quoted: bool = True
-) -> list[list[str]]:
-    records: list[list[str]] = []
-    cells = 0
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict, quoting=quoting):
-        if not record or (len(record) == 1 and not record[0].strip()):
-            continue
-        records.append(record)
-        cells += len(record)
-        if len(record) > MAX_COLUMNS:
-            raise ModelRetry(f"`{path}`: row {len(records)} has {len(record)} columns, more than {MAX_COLUMNS}")
-        if len(records) > MAX_ROWS + 1 or cells > MAX_CELLS:
-            limit = f"{MAX_ROWS} rows" if len(records) > MAX_ROWS else f"{MAX_CELLS} cells"
-            raise ModelRetry(f"`{path}` has more than {limit}: too large for this tool")
-        if len(records) % 10_000 == 0 and time.monotonic() - start > LIMIT_S:
+def _gathered(
+    reader: Iterator[list[str]], path: str, start: float, comments: list[str], separator: str, said: list[str]
+) -> _Grid:
+    grid: _Grid | None = None
+    if comments:
+        said.append(f"{len(comments)} comment lines at the top are left out")
+    while batch := list(islice(reader, _BATCH)):
+        records = [record for record in batch if len(record) > 1 or (record and record[0].strip())]
+        if grid is None and records:
+            header, data = _headed(records, comments, separator, said)
+            grid = _Grid(path, header)
+            records = records[data:]
+        if grid is not None and records:
+            grid.add(records)
+        if time.monotonic() - start > LIMIT_S:
             raise ModelRetry(f"`{path}` took longer than {LIMIT_S:g} s to read")
-    return records
+    if grid is None:
+        raise ModelRetry(f"`{path}` has no rows")
+    return grid
+
+
+def _headed(
+    records: Sequence[list[str]], comments: list[str], separator: str, said: list[str]
+) -> tuple[list[str], int]:
+    """Return the names of the columns, and at which record the data begins."""
+    width = Counter(map(len, records)).most_common(1)[0][0]
+    if named := _commented_header(comments, separator, width):
+        said.append("the column names are those of the last comment line")
+        return named, 0
+    if _is_header(records):
+        return records[0], 1
+    said.append("there is no header: the columns are named by position")
+    return [], 0
 
 
 def _is_header(records: Sequence[Sequence[str]]) -> bool:
@@ -183,31 +234,6 @@ def _kind(cell: str) -> str:
     if number_of(cell) is not None:
         return "number"
     return "date" if date_of(cell, "day first") or date_of(cell, "month first") else ""
-
-
-def _squared(records: list[list[str]], header: list[str], said: list[str]) -> tuple[list[list[str]], list[str]]:
-    """Return the cells by column, and the columns' names; short rows are filled, long ones add columns."""
-    widths = [len(record) for record in records]
-    width = len(header) or (Counter(widths).most_common(1)[0][0] if widths else 0)
-    longest = max([width, *widths])
-    if longest * len(records) > MAX_CELLS:
-        raise ModelRetry(f"{len(records)} rows, and one of them has {longest} cells: more than {MAX_CELLS} together")
-    while longest > width and not any(len(record) == longest and record[-1].strip() for record in records):
-        longest -= 1  # only separators at the end of lines
-        for record in records:
-            del record[longest:]
-    short = sum(size < width for size in widths)
-    long = sum(len(record) > width for record in records)
-    if short:
-        said.append(f"{short} rows are shorter than the {'header' if header else 'others'}: their last cells are empty")
-    if long:
-        said.append(
-            f"{long} rows are longer than the {'header' if header else 'others'}: columns without a name are added"
-        )
-    for record in records:
-        record.extend([""] * (longest - len(record)))
-    cells: list[list[str]] = [list(column) for column in zip(*records, strict=True)] or [[] for _ in range(longest)]
-    return cells, unique_names([*header, *[""] * (longest - len(header))])
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

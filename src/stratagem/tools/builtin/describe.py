@@ -65,7 +65,7 @@ def _described(table: Table) -> Observation:
             lines.append(f"[cut: {number} of {len(forms)} columns shown]")
             break
         lines.append(line)
-    lines += [f"[{note}]" for note in table.notes]
+    lines += [f"[{note}]" for note in (*table.notes, *(note for one in table.columns for note in one.notes))]
     columns = [column.name for column in table.columns]
     listed = [{"name": table.name, "columns": columns}] if table.name else []
     result = {"path": table.path, "table": table.name, "tables": listed, "rows": table.rows, "columns": forms}

@@ -321,7 +321,9 @@ def _observed(asked: _Asked, found: _Found) -> Observation:
     records = [table.record(row) for row in found.records[:MAX_RECORDS]]
     shown = [{name: _short(cell) for name, cell in record.items()} for record in records]
     lines += [f"row {number}: {record_text(record)}" for number, record in zip(numbers, shown, strict=True)]
-    lines += [f"[{note}]" for note in (*found.notes, *table.notes)]
+    used = (table.column(name) for name in asked.columns)
+    notes = (*found.notes, *table.notes, *(note for column in used for note in column.notes))
+    lines += [f"[{note}]" for note in notes]
     about = found.records if asked.measure in ("list", "min", "max") and found.records else found.cited
     columns = () if asked.measure == "list" else asked.columns
     result = {

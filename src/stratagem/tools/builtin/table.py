@@ -35,6 +35,11 @@ class Table:
         """How many there are."""
         return len(self.numbers)
 
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return self.rows * len(self.columns)
+
     def column(self, name: str) -> Column:
         """Return a column by name; `ModelRetry` names the nearest ones if there is none."""
         names = [column.name for column in self.columns]

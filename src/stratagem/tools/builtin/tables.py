@@ -1,5 +1,6 @@
 """Find and read tables in files, and keep the last ones while their files stay as they are."""
 
+import threading
 import time
 from collections import OrderedDict
 
@@ -8,8 +9,8 @@ from stratagem.tools.builtin.csv_file import read_csv
 from stratagem.tools.builtin.roots import CSV_ENDINGS, SQLITE_MAGIC, Loaded, Roots, ending
 from stratagem.tools.builtin.table import Table, nearest
 
-MAX_KEPT = 4
-MAX_KEPT_CELLS = 1_000_000  # of one table
+MAX_KEPT = 8
+MAX_KEPT_CELLS = 4_000_000  # of all of them together: about 300 MB
 _SETTLED_NS = 2_000_000_000  # a file changed less than this ago may change again without a new time
 
 
@@ -22,6 +23,7 @@ class Tables:
 
     def __init__(self, roots: Roots) -> None:
         self.roots = roots
+        self._lock = threading.Lock()  # tools run in threads of their own
         self._kept: OrderedDict[tuple[str, str], tuple[tuple[int, ...], Table]] = OrderedDict()
 
     def is_database(self, path: str) -> bool:
@@ -78,8 +80,9 @@ class Tables:
 
     def _keep(self, loaded: Loaded, read: Table, table: str = "") -> Table:
         settled = time.time_ns() - max(loaded.version[4::5]) > _SETTLED_NS
-        if settled and read.rows * len(read.columns) <= MAX_KEPT_CELLS:
-            self._kept[(loaded.path, table)] = (loaded.version, read)
-            while len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
+        if settled and read.size <= MAX_KEPT_CELLS:
+            with self._lock:
+                self._kept[(loaded.path, table)] = (loaded.version, read)
+                while len(self._kept) > MAX_KEPT or sum(one.size for _, one in self._kept.values()) > MAX_KEPT_CELLS:
+                    self._kept.popitem(last=False)
         return read
