@@ -41,7 +41,8 @@ def folder(seed: int, root: Path) -> list[Wanted]:
     refused = [one for one in texts if one.kind == "refuse"]
     wanted = dice.sample(answered, min(len(answered), 5)) + texts_of.sums(dice)
     while len(wanted) < 14:
-        one = phrasings.question(dice, dice.choice(made), name_it=len(made) > 1)
+        table_ = dice.choice(made)
+        one = phrasings.question(dice, table_, name_it=len(made) > 1 or not table_.alone)
         if one is not None:
             wanted.append(one)
     while len([one for one in wanted if one.kind == "refuse"]) < UNANSWERABLE * len(wanted):
@@ -103,7 +104,7 @@ def judged(wanted: Wanted, answer: str, root: Path) -> None:
     spec = wanted.spec
     if spec["measure"] == "top":
         shown = {name.strip(): Decimal(number) for name, number in re.findall(r"([^;]+) \(([-\d.]+)\)", value)}
-        held = {str(row[spec["label"]]): Decimal(str(row[spec["column"]])) for row in rows}
+        held = {str(row[spec["label"]]): Decimal(str(row[spec["column"]])) for row in rows if row[spec["column"]]}
         assert shown.items() <= held.items(), "a row that is shown is not cited"
         return
     if spec.get("label"):

@@ -105,7 +105,7 @@ def answered(made: Made, text: str, kind: str, spec: dict[str, Any], where: Cond
         return None
     rows = [row for row in made.rows if fits(row, where)]
     spec = {**spec, "where": where}
-    if not rows and spec["measure"] != "count":
+    if not rows and (spec["measure"] != "count" or spec.get("group")):
         return None
     value = computed(rows, spec)
     if value is None or value == set() or value == {}:

@@ -68,6 +68,7 @@ class Made:
     kinds: dict[str, str]
     spoken: dict[str, str]
     rows: list[dict[str, str]]
+    alone: bool = True
 
 
 def word(dice: random.Random, syllables: int = 3) -> str:
@@ -75,6 +76,8 @@ def word(dice: random.Random, syllables: int = 3) -> str:
 
 
 def plural(noun: str) -> str:
+    if noun == "species":
+        return noun
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
@@ -113,8 +116,8 @@ def table(dice: random.Random, folder: Path, nouns: list[str], words: set[str]) 
         spoken[columns[-1]] = columns[-1].replace("_", " ")
     dice.shuffle(columns)
     rows = fill(dice, columns, kinds)
-    path, name = written(dice, folder, noun, columns, rows)
-    return Made(path, name, noun, columns, kinds, spoken, rows)
+    path, name, alone = written(dice, folder, noun, columns, rows)
+    return Made(path, name, noun, columns, kinds, spoken, rows, alone)
 
 
 def fresh(dice: random.Random, pool: list[str], words: set[str], n: int) -> list[str]:
@@ -169,7 +172,7 @@ def fill(dice: random.Random, columns: list[str], kinds: dict[str, str]) -> list
     return rows
 
 
-def written(dice: random.Random, folder: Path, noun: str, columns: list[str], rows: list[dict[str, str]]) -> tuple[str, str]:
+def written(dice: random.Random, folder: Path, noun: str, columns: list[str], rows: list[dict[str, str]]) -> tuple[str, str, bool]:
     stem = dice.choice([plural(noun), noun, f"{word(dice, 2)}_{plural(noun)}", f"{plural(noun)}-{dice.randint(1, 99)}"])
     where = dice.choice(["", "data/", "tables/"])
     (folder / where).mkdir(exist_ok=True)
@@ -182,18 +185,19 @@ def written(dice: random.Random, folder: Path, noun: str, columns: list[str], ro
             f'INSERT INTO "{plural(noun)}" VALUES ({", ".join("?" for _ in columns)})',
             [[typed(row[name]) for name in columns] for row in rows],
         )
-        if dice.random() < 0.5:
+        alone = dice.random() < 0.5
+        if not alone:
             base.execute(f'CREATE TABLE "{word(dice, 4)}" (a, b)')
         base.commit()
         base.close()
-        return path, plural(noun)
+        return path, plural(noun), alone
     path = f"{where}{stem}.csv"
     mark = dice.choice([",", ",", ";", "\t"])
     with (folder / path).open("w", newline="", encoding=dice.choice(["utf-8", "utf-8-sig"])) as file:
         writer = csv.writer(file, delimiter=mark)
         writer.writerow(columns)
         writer.writerows([[row[name] for name in columns] for row in rows])
-    return path, ""
+    return path, "", True
 
 
 def typed(cell: str) -> Any:

@@ -4,17 +4,19 @@ It works by the types of inputs and output, by tool schemas and by what observat
 tool is known by name. `docs/offline.md` has its word lists, its grammar and what it refuses.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
-from stratagem.core import Capabilities, Delta, Observation, Reply, Request, Step, Tools, Transcript
+from stratagem.core import Capabilities, Delta, Reply, Request, Step, Tools, Transcript
 from stratagem.core._schema import bare
 from stratagem.errors import NoAnswer
 
 _ASKING = ("question", "goal")
 _FOUND = ("findings", "passages")
 _GRADED = ("answer", "attempt")
+_PLANNING = frozenset(("question", "goal", "notes", "tools", "examples", "count", ""))
+_LOOKING_BACK = frozenset(("answer", "attempt", "feedback", "lessons", "rival"))
 
 
 class OfflineModel:
@@ -39,7 +41,7 @@ class OfflineModel:
             on_delta(Delta(0, sample.text))
         return Reply((sample,) * request.n)
 
-    def tokens(self, text: str) -> int:
+    def tokens(self, text: str) -> int:  # noqa: ARG002  (the protocol's name)
         """Return 0: it counts none."""
         return 0
 
@@ -49,26 +51,23 @@ class OfflineModel:
 
 def replied(request: Request) -> Any:
     """Return the typed value of the reply, by the types of inputs and output."""
-    signature, inputs = request.signature, request.inputs
-    output = bare(signature.output)
+    signature = request.signature
+    output, roles = bare(signature.output), set(signature.roles.values())
     if isinstance(output, type) and issubclass(output, Step):
         return _step(request)
-    graded = _text(request, _GRADED)
     if output is bool or _verdict(output):
-        return _checked(request, output, graded)
-    if get_origin(output) is tuple and get_args(output) == (str, ...) and not graded:
+        return _checked(request, output)
+    if output == tuple[str, ...] and roles <= _PLANNING:
         from stratagem.models.offline.split import parts_of  # noqa: PLC0415  (a run rarely needs every part)
 
         return parts_of(_question(request))
-    if output is str and not graded:
-        evidence = _evidence(inputs, request.signature.roles)
-        if evidence is not None:
-            from stratagem.models.offline.conclude import concluded  # noqa: PLC0415
+    evidence = _evidence(request)
+    if output is str and evidence is not None and not roles & _LOOKING_BACK:
+        from stratagem.models.offline.conclude import concluded  # noqa: PLC0415
 
-            return concluded(_question(request), evidence)
-    _refuse(
-        f"nothing is known of how to make {getattr(output, '__name__', output)} from {', '.join(inputs) or 'nothing'}"
-    )
+        return concluded(_question(request), evidence)
+    made = signature.output.__name__ if isinstance(signature.output, type) else str(signature.output)
+    raise _refusal(f"it does not know how to make {made} from {', '.join(request.inputs) or 'nothing'}")
 
 
 def _step(request: Request) -> Step:
@@ -76,28 +75,26 @@ def _step(request: Request) -> Step:
 
     question = _question(request)
     if len(question) > MAX_QUESTION:
-        _refuse(f"the question has {len(question):,} characters, more than {MAX_QUESTION:,}")
+        raise _refusal(f"the question has {len(question):,} characters, more than {MAX_QUESTION:,}")
     tools = next((value for value in request.inputs.values() if isinstance(value, Tools)), request.tools)
-    steps = next((value for value in request.inputs.values() if isinstance(value, Transcript)), None)
+    steps = next((value for value in request.inputs.values() if isinstance(value, Transcript)), Transcript())
     if not tools:
-        _refuse("no tools are granted")
-    return Control(question, steps if steps is not None else Transcript(), tools).step()
+        raise _refusal("no tools are granted")
+    step = Control(question, steps, tools).step()
+    return step if request.native else Step(step.thought, step.calls[:1], step.answer)
 
 
-def _checked(request: Request, output: Any, graded: str) -> Any:
+def _checked(request: Request, output: Any) -> Any:
     from stratagem.models.offline.check import supported  # noqa: PLC0415
 
-    evidence = _evidence(request.inputs, request.signature.roles, observations=True)
-    if not graded or evidence is None or "rival" in request.signature.roles.values():
-        _refuse("it checks whether an answer is supported by observations, and nothing else")
-    support = supported(graded, _text(request, _ASKING), evidence)
+    graded, seen = _text(request, _GRADED), _evidence(request, whole=True)
+    if not graded or seen is None or "rival" in request.signature.roles.values():
+        raise _refusal("it checks whether an answer is supported by observations, and nothing else")
+    support = supported(graded, _text(request, _ASKING), seen)
     if output is bool:
         return support.passed
-    values: dict[str, Any] = {}
-    for name, hint in get_type_hints(output).items():
-        kind = bare(hint)
-        values[name] = support.passed if kind is bool else float(support.passed) if kind is float else support.feedback
-    return output(**values)
+    values = {bool: support.passed, float: float(support.passed), str: support.feedback}
+    return output(**{name: values[bare(hint)] for name, hint in get_type_hints(output).items()})
 
 
 def _verdict(output: Any) -> bool:
@@ -106,51 +103,44 @@ def _verdict(output: Any) -> bool:
         return False
     hints = get_type_hints(output)
     kinds = [bare(hints[field.name]) for field in fields(output)]
-    return (
-        kinds.count(bool) == 1
-        and kinds.count(float) <= 1
-        and kinds.count(str) <= 1
-        and set(kinds) <= {bool, float, str}
-    )
+    return kinds.count(bool) == 1 and len(set(kinds)) == len(kinds) and set(kinds) <= {bool, float, str}
 
 
-def _evidence(inputs: Mapping[str, Any], roles: Mapping[str, str], *, observations: bool = False) -> list[str] | None:
-    """Return the texts in which an answer may stand; None if the request brings none."""
+def _evidence(request: Request, *, whole: bool = False) -> list[str] | None:
+    """Return the texts in which an answer may stand; None if the request brings none.
+
+    Args:
+        request: what is asked.
+        whole: whether all observations count, and not only the answer that a trajectory ended with.
+    """
     from stratagem.models.offline.conclude import observed  # noqa: PLC0415
 
     found: list[str] | None = None
-    for name, value in inputs.items():
-        texts: list[str] | None = None
+    for name, value in request.inputs.items():
         if isinstance(value, Transcript):
-            texts = [_seen(one) for one in value.observations] if observations else observed(value)
-        elif roles.get(name) in _FOUND and isinstance(value, tuple):
-            texts = [str(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        if texts is not None:
-            found = [*(found or []), *texts]
+            texts = [seen.text for seen in value.observations] if whole else observed(value)
+        elif request.signature.roles.get(name) in _FOUND and isinstance(value, tuple):
+            texts = list(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        else:
+            continue
+        found = [*(found or []), *texts]
     return found
-
-
-def _seen(one: Observation) -> str:
-    return one.text
 
 
 def _question(request: Request) -> str:
     said = _text(request, _ASKING)
     if not said.strip():
-        _refuse("there is no question")
+        raise _refusal("there is no question")
     return said
 
 
 def _text(request: Request, roles: tuple[str, ...]) -> str:
-    for role in roles:
-        for name, meaning in request.signature.roles.items():
-            value = request.inputs.get(name)
-            if meaning == role and isinstance(value, str):
-                return str(value)
-    return ""
+    """Return the first text input that has one of these roles; empty if there is none."""
+    named = {role: name for name, role in reversed(request.signature.roles.items())}
+    texts = (request.inputs.get(named[role]) for role in roles if role in named)
+    return next((str(text) for text in texts if isinstance(text, str)), "")
 
 
-def _refuse(reason: str) -> NoReturn:
-    raise NoAnswer(
-        f"cannot answer: {reason}; I answer with quotes and computed values through tools, split questions, copy findings"
-    )
+def _refusal(reason: str) -> NoAnswer:
+    able = "it answers with quotes and computed values through tools, splits questions and copies findings"
+    return NoAnswer(f"cannot answer: {reason}; {able}")

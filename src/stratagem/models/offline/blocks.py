@@ -100,7 +100,7 @@ def _paragraph(lines: Mapping[int, str], numbers: list[int], at: int) -> int:
 
 
 def _sentences(path: str, block: list[tuple[int, str]], above: tuple[str, ...], item: bool) -> Iterator[Statement]:
-    text, starts = "", []
+    text, starts = "", list[tuple[int, int]]()
     for number, line in block:
         plain = line.strip() if text or not item else _ITEM.sub("", line).strip()
         starts.append((len(text) + (1 if text else 0), number))

@@ -8,10 +8,11 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from stratagem.models.offline.conclude import UNFOUND
+
 _QUOTED = re.compile(r"\"([^\"\n]{3,})\"|“([^”\n]{3,})”")
 _LOCATED = re.compile(r"^\[(?P<where>[^\n]*?)\] (?P<said>.+)$")
 _NUMBER = re.compile(r"(?<![\w.])[-\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w)")
-_UNFOUND = "not found: "
 
 
 class Support(NamedTuple):
@@ -45,7 +46,7 @@ def supported(answer: str, question: str, observations: Iterable[str]) -> Suppor
     missing: list[str] = []
     checked = 0
     for line in answer.split("\n"):
-        if not line.strip() or line.startswith(_UNFOUND):
+        if not line.strip() or line.startswith(UNFOUND):
             continue
         located = _LOCATED.match(line)
         said = located["said"] if located else line

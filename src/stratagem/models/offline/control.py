@@ -184,7 +184,9 @@ class Control:
                 if grown is not table:
                     found[place] = (grown, read(question, grown))
             if len(self.wanted) > MAX_LOOKUPS:
-                refuse("too many columns would have to be looked through for its words", "name the column and the value")
+                refuse(
+                    "too many columns would have to be looked through for its words", "name the column and the value"
+                )
             self._pause("look whether words of the question are values of a column")
         return found
 

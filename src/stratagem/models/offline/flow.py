@@ -161,4 +161,4 @@ def _ends(flow: list[Piece], end: int, verb: str, verbs: tuple[str, ...]) -> boo
     right = flow[end]
     if not right.content or right.before or right.number:
         return True
-    return right.word in verbs or flow[end - 1].word == verb != ""
+    return right.word in verbs or right.plain in lists.RATES or flow[end - 1].word == verb != ""

@@ -1,5 +1,6 @@
 """Whether a statement says what the question word asks for, in the place where such a statement says it."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from stratagem.models.offline import words as lists
@@ -9,9 +10,6 @@ if TYPE_CHECKING:
     from stratagem.models.offline.quote import Asked
 
 _SPANS = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "decade", "ms", "s", "h", "min"))
-_RATES = frozenset(
-    ("every", "per", "once", "twice", "daily", "weekly", "monthly", "yearly", "hourly", "annually", "quarterly", "each"),
-)  # fmt: skip
 _CLOCK = frozenset(("noon", "midnight", "today", "yesterday", "tomorrow"))
 _CONDITIONS = frozenset(("if", "unless", "whether", "suppose", "example", "instead", "maybe", "perhaps", "assume"))
 _DENIALS = frozenset(("not", "no", "never", "cannot", "nobody", "nothing", "neither", "nor", "without", "none", "t"))
@@ -43,12 +41,9 @@ def holds(question: "Asked", flow: list[Piece], start: int, end: int) -> bool:
         case "number":
             return any(piece.number for piece in new)
         case "span":
-            return any(
-                one.number and (two.word in _SPANS or two.plain in _SPANS)
-                for one, two in zip(right, right[1:], strict=False)
-            )
+            return any(one.number and (two.word in _SPANS or two.plain in _SPANS) for one, two in pairwise(right))
         case "rate":
-            return any(piece.plain in _RATES for piece in right)
+            return any(piece.plain in lists.RATES for piece in right)
         case "time":
             return any(_timed(piece, flow) for piece in new)
         case "name":
@@ -57,6 +52,15 @@ def holds(question: "Asked", flow: list[Piece], start: int, end: int) -> bool:
             return _placed(right)
         case _:
             return bool(new) or any(piece.content and piece.word not in question.words for piece in flow[start:end])
+
+
+def cell_holds(kind: str, cell: list[Piece]) -> bool:
+    """Whether the cell of a table can be what is asked for; it has neither verb nor preposition."""
+    if kind in ("count", "number", "span"):
+        return any(piece.number for piece in cell)
+    if kind == "time":
+        return any(_timed(piece, cell) for piece in cell)
+    return any(piece.word for piece in cell)
 
 
 def _defines(right: list[Piece]) -> bool:
@@ -111,7 +115,7 @@ def _named(left: list[Piece], right: list[Piece]) -> bool:
     before = [piece for piece in left if piece.content]
     if before:
         return (all(piece.proper for piece in before) and left[-1] == before[-1]) or _complement(left)
-    for one, two in zip(right, right[1:], strict=False):
+    for one, two in pairwise(right):
         if one.plain == "by" and two.proper:
             return True
     if right and (right[0].plain in lists.COPULAS or set(right[0].before) & _SAYING):

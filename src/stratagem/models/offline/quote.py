@@ -11,7 +11,7 @@ from typing import NamedTuple
 from stratagem.models.offline import words as lists
 from stratagem.models.offline.blocks import Statement, cells
 from stratagem.models.offline.flow import Piece, content_of, flow_of, phrase, skipped, window
-from stratagem.models.offline.holds import holds
+from stratagem.models.offline.holds import cell_holds, holds
 from stratagem.models.offline.words import POLITE, root, tokens
 
 _LEADS: dict[str, str] = {
@@ -21,7 +21,7 @@ _LEADS: dict[str, str] = {
     "which": "any",
 }  # fmt: skip
 _MEASURED: dict[str, tuple[str, ...]] = {
-    "how long": ("last", "take"), "how much": ("cost", "weigh"), "how heavy": ("weigh",),
+    "how long": ("last", "take", "period"), "how much": ("cost", "weigh"), "how heavy": ("weigh",),
 }  # fmt: skip
 _AUXILIARY = frozenset(("do", "does", "did"))
 
@@ -89,8 +89,8 @@ def asked(question: str) -> Asked | str:
     content = [word for word in content if word not in verbs]
     if not content:
         return "there are no content words in the question"
-    auxiliary = any(token.text.casefold() in _AUXILIARY | lists.COPULAS for token in rest[:1] + rest)
-    ends = content_of(rest[-1]) if rest else ()
+    ends = content_of(rest[-1])
+    acts = bool(set(words) & _AUXILIARY) or rest[-1].text.endswith("ed")
     noun = (
         content[0]
         if lead in ("how many", "which", "what") and rest[0].text.casefold() not in (*lists.COPULAS, *_AUXILIARY)
@@ -101,7 +101,7 @@ def asked(question: str) -> Asked | str:
         tuple(dict.fromkeys(content)),
         meaning or (lead == "what" and len(set(content)) == 1),
         lead == "what" and rest[0].text.casefold() in lists.COPULAS,
-        ends[-1] if auxiliary and ends and not meaning else "",
+        ends[-1] if acts and ends and not meaning else "",
         verbs,
         noun,
     )
@@ -159,7 +159,9 @@ def _above(question: Asked, missing: tuple[str, ...], above: tuple[str, ...]) ->
                 return False
             continue
         start, end = found
-        if not phrase(flow, start, end, {*question.words}, "", (), "", "any") or any(piece.content for piece in flow[:start]):
+        if not phrase(flow, start, end, {*question.words}, "", (), "", "any") or any(
+            piece.content for piece in flow[:start]
+        ):
             return False
         left -= {piece.word for piece in flow[start:end]}
         if not left:
@@ -186,15 +188,7 @@ def _row(question: Asked, statement: Statement) -> int | None:
         return None
     shown = [row[place] for place in (sought or [place for place in range(len(row)) if place not in owned])]
     flow = [piece for cell in shown for piece in flow_of(cell)]
-    if not any(piece.word for piece in flow) or (sought and not flow):
-        return None
-    plain = question._replace(explains=False, copular=False, noun="", kind=_of_cell(question.kind))
-    return 0 if holds(plain, flow, 0, 0) else None
-
-
-def _of_cell(kind: str) -> str:
-    """Return what a cell must hold: it has neither verb nor preposition."""
-    return {"count": "number", "place": "any", "name": "any", "rate": "any"}.get(kind, kind)
+    return 0 if cell_holds(question.kind, flow) else None
 
 
 def _content(cell: str) -> set[str]:

@@ -95,7 +95,7 @@ class Reading:
             (r"[po]?a?V", self._values),
             (r"Pa?C", self._per),
             (r"(?<=[CM])n|n(?=o?a?C)|[po]a?n", self._nothing),
-            (r"(?<=[ifw])e|e(?=[pw]|$)|[po]a?M|M", self._nothing),
+            (r"(?<=[ifw])e|e(?=[pwX]|$)|[po]a?M|M", self._nothing),
             (r"pU", self._unit_named),
         ]
 
@@ -129,13 +129,13 @@ class Reading:
                 kept.append(item)
         return kept
 
-    def _nothing(self, part: list[Span], before: str) -> None:
+    def _nothing(self, part: list[Span], _: str) -> None:
         """These items say nothing here."""
 
-    def _missing(self, part: list[Span], before: str) -> None:
+    def _missing(self, part: list[Span], _: str) -> None:
         self.where.append(Filter(_of(part, "C").name, "empty"))
 
-    def _containing(self, part: list[Span], before: str) -> None:
+    def _containing(self, part: list[Span], _: str) -> None:
         column, last = _of(part, "C"), part[-1]
         if column.kind != "text":
             raise Unfit(f"column {column.name!r} is not text")
@@ -175,7 +175,7 @@ class Reading:
         _unit(part, column)
         self.where.append(Filter(column.name, "=", _number(part)))
 
-    def _truth(self, part: list[Span], before: str) -> None:
+    def _truth(self, part: list[Span], _: str) -> None:
         column = _of(part, "C")
         if column.kind != "boolean" or not column.complete:
             raise _Kept
@@ -185,7 +185,7 @@ class Reading:
             raise _Kept
         self.where.append(Filter(column.name, "=", key(values[0])))
 
-    def _not(self, part: list[Span], before: str) -> None:
+    def _not(self, part: list[Span], _: str) -> None:
         columns = [item.data for item in part if item.code == "C"]
         owner, value = _of(part, "V")
         if columns and columns[0].name != owner.name:
@@ -195,7 +195,7 @@ class Reading:
         _refuse_empty(owner)
         self.where.append(Filter(owner.name, "!=", value))
 
-    def _sign(self, part: list[Span], before: str) -> None:
+    def _sign(self, part: list[Span], _: str) -> None:
         column, sign, last = _of(part, "C"), _of(part, "<"), part[-1]
         if sign not in ("=", "!=") or (last.code == "V" and last.data[0].name != column.name) or column.numeric:
             raise _Kept
@@ -206,7 +206,7 @@ class Reading:
             _refuse_empty(column)
         self.where.append(Filter(column.name, sign, value))
 
-    def _values(self, part: list[Span], before: str) -> None:
+    def _values(self, part: list[Span], _: str) -> None:
         columns = [item.data for item in part if item.code == "C"]
         values = [item.data for item in part if item.code == "V"]
         owner = values[0][0]
@@ -241,11 +241,11 @@ class Reading:
             raise Unfit("groups by more than one column are not computed")
         self.group = _of(part, "C")
 
-    def _unit_named(self, part: list[Span], before: str) -> None:
+    def _unit_named(self, part: list[Span], _: str) -> None:
         if not any(item.code == "C" and item.data.unit == part[-1].data for item in self.items):
             raise _Kept
 
-    def _date(self, part: list[Span], before: str) -> None:
+    def _date(self, part: list[Span], _: str) -> None:
         column = self._dates(part)
         day, sign = _of(part, "T"), next((item.data for item in part if item.code == "<"), "=")
         if sign == "=" and part[0].text.casefold() == "from":
@@ -268,7 +268,7 @@ class Reading:
         else:
             self.where += [Filter(column.name, op, value) for op, value in edges[sign]]
 
-    def _between_dates(self, part: list[Span], before: str) -> None:
+    def _between_dates(self, part: list[Span], _: str) -> None:
         column = self._dates(part)
         first, last = (item.data for item in part if item.code == "T")
         if first.grain != last.grain or not first.year or not last.year or first.low > last.low:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Observation
 from stratagem.models.offline.reduce import Filter
 from stratagem.models.offline.route import Querier
-from stratagem.models.offline.schema import Column, Table, key
+from stratagem.models.offline.schema import Column, Table, items, key, mapping
 from stratagem.models.offline.tables import Query
 
 SHOWN = 100  # values or groups that an answer shows
@@ -42,8 +42,8 @@ class _Unclear(Exception):
 
 def files(seen: Observation) -> list[tuple[str, str]]:
     """Return path and kind of the listed files, from the result or from the lines of the text."""
-    if isinstance(seen.result, list):
-        forms = [one for one in _forms(seen.result) if isinstance(one.get("path"), str)]
+    if seen.result is not None:
+        forms = [one for one in map(mapping, items(seen.result)) if isinstance(one.get("path"), str)]
         return [(one["path"], str(one.get("kind", ""))) for one in forms]
     found = (_LISTED.match(line) for line in seen.text.splitlines())
     return [(one[1], one[2]) for one in found if one]
@@ -51,8 +51,8 @@ def files(seen: Observation) -> list[tuple[str, str]]:
 
 def passages(seen: Observation) -> list[Passage]:
     """Return what a search found, from the result or from the lines of the text."""
-    if isinstance(seen.result, list):
-        forms = [one for one in _forms(seen.result) if {"path", "line", "end", "text"} <= set(one)]
+    if seen.result is not None:
+        forms = [one for one in map(mapping, items(seen.result)) if {"path", "line", "end", "text"} <= set(one)]
         return [Passage(str(one["path"]), int(one["line"]), int(one["end"]), str(one["text"])) for one in forms]
     found = (_HIT.match(line) for line in seen.text.splitlines())
     return [Passage(one[1], int(one[2]), int(one[3] or one[2]), one[4]) for one in found if one]
@@ -60,22 +60,17 @@ def passages(seen: Observation) -> list[Passage]:
 
 def lines(seen: Observation, start: int) -> dict[int, str]:
     """Return the lines that were read, by number."""
-    result = form(seen)
-    if isinstance(result.get("lines"), list | tuple):
+    result = mapping(seen.result)
+    if "lines" in result:
         first = int(result.get("start", start))
-        return {first + place: str(line) for place, line in enumerate(result["lines"])}
+        return {first + place: str(line) for place, line in enumerate(items(result["lines"]))}
     found = (_NUMBERED.match(line) for line in seen.text.splitlines())
     return {int(one[1]): one[2] for one in found if one}
 
 
 def distinct(seen: Observation) -> list[str]:
     """Return the different values that a query found."""
-    return [name for name, _ in _pairs(form(seen))]
-
-
-def form(seen: Observation) -> Form:
-    """Return the result as a mapping; empty if it is none."""
-    return seen.result if isinstance(seen.result, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
+    return [name for name, _ in _pairs(mapping(seen.result))]
 
 
 def arguments(querier: Querier, query: Query) -> dict[str, Any]:
@@ -101,7 +96,7 @@ def lookup(querier: Querier, table: Table, column: Column, word: str) -> dict[st
 
 def rows_of(query: Query, seen: Observation) -> Query | None:
     """Return the query that lists the rows in which the extreme value stands; None if there is no such value."""
-    value = form(seen).get("value")
+    value = mapping(seen.result).get("value")
     if value is None:
         return None
     where = (*query.where, Filter(query.column, "=", value))
@@ -140,13 +135,13 @@ def answer(query: Query, seen: Observation, rows: Observation | None = None) -> 
         seen: what came of it.
         rows: the rows in which the extreme value stands, if labels of rows are wanted.
     """
-    result = form(seen)
+    result = mapping(seen.result)
     if not isinstance(result.get("matched"), int):
         return Answered("", "the table's result came without data")
     if not result["matched"] and query.measure not in ("count", "distinct"):
         return Answered("", f"no row matches ({wording(query)})")
     try:
-        value = _BUILD[query.kind](query, result if rows is None else form(rows))
+        value = _BUILD[query.kind](query, result if rows is None else mapping(rows.result))
     except _Unclear as why:
         return Answered("", f"{why} ({wording(query)})")
     shown = value if rows is None else f"{value} ({query.column} {key(result.get('value'))})"
@@ -155,10 +150,6 @@ def answer(query: Query, seen: Observation, rows: Observation | None = None) -> 
     left = f"; {result['left_out']} without a value left out" if result.get("left_out") else ""
     counted = f"({result['matched']} of {result.get('total')} rows{left})"
     return Answered(f"{where}{wording(query)} {counted}: {shown}", value=value)
-
-
-def _forms(items: Any) -> list[Form]:
-    return [item for item in items if isinstance(item, Mapping)]  # pyright: ignore[reportUnknownVariableType]
 
 
 def _condition(one: Filter) -> dict[str, Any]:
@@ -177,7 +168,7 @@ def _said(one: Filter) -> str:
     return f"{one.column} is empty" if one.op == "empty" else f"{one.column} {one.op} {key(one.value)}"
 
 
-def _value(query: Query, result: Form) -> str:
+def _value(_: Query, result: Form) -> str:
     if result.get("value") is None:
         raise _Unclear("there is nothing to compute")
     return key(result["value"])
@@ -185,11 +176,15 @@ def _value(query: Query, result: Form) -> str:
 
 def _pairs(result: Form) -> list[tuple[str, str]]:
     """Return name and value of each group; groups without a value are left out."""
-    groups = [group for group in result.get("groups") or () if isinstance(group, list | tuple) and len(group) >= 2]
+    groups = [group for group in map(items, items(result.get("groups"))) if len(group) >= 2]
     return [(key(group[0]), key(group[1])) for group in groups if group[0] is not None and group[1] is not None]
 
 
-def _groups(query: Query, result: Form) -> str:
+def _records(result: Form) -> list[Form]:
+    return [mapping(record) for record in items(result.get("records"))]
+
+
+def _groups(_: Query, result: Form) -> str:
     pairs = _pairs(result)
     if not 0 < len(pairs) <= SHOWN:
         raise _Unclear(f"there are {len(pairs)} groups")
@@ -216,14 +211,14 @@ def _decimal(text: str) -> Decimal:
 
 
 def _rows_of(query: Query, result: Form) -> str:
-    records = _forms(result.get("records") or ())
+    records = _records(result)
     labels = list(dict.fromkeys(key(one.get(query.label) or "") for one in records))
     if not labels or "" in labels or len(records) != result.get("matched"):
         raise _Unclear(f"{result.get('matched')} rows have that value, {len(labels)} with a {query.label}")
     return "; ".join(labels)
 
 
-def _values(query: Query, result: Form) -> str:
+def _values(_: Query, result: Form) -> str:
     values = [name for name, _ in _pairs(result)]
     if not values:
         raise _Unclear("no row matches" if not result.get("matched") else "the cells are empty")
@@ -239,14 +234,14 @@ def _one(query: Query, result: Form) -> str:
 
 
 def _single(query: Query, result: Form) -> str:
-    records = _forms(result.get("records") or ())
+    records = _records(result)
     if len(records) != 1 or result.get("matched") != 1 or not records[0].get(query.label):
         raise _Unclear(f"{result.get('matched')} rows match")
     return key(records[0][query.label])
 
 
 def _top(query: Query, result: Form) -> str:
-    records = [one for one in _forms(result.get("records") or ()) if one.get(query.column) not in (None, "")]
+    records = [one for one in _records(result) if one.get(query.column) not in (None, "")]
     if len(records) < query.k:
         raise _Unclear(f"only {len(records)} rows have a {query.column}")
     first = records[: query.k]

@@ -1,7 +1,7 @@
 """Tables as an observation described them: columns, their types and the values that were shown."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stratagem.models.offline.words import PERIODS, UNITS, parts, tokens
@@ -95,44 +95,49 @@ def flat(text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def described(form: Any) -> tuple[Table, ...]:
-    """Return the tables of one description; empty if it has not the expected shape, or only names tables."""
-    if not isinstance(form, Mapping) or not isinstance(form.get("columns"), list) or not form["columns"]:
-        return ()
-    columns: list[Column] = []
-    for entry in form["columns"]:
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-            return ()
-        columns.append(_column(entry))
+def mapping(form: Any) -> Mapping[str, Any]:
+    """Return JSON data as an object; empty if it is none."""
+    return form if isinstance(form, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]  (JSON data)
+
+
+def items(form: Any) -> Sequence[Any]:
+    """Return JSON data as a list; empty if it is none."""
+    return form if isinstance(form, list | tuple) else ()  # pyright: ignore[reportUnknownVariableType]  (JSON data)
+
+
+def described(result: Any) -> tuple[Table, ...]:
+    """Return the table of one description; empty if it has not the expected shape, or only names tables."""
+    form = mapping(result)
+    columns = [mapping(entry) for entry in items(form.get("columns"))]
     path, rows = form.get("path"), form.get("rows")
+    if not columns or not all(isinstance(one.get("name"), str) for one in columns):
+        return ()
     if not isinstance(path, str) or not isinstance(rows, int):
         return ()
-    return (Table(path, str(form.get("table") or ""), rows, tuple(columns)),)
+    return (Table(path, str(form.get("table") or ""), rows, tuple(map(_column, columns))),)
 
 
-def names(form: Any) -> tuple[str, ...]:
+def names(result: Any) -> tuple[str, ...]:
     """Return the tables that a description names."""
-    listed = form.get("tables") if isinstance(form, Mapping) else None
     found: list[str] = []
-    for entry in listed if isinstance(listed, list) else []:
-        name = entry.get("table", entry.get("name")) if isinstance(entry, Mapping) else entry
+    for entry in items(mapping(result).get("tables")):
+        form = mapping(entry)
+        name = form.get("table", form.get("name")) if form else entry
         if isinstance(name, str):
             found.append(name)
     return tuple(found)
 
 
 def _column(entry: Mapping[str, Any]) -> Column:
-    plain = tuple(key(_cell(value)) for value in entry.get("values") or () if value is not None)
-    distinct = entry.get("distinct")
-    count = distinct if isinstance(distinct, int) else len(plain)
-    kind = str(entry.get("type") or "text")
-    empty = entry.get("empty")
+    values = tuple(key(_cell(value)) for value in items(entry.get("values")) if value is not None)
+    said, empty = entry.get("distinct"), entry.get("empty")
+    count = said if isinstance(said, int) else len(values)
     return Column(
         entry["name"],
         parts(entry["name"]),
-        kind,
-        plain,
-        len(plain) >= count,
+        str(entry.get("type") or "text"),
+        values,
+        len(values) >= count,
         count,
         empty if isinstance(empty, int) else 0,
         _edge(entry.get("min")),
@@ -147,11 +152,8 @@ def _edge(value: Any) -> Any:
 
 def _cell(value: Any) -> Any:
     """A distinct value may come with its count."""
-    if isinstance(value, list | tuple) and value:
-        return value[0]
-    if isinstance(value, Mapping):
-        return value.get("value")
-    return value
+    several = items(value)
+    return several[0] if several else mapping(value).get("value", value)
 
 
 def same(said: str, value: str) -> bool:

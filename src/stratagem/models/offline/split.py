@@ -64,8 +64,7 @@ def _leans(piece: str) -> bool:
     return (
         bool(words & (PRONOUNS - {"one", "result", "then"}))
         or bool(words & (NEGATIONS & {"other"}))
-        or ("there" in words
-        and len(words) < 4)
+        or ("there" in words and len(words) < 4)
     )
 
 

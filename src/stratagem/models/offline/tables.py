@@ -246,7 +246,9 @@ def _values(reading: Reading, items: list[Span]) -> Query:
         raise Unfit(f"of which row the {column.name!r} is asked is not said")
     if lead.data == "much" and not column.numeric:
         raise Unfit(f"column {column.name!r} is {column.kind}")
-    single = lead.code == "W" and not listing and (column.numeric or column.kind == "date")
+    if lead.code in "HZ" and (not reading.where or column.kind != {"H": "text", "Z": "date"}[lead.code]):
+        raise Unfit(f"{lead.text!r} does not fit column {column.name!r}")
+    single = lead.code in "WZ" and not listing and (column.numeric or column.kind == "date")
     return Query(reading.table, "one" if single else "values", "distinct", column.name)
 
 
@@ -267,6 +269,6 @@ _SKELETONS: list[tuple[str, Callable[[Reading, list[Span]], Query]]] = [
     (r"WCSON?C|[WL]?#CSON?C|[WL]?K#CPON?C", _best),
     (r"[WL]?FC", _frequent),
     (r"[WL]?K#[CR]PC|[WL]?#K[CR]PC|[WL]?#[CR]SC|[WL]?#S[CR]PC", _top),
-    (r"[WL]D?C", _values),
+    (r"[WL]D?C|HC|ZC", _values),
     (r"[WLH]R|H", _rows),
 ]

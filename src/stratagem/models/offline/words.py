@@ -165,6 +165,9 @@ MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
+RATES = frozenset(
+    ("every", "per", "once", "twice", "daily", "weekly", "monthly", "yearly", "hourly", "annually", "quarterly", "each"),
+)  # fmt: skip
 WEEKDAYS = frozenset(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"))
 
 UNITS: dict[str, str] = {
@@ -234,16 +237,17 @@ class Token(NamedTuple):
 def stem(word: str) -> str:
     """Return the word casefolded and without a plural ending.
 
-    >>> [stem(word) for word in ("Cities", "boxes", "prices", "gas", "status", "class", "buses")]
-    ['city', 'box', 'price', 'gas', 'statu', 'class', 'bus']
+    >>> [stem(word) for word in ("Cities", "boxes", "sizes", "size", "prices", "gas", "class", "buses")]
+    ['city', 'box', 'siz', 'siz', 'price', 'gas', 'class', 'bus']
     """
     word = word.casefold()
     if len(word) < 4 or not word.isascii():
         return word
     if word.endswith("ies"):
         return f"{word[:-3]}y" if len(word) > 4 else word[:-1]
-    if word.endswith(("sses", "shes", "ches", "xes", "zes")):
-        return word[:-2]
+    for ending in ("sse", "she", "che", "xe", "ze"):  # `sizes` and `boxes` look alike: both lose the `e`
+        if word.endswith((ending, f"{ending}s")):
+            return word[: word.rindex(ending) + len(ending) - 1]
     if word.endswith("uses") and word[-5:-4] in ("b", "t"):
         return word[:-2] if len(word) < 6 else word[:-3]
     if word.endswith("s") and not word.endswith("ss"):
