@@ -73,5 +73,18 @@ def test_a_stale_file_is_noticed_and_written(
     assert catalogue_tests.main(["--check"]) == 1
     assert "tests.json is out of date; run `make catalogue`" in capsys.readouterr().out
     assert catalogue_tests.main([]) == 0
+    assert capsys.readouterr().out == ""
     assert catalogue_tests.main(["--check"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_missing_fails_the_check_but_not_the_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(catalogue_tests, "ROOT", tmp_path)
+    monkeypatch.setattr(catalogue_tests, "FILE", tmp_path / "tests.json")
+    monkeypatch.setattr(catalogue_tests, "collected", dict)
+    monkeypatch.setattr(catalogue_tests, "implementations", lambda: [made("feature", "IN04")])
+    assert catalogue_tests.main([]) == 0
+    assert "IN04" in capsys.readouterr().out
+    assert catalogue_tests.main(["--check"]) == 1
