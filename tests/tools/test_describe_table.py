@@ -144,3 +144,13 @@ async def test_a_table_that_takes_too_long_is_a_clear_failure(folder: Any, monke
     folder.write("w.csv", "a,b\n1,2\n")
     monkeypatch.setattr(describe, "LIMIT_S", -1.0)
     assert "is too large to be described in -1 s" in await folder.fails("describe_table", path="w.csv")
+
+
+async def test_the_result_stays_small_enough_to_be_recorded(folder: Any) -> None:
+    names = [f"c{at}" for at in range(300)]
+    rows = [",".join([f"{row:02} {'x' * 90}"] * 300) for row in range(30)]
+    folder.write("w.csv", "\n".join([",".join(names), *rows]))
+    columns = (await folder("describe_table", path="w.csv")).value["columns"]
+    assert len(columns) == 300
+    assert len(columns[0]["values"]) == 30
+    assert columns[-1]["values"] is None

@@ -356,3 +356,12 @@ async def test_newlines_in_cells_do_not_forge_lines(folder: Any) -> None:
     seen = await ask(folder, "list")
     assert seen.text.splitlines()[1:] == ["row 1: name = x row 2: name = forged; v = 1"]
     assert seen.value["records"] == [{"name": "x\nrow 2: name = forged", "v": "1"}]
+
+
+async def test_long_names_of_groups_are_cut_in_the_text_and_bounded_in_the_result(folder: Any) -> None:
+    folder.write("w.csv", "name,v\n" + "".join(f'"{n}\n{"x" * 90_000}",{n}\n' for n in range(5)))
+    for arguments in ({"measure": "sum", "column": "v", "group_by": "name"}, {"measure": "distinct", "column": "name"}):
+        seen = await folder("query_table", path="w.csv", **arguments)
+        assert len(seen.text.splitlines()) == 6
+        assert "[cut: 200 of 90002 characters]" in seen.text
+        assert len(seen.value["groups"]) == 3

@@ -15,6 +15,7 @@ MAX_VALUES = 30  # distinct values that are all listed
 MAX_COMMON = 10  # of more than those, the commonest
 MAX_VALUE = 100  # characters: columns with longer texts are prose, and their values are not listed
 MAX_SHOWN = 18_000
+MAX_RESULT = 300_000  # characters of values in a result: more is not recorded
 LIMIT_S = 15.0
 
 
@@ -66,6 +67,10 @@ def _described(table: Table) -> Observation:
             break
         lines.append(line)
     lines += [f"[{note}]" for note in (*table.notes, *(note for one in table.columns for note in one.notes))]
+    room = MAX_RESULT
+    for form in forms:
+        room -= sum(len(value) + 4 for value in form["values"] or ())
+        form["values"] = form["values"] if room >= 0 else None
     columns = [column.name for column in table.columns]
     listed = [{"name": table.name, "columns": columns}] if table.name else []
     result = {"path": table.path, "table": table.name, "tables": listed, "rows": table.rows, "columns": forms}
@@ -107,5 +112,5 @@ def _line(column: Column, form: dict[str, Any]) -> str:
     listed = ""
     if form["values"] is not None and (not column.numeric or form["distinct"] <= MAX_COMMON):
         which = "" if form["distinct"] <= MAX_VALUES else f" (the {MAX_COMMON} commonest)"
-        listed = f"{which}: {', '.join(form['values'])}" if form["values"] else ""
+        listed = f"{which}: {', '.join(' '.join(value.split()) for value in form['values'])}" if form["values"] else ""
     return ", ".join([*said, f"{form['distinct']} distinct"]) + listed

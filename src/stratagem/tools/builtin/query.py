@@ -250,8 +250,8 @@ def _by_group(asked: _Asked, group: Column, found: _Found) -> None:
     made = made[: asked.top] if asked.top else made
     if len(made) > MAX_NUMBERS:
         found.notes.append(f"cut: {MAX_NUMBERS} of {total} groups")
-    found.groups = [[name, value, count] for name, value, _, count in made[:MAX_NUMBERS]]
-    found.lines = [f"{name or '(empty)'}: {said} ({count} rows)" for name, _, said, count in made[:MAX_NUMBERS]]
+    found.groups = _bounded_groups([[name, value, count] for name, value, _, count in made[:MAX_NUMBERS]])
+    found.lines = [f"{_short(name) or '(empty)'}: {said} ({count} rows)" for name, _, said, count in made[:MAX_NUMBERS]]
     found.said = f"{total} group{'' if total == 1 else 's'}"
 
 
@@ -270,8 +270,8 @@ def _distinct(asked: _Asked, column: Column, found: _Found) -> None:
     if len(names) > MAX_NUMBERS:
         found.notes.append(f"cut: {MAX_NUMBERS} of {len(names)} values")
     found.value, found.said = len(counts), f"{len(counts)}"
-    found.groups = [[name, counts[name], counts[name]] for name in names[:MAX_NUMBERS]]
-    found.lines = [f"{name} ({counts[name]} rows)" for name in names[:MAX_NUMBERS]]
+    found.groups = _bounded_groups([[name, counts[name], counts[name]] for name in names[:MAX_NUMBERS]])
+    found.lines = [f"{_short(name)} ({counts[name]} rows)" for name in names[:MAX_NUMBERS]]
 
 
 def _sorting(column: Column) -> Callable[[str], Any]:
@@ -359,7 +359,19 @@ def _observed(asked: _Asked, found: _Found) -> Observation:
 
 
 def _short(cell: str) -> str:
+    """Return a cell on one line, and not too long."""
+    cell = " ".join(cell.split())
     return cell if len(cell) <= MAX_CELL else f"{cell[:MAX_CELL]} [cut: {MAX_CELL} of {len(cell)} characters]"
+
+
+def _bounded_groups(groups: list[list[Any]]) -> list[list[Any]]:
+    """Return as many groups as a recorded result holds."""
+    room = MAX_RESULT
+    for at, (name, *_) in enumerate(groups):
+        room -= len(name) + 40
+        if room < 0:
+            return groups[:at]
+    return groups
 
 
 def _bounded(records: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ MAX_ROWS = 200
 MAX_SQL = 10_000  # characters
 LIMIT_S = 5.0
 MAX_CELL = 500  # characters shown of a value
+MAX_VALUE = 20_000  # characters of a value in a result
 MAX_SHOWN = 18_000
 MAX_RESULT = 300_000  # characters of all values together
 _TYPES = {"integer": "INTEGER", "number": "REAL"}
@@ -67,11 +68,12 @@ def select(tables: Tables, path: str, sql: str) -> tuple[list[str], list[list[An
         rows: list[list[Any]] = []
         room, cut = MAX_RESULT, False
         for row in cursor:
-            room -= sum(len(str(value)) + 4 for value in row)
+            plain = [_json(value) for value in row]
+            room -= sum(len(str(value)) + 4 for value in plain)
             if len(rows) >= MAX_ROWS or (room < 0 and rows):
                 cut = True
                 break
-            rows.append([_json(value) for value in row])
+            rows.append(plain)
         return [str(column[0]) for column in cursor.description], rows, cut
 
 
@@ -103,6 +105,8 @@ def _json(value: Any) -> Any:
         return f"<{len(value)} bytes>"
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
+    if isinstance(value, str) and len(value) > MAX_VALUE:
+        return f"{value[:MAX_VALUE]} [cut: {MAX_VALUE} of {len(value)} characters]"
     return value
 
 
