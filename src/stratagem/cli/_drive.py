@@ -12,8 +12,9 @@ from stratagem.cli._asking import ask, interactive
 from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, RUN_NOTE, understood
 from stratagem.cli._interrupts import Interrupts
 from stratagem.cli._output import SCHEMA, Mode, say, warn
+from stratagem.cli._reading import usage_of
 from stratagem.cli._told import Listening, ending
-from stratagem.core import Answer, budget_of
+from stratagem.core import Answer, Budget, budget_of
 from stratagem.errors import StratagemError
 from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.session import RunRecord, Session
@@ -50,9 +51,9 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     home = home_of(mode.home)
     listening = Listening(mode, SQLiteJournal(home / "journal.sqlite"))
     async with stratagem.open(home=home, journal=listening.journal, **settings) as session:
-        answer = await _ended(session, begin, listening)
+        answer = await _ended(mode, session, begin, listening)
         while answer.stop == "suspended" and interactive(mode) and await _asked(session, answer.run_id):
-            answer = await _ended(session, functools.partial(begin_anew, run_id=answer.run_id), listening)
+            answer = await _ended(mode, session, functools.partial(begin_anew, run_id=answer.run_id), listening)
         if listening.reader_gone:
             return PIPE_CLOSED
         record = await session.show(answer.run_id) if mode.json or not answer.ok else None
@@ -60,7 +61,7 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     return OF_STOP[answer.stop]
 
 
-async def _ended(session: Session, begin: Begin, listening: Listening) -> Answer:
+async def _ended(mode: Mode, session: Session, begin: Begin, listening: Listening) -> Answer:
     driving = asyncio.current_task()
     assert driving is not None
 
@@ -77,7 +78,8 @@ async def _ended(session: Session, begin: Begin, listening: Listening) -> Answer
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None  # before the run had begun
         except StratagemError as failure:
-            fault = understood(failure, listening.run_id)
+            run_id = listening.run_id
+            fault = understood(failure, run_id, mode.again("resume", run_id) if run_id else "")
             assert fault is not None
             raise fault from failure
         except Exception as failure:
@@ -101,33 +103,40 @@ async def _asked(session: Session, run_id: str) -> bool:
 def _print(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
     if mode.json:
         assert record is not None
-        mode.document(run_document(answer, record))
+        mode.document(run_document(mode, record))
     elif not mode.jsonl:
         _human(mode, answer, record)
 
 
-def run_document(answer: Answer, record: RunRecord) -> dict[str, Any]:
+def run_document(mode: Mode, record: RunRecord) -> dict[str, Any]:
     """Return the JSON document of a run that was driven: `run answer usage budget waiting resume`."""
-    limits = budget_of(record.record.get("budget", ""))
-    used = answer.usage
+    used = usage_of(record)
     return {
         "schema": SCHEMA,
         "run": record.plain(),
-        "answer": answer.plain(),
+        "answer": record.end.get("answer"),
         "usage": used.plain(),
-        "budget": {"limits": limits._asdict(), "spent": {name: getattr(used, name) for name in SPENT}},
+        "budget": {
+            "limits": budget_of(record.record.get("budget", ""))._asdict(),
+            "spent": {name: getattr(used, name) for name in SPENT},
+        },
         "waiting": record.questions(),
-        "resume": continues(answer, record.questions()),
+        "resume": continues(mode, record),
     }
 
 
-def continues(answer: Answer, waiting: list[dict[str, Any]]) -> str | None:
+def continues(mode: Mode, record: RunRecord) -> str | None:
     """Return the command line that continues a run; None if it has ended."""
-    if answer.stop == "suspended" and waiting:
-        return f"stratagem answer {answer.run_id}{' --question ID' if len(waiting) > 1 else ''} VALUE"
-    if answer.stop == "budget":
-        return f"stratagem resume {answer.run_id} --budget LIMITS"
-    return f"stratagem resume {answer.run_id}" if answer.stop in ("cancelled", "suspended") else None
+    waiting = record.questions()
+    if record.state == "waiting" and waiting:
+        return mode.again("answer", record.id, f"{' --question ID' if len(waiting) > 1 else ''} VALUE")
+    if record.state != "finished":
+        return mode.again("resume", record.id)
+    if record.stop != "budget":
+        return None
+    limits = budget_of(record.record.get("budget", ""))
+    doubled = Budget(*(None if limit is None else 2 * limit for limit in limits))  # pyright: ignore[reportArgumentType]
+    return mode.again("resume", record.id, f" --budget {doubled}")
 
 
 def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
@@ -138,10 +147,11 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
     sys.stdout.flush()
     sources(mode, answer)
     mode.tell(answer.cost())
-    waiting = record.questions() if record is not None else []
-    for one in waiting:
+    if record is None:
+        return
+    for one in record.questions():
         warn(f"question {one['id']}: {one['question']}")
-    if line := continues(answer, waiting):
+    if line := continues(mode, record):
         warn(f"continue: {line}")
 
 

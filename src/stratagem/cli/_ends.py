@@ -17,12 +17,14 @@
 import contextlib
 import os
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stratagem.cli._output import Mode, warn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ANSWERED, NO_ANSWER, USAGE, WAITING, BUDGET, MODEL, JOURNAL = 0, 1, 2, 3, 4, 5, 6
 STRANGE, CANCELLED, PIPE_CLOSED = 70, 130, 141
@@ -97,8 +99,14 @@ def _performed(group: click.Group, args: list[str], mode: Mode) -> int:
         return fault.status
 
 
-def understood(failure: Exception, run: str | None = None) -> Fault | None:
-    """Return the end that an expected error means; None for one that is not ours."""
+def understood(failure: Exception, run: str | None = None, again: str = "") -> Fault | None:
+    """Return the end that an expected error means; None for one that is not ours.
+
+    Args:
+        failure: what was raised.
+        run: the run that it ended, if there was one.
+        again: the command line that continues that run.
+    """
     from stratagem.errors import JournalError, ModelError, StratagemError
 
     if isinstance(failure, Fault):
@@ -114,7 +122,7 @@ def understood(failure: Exception, run: str | None = None) -> Fault | None:
     remedy = failure.remedy
     if isinstance(failure, ModelError):
         status = MODEL
-        remedy = f"{remedy} `stratagem resume {run}`" if run else remedy
+        remedy = f"{remedy} `{again}`" if again else remedy
     elif isinstance(failure, JournalError):
         status = JOURNAL
     return Fault(type(failure).__name__, str(failure), remedy, status, run)
@@ -133,11 +141,11 @@ def _strange(failure: Exception, mode: Mode) -> Fault:
     notes = [note for note in getattr(failure, "__notes__", ()) if note.startswith(RUN_NOTE)]
     run = notes[-1].removeprefix(RUN_NOTE) if notes else None
     if run is not None:
-        remedy += f" When it is repaired: `stratagem resume {run}`"
+        remedy += f" When it is repaired: `{mode.again('resume', run)}`"
     return Fault(kind, f"{kind}: {failure}", remedy, STRANGE, run)
 
 
-def _logged(trace: str, mode: Mode) -> Path | None:
+def _logged(trace: str, mode: Mode) -> "Path | None":
     """Write a traceback into the home's log folder and return the file; None if it cannot be written."""
     import platform
     import time

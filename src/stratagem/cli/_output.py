@@ -4,14 +4,17 @@ Rule 1: what came from a model, a tool, a file or the caller passes `shown` befo
 Rule 2: with `--json` standard output holds exactly one JSON document, with `--jsonl` one event a line.
 """
 
+import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path  # 6 ms, which `--help` does not need
 
 SCHEMA = 1
+WIDTH = 80  # of a terminal that does not say
 # What JSON may leave as it is and a terminal would obey; within JSON they stand in strings only.
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -33,11 +36,24 @@ class Mode:
         self.json, self.jsonl = "--json" in given, "--jsonl" in given
         self.debug, self.quiet, self.verbose = "--debug" in given, False, False
         self.home: Path | None = None
+        self._home_flag = ""
 
     @property
     def machine(self) -> bool:
         """Whether a program reads the output."""
         return self.json or self.jsonl
+
+    def keep(self, home: "Path", *, flag: bool) -> None:
+        """Take the folder of the state; `flag` says that the next command must be told of it too."""
+        self.home = home
+        if flag:
+            import shlex
+
+            self._home_flag = f" --home {shlex.quote(str(home))}"
+
+    def again(self, verb: str, run_id: str, rest: str = "") -> str:
+        """Return the command line that goes on with a run."""
+        return f"stratagem {verb} {run_id}{rest}{self._home_flag}"
 
     def document(self, form: dict[str, Any] | list[Any]) -> None:
         """Print the one JSON document of `--json`, or a line of `--jsonl`."""
@@ -83,7 +99,15 @@ def _named(value: Any) -> Any:
 
 def width(stream: IO[str]) -> int | None:
     """Return the columns of a terminal; None where nothing is to be cut or wrapped."""
-    return shutil.get_terminal_size((80, 24)).columns if stream.isatty() else None
+    if not stream.isatty():
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH
+    except (OSError, ValueError):  # a terminal without a size, or something that only says that it is one
+        return WIDTH
 
 
 def first_line(text: str, limit: int) -> str:

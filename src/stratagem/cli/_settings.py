@@ -10,12 +10,15 @@ no proxy and no certificate authority.
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from stratagem.cli._ends import usage
+
+if TYPE_CHECKING:
+    from pathlib import Path  # 6 ms, which `--help` does not need
 
 FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
 TEXTS = ("strategy", "model", "approve", "budget", "home")
@@ -41,12 +44,14 @@ def variable(key: str) -> str:
     return f"STRATAGEM_{key.upper().replace('-', '_')}"
 
 
-def from_files(folder: Path | None = None) -> dict[str, Setting]:
+def from_files(folder: "Path | None" = None) -> dict[str, Setting]:
     """Return what the files set, the nearest file first.
 
     Raises:
         Fault: a file cannot be read, or has a key that does not exist or may not stand there.
     """
+    from pathlib import Path
+
     here = folder or Path.cwd()
     found: dict[str, Setting] = {}
     for path, project in ((here / "stratagem.toml", True), (here / "pyproject.toml", True), (user_file(), False)):
@@ -79,8 +84,10 @@ def _looks_ours(name: str) -> bool:
     return name.startswith("STRATAGEM_") and not name.startswith("STRATAGEM_TEST_")
 
 
-def user_file() -> Path:
+def user_file() -> "Path":
     """Return the user's own file, whether it exists or not."""
+    from pathlib import Path
+
     if sys.platform == "darwin":
         folder = Path.home() / "Library" / "Application Support"
     elif sys.platform == "win32":
@@ -90,7 +97,7 @@ def user_file() -> Path:
     return folder / "stratagem" / "config.toml"
 
 
-def _table(path: Path) -> Mapping[str, Any]:
+def _table(path: "Path") -> Mapping[str, Any]:
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -112,7 +119,7 @@ def _table(path: Path) -> Mapping[str, Any]:
     return table  # pyright: ignore[reportUnknownVariableType]
 
 
-def _checked(table: Mapping[str, Any], path: Path, *, project: bool) -> dict[str, Any]:
+def _checked(table: Mapping[str, Any], path: "Path", *, project: bool) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for key, value in table.items():
         if project and key in UNSAFE:
@@ -144,15 +151,12 @@ def _misfit(key: str, value: Any) -> str:
     return "" if isinstance(value, str) else "a text"
 
 
-def _placed(key: str, value: Any, folder: Path) -> Any:
+def _placed(key: str, value: Any, folder: "Path") -> Any:
     """Return a value in which paths are those that the file means: beneath its own folder."""
     if key not in PATHS:
         return value
-    return (
-        [str(folder / Path(one).expanduser()) for one in value]
-        if key in LISTS
-        else str(folder / Path(value).expanduser())
-    )
+    placed = [str(folder / os.path.expanduser(one)) for one in (value if key in LISTS else [value])]
+    return placed if key in LISTS else placed[0]
 
 
 def nearest(name: str, known: Any) -> str:
@@ -188,10 +192,17 @@ def option(*names: str, key: str = "", **attributes: Any) -> Decorator:
 
 
 def _into_mode(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    if ctx.obj is not None:
-        before = getattr(ctx.obj, param.name, None)
-        setattr(ctx.obj, param.name, Path(value).expanduser() if param.name == "home" and value else value or before)
+    if ctx.obj is not None and value:
+        setattr(ctx.obj, param.name, value)
     return value
+
+
+def _home(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if ctx.obj is not None and value:
+        from pathlib import Path
+
+        flag = ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        ctx.obj.keep(Path(value).expanduser(), flag=flag)
 
 
 def speaking(*flags: str) -> Decorator:
@@ -212,6 +223,6 @@ def speaking(*flags: str) -> Decorator:
         for flag in reversed(flags):
             function = option(f"--{flag}", key=flag, is_flag=True, help=meaning[flag], **shared)(function)
         help = "Folder of the state.  [default: the platform's data folder]"  # noqa: A001
-        return option("--home", key="home", metavar="DIR", help=help, **shared)(function)
+        return option("--home", key="home", metavar="DIR", help=help, **{**shared, "callback": _home})(function)
 
     return decorate

@@ -8,6 +8,7 @@ from typing import Any
 from stratagem.cli._output import Mode, first_line, json_text, warn
 from stratagem.cli._tap import Tap
 from stratagem.core import Answer, Event, Journal
+from stratagem.errors import revive
 from stratagem.session._progress import Progress, progress
 
 ARGUMENTS = 100  # characters of a call's arguments that are shown
@@ -125,7 +126,7 @@ def _note(event: Event) -> list[str]:
 def _finished(data: dict[str, Any]) -> str:
     took = f"{data['seconds']:.2f} s"
     if data["error"] is not None:
-        return f"✗ {data['name']}: {first_line(str(data['error'][1]), RESULT)}  {took}"
+        return f"✗ {data['name']}: {first_line(str(revive(data['error'])), RESULT)}  {took}"
     if data["kind"] == "tool":
         return f"{'✗' if data['failed'] else '←'} {data['text'] or '(nothing)'}  {took}"
     used: dict[str, int] = data["usage"] or {}
@@ -143,4 +144,5 @@ def ending(answer: Answer) -> str:
         "cancelled": "cancelled",
         "suspended": "waits for a person",
     }
-    return f"{words[answer.stop]}{f': {answer.reason}' if answer.reason else ''}"
+    reason = answer.reason.removeprefix("budget exhausted: ")
+    return f"{words[answer.stop]}{f': {reason}' if reason else ''}"

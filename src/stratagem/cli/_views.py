@@ -7,6 +7,7 @@ from stratagem.cli._output import first_line, json_text, painted, say, table
 from stratagem.cli._reading import HUES, money, sign, standing, usage_of
 from stratagem.cli._told import called
 from stratagem.core import Row, Usage, decoded
+from stratagem.errors import revive
 from stratagem.session import RunRecord
 
 BRIEF = 100  # characters of a request or a result in a list
@@ -110,7 +111,7 @@ def _text(row: Row) -> str:
     """Return the result of an effect as a text: a reply's, a tool's, an error's message, else JSON."""
     result = _result(row)
     if row.failed:
-        return " ".join(str(part) for part in result[1:-1]) or str(result[0])
+        return str(revive(result)) or str(result[0])
     if isinstance(result, dict):
         calls = ", ".join(called(*call) for call in result.get("calls", ()))  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
         text = str(result.get("text", ""))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

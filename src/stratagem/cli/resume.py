@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from stratagem.cli._ends import usage
-from stratagem.cli._output import SCHEMA, Mode
+from stratagem.cli._output import Mode
 from stratagem.cli._settings import Verb, speaking
 
 
@@ -47,9 +47,9 @@ def answer(mode: Mode, run: str, value: str | None, question: str | None, no_res
     VALUE is JSON; `yes` and `no` answer a question of that kind, and plain text one that wants text. Without VALUE it is
     asked for on a terminal.
     """
-    from stratagem.cli._drive import Listening, begin_anew, drive
+    from stratagem.cli._drive import Listening, begin_anew, continues, drive, run_document
     from stratagem.cli._reading import read
-    from stratagem.session import Session
+    from stratagem.session import RunRecord, Session
 
     async def store(session: Session) -> str:
         run_id = await session.find(run)
@@ -57,12 +57,15 @@ def answer(mode: Mode, run: str, value: str | None, question: str | None, no_res
         await session.answer(run_id, _value(mode, one, value), one["id"])
         return run_id
 
+    async def store_only(session: Session) -> RunRecord:
+        return await session.show(await store(session))
+
     if no_resume:
-        run_id = read(mode, store)
+        record = read(mode, store_only)
         if mode.machine:
-            mode.document({"schema": SCHEMA, "run": run_id, "resume": f"stratagem resume {run_id}"})
+            mode.document(run_document(mode, record))
         else:
-            mode.tell(f"stored; continue: stratagem resume {run_id}")
+            mode.tell(f"stored; continue: {continues(mode, record)}")
         return 0
 
     async def begin(session: Session, listening: Listening) -> Any:

@@ -10,6 +10,7 @@ from collections import deque
 from typing import IO, Any
 
 from stratagem.core import Event, budget_of, printable
+from stratagem.errors import revive
 
 PER_SECOND = 10  # redraws at most
 RECENT = 8  # finished effects of a run that stay in sight
@@ -106,7 +107,7 @@ class Picture:
         effect.sign = FAILED if data["error"] is not None or data.get("failed") else DONE
         effect.seconds = data["seconds"]
         if data["error"] is not None:
-            effect.text = _brief(str(data["error"][1]))
+            effect.text = _brief(str(revive(data["error"])))
         elif data.get("text"):
             effect.text = f"{effect.text} → {_brief(data['text'])}"
         used: dict[str, int] = data["usage"] or {}

@@ -8,6 +8,7 @@ from typing import Any
 from stratagem.core import Answer, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
+from stratagem.errors import revive
 
 # The words by which requests other than those of models and tools say what they ask for.
 _WORDS = ("budget", "execute", "now", "observe", "order", "recall", "reset", "wait")
@@ -117,7 +118,7 @@ class RunRecord:
             "seconds": round(row.took / 1e6, 6),
             "usage": None if usage is None else usage.plain(),
             "reused": False,
-            "error": None if error is None else {"kind": error[0], "message": " ".join(map(str, error[1:-1]))},
+            "error": None if error is None else {"kind": error[0], "message": str(revive(error))},
         }
 
     def name(self, row: Row) -> str:
@@ -157,9 +158,10 @@ class RunRecord:
         return total._replace(seconds=max((row.active + row.took for row in self.rows), default=0) / 1e6)
 
     def questions(self) -> list[Json]:
-        """Return the open questions: `id question schema`."""
+        """Return the open questions: `id question schema asked`; a run parks when its last strand asks."""
         answered = decoded(self.stored.answers)
-        return [one for one in self.end.get("waiting", []) if one["id"] not in answered]
+        asked = when(self.stored.updated)
+        return [{**one, "asked": asked} for one in self.end.get("waiting", []) if one["id"] not in answered]
 
 
 def _question(record: Json) -> str:
