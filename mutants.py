@@ -207,12 +207,9 @@ def main() -> int:
             for mutant, dead in zip(found, results, strict=True):
                 if dead is False:
                     print(f"  SURVIVED {source}: {mutant.name}")
-            print(f"{source.stem}: {results.count(True)} of {len(results)} noticed", flush=True)
-            survived, untried, tried = (
-                survived + results.count(False),
-                untried + results.count(None),
-                tried + len(results) - results.count(None),
-            )
+            done = len(results) - results.count(None)
+            print(f"{source.stem}: {results.count(True)} of {done} noticed", flush=True)
+            survived, untried, tried = survived + results.count(False), untried + len(results) - done, tried + done
     left = f", {untried} not tried for lack of time" if untried else ""
     print(f"{tried} defects seeded, {survived} survived{left}")
     return 1 if survived else 0
