@@ -141,6 +141,7 @@ async def test_a_failed_sub_goal_is_a_finding_and_the_loop_goes_on(failure: Exce
     assert run.ledger.of(conclude)[0].inputs["findings"] == (f"a: not reached, {failure}",)
 
 
+@pytest.mark.works("AG02")
 async def test_swapping_a_part_changes_only_its_section_of_the_trace() -> None:
     @judge(ids=[], paper="none", calls="0", lower="0", needs="nothing")
     async def lenient(run: Run, task: Task, answer: Answer) -> Verdict:

@@ -88,6 +88,7 @@ async def test_out_of_budget_the_finished_samples_vote() -> None:
     assert run.strand.world.refusal is not None
 
 
+@pytest.mark.works("RE07")
 async def test_voting_beats_one_sample_when_errors_disagree() -> None:
     """The paper's claim, on a simulated model: right with p = 0.4, else one of five errors."""
 
