@@ -79,7 +79,7 @@ async def _ended(mode: Mode, session: Session, begin: Begin, listening: Listenin
             raise KeyboardInterrupt from None  # before the run had begun
         except StratagemError as failure:
             run_id = listening.run_id
-            fault = understood(failure, run_id, mode.again("resume", run_id) if run_id else "")
+            fault = understood(failure, run_id, mode.again("resume", run_id) if run_id else "", mode.path)
             assert fault is not None
             raise fault from failure
         except Exception as failure:

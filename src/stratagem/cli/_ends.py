@@ -94,32 +94,37 @@ def _performed(group: click.Group, args: list[str], mode: Mode) -> int:
     except BrokenPipeError:
         raise
     except Exception as failure:  # noqa: BLE001  (the last place where anybody could say what happened)
-        fault = understood(failure) or _strange(failure, mode)
+        fault = understood(failure, path=mode.path) or _strange(failure, mode)
         _report(fault, mode)
         return fault.status
 
 
-def understood(failure: Exception, run: str | None = None, again: str = "") -> Fault | None:
+def help_of(path: str) -> str:
+    """Return the remedy of a mistake on the command line."""
+    return f"See `{path} --help`."
+
+
+def understood(failure: Exception, run: str | None = None, again: str = "", path: str = "stratagem") -> Fault | None:
     """Return the end that an expected error means; None for one that is not ours.
 
     Args:
         failure: what was raised.
         run: the run that it ended, if there was one.
         again: the command line that continues that run.
+        path: the verb that was called, as its help is asked for.
     """
-    from stratagem.errors import JournalError, ModelError, StratagemError
+    from stratagem.errors import JournalError, ModelError, StratagemError, UsageError
 
     if isinstance(failure, Fault):
         return failure
     if isinstance(failure, click.ClickException):
         ctx = failure.ctx if isinstance(failure, click.UsageError) else None
-        path = ctx.command_path if ctx is not None else "stratagem"
         message = " ".join(failure.format_message().split())
-        return Fault("UsageError", message.removesuffix("."), f"See `{path} --help`.", USAGE)
+        return Fault("UsageError", message.removesuffix("."), help_of(ctx.command_path if ctx else path), USAGE)
     if not isinstance(failure, StratagemError):
         return None
     status = USAGE
-    remedy = failure.remedy
+    remedy = failure.remedy if failure.remedy != UsageError.remedy else help_of(path)
     if isinstance(failure, ModelError):
         status = MODEL
         remedy = f"{remedy} `{again}`" if again else remedy

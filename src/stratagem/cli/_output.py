@@ -29,6 +29,7 @@ class Mode:
         verbose: every effect on standard error.
         debug: tracebacks of unexpected exceptions.
         home: folder of the state, as far as it is known.
+        path: the verb that was called, as its help is asked for.
     """
 
     def __init__(self, args: list[str]) -> None:
@@ -36,6 +37,7 @@ class Mode:
         self.json, self.jsonl = "--json" in given, "--jsonl" in given
         self.debug, self.quiet, self.verbose = "--debug" in given, False, False
         self.home: Path | None = None
+        self.path = "stratagem"
         self._home_flag = ""
 
     @property

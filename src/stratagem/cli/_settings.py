@@ -174,6 +174,8 @@ class Verb(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Read the files before the options, unless only help is wanted."""
+        if parent is not None and parent.obj is not None:
+            parent.obj.path = f"{parent.command_path} {info_name}"
         own = {param.name for param in self.params}
         if own & set(KEYS) and not {"-h", "--help"} & set(args):
             files = from_files()
