@@ -20,6 +20,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from stratagem.cli._output import Mode, warn
 
@@ -119,8 +120,8 @@ def understood(failure: Exception, run: str | None = None, again: str = "", path
         return failure
     if isinstance(failure, click.ClickException):
         ctx = failure.ctx if isinstance(failure, click.UsageError) else None
-        message = " ".join(failure.format_message().split())
-        return Fault("UsageError", message.removesuffix("."), help_of(ctx.command_path if ctx else path), USAGE)
+        message = " ".join(failure.format_message().split()).removesuffix(".") + _origin(failure)
+        return Fault("UsageError", message, help_of(ctx.command_path if ctx else path), USAGE)
     if not isinstance(failure, StratagemError):
         return None
     status = USAGE
@@ -131,6 +132,16 @@ def understood(failure: Exception, run: str | None = None, again: str = "", path
     elif isinstance(failure, JournalError):
         status = JOURNAL
     return Fault(type(failure).__name__, str(failure), remedy, status, run)
+
+
+def _origin(failure: click.ClickException) -> str:
+    """Return from where a wrong value came, if not from the command line."""
+    if not isinstance(failure, click.BadParameter) or failure.ctx is None or failure.param is None:
+        return ""
+    source = failure.ctx.get_parameter_source(failure.param.name)
+    if source is ParameterSource.ENVIRONMENT:
+        return f" (from the variable {failure.param.envvar})"
+    return " (from a file of settings)" if source is ParameterSource.DEFAULT_MAP else ""
 
 
 def _strange(failure: Exception, mode: Mode) -> Fault:

@@ -176,8 +176,9 @@ class Verb(click.Command):
         """Read the files before the options, unless only help is wanted."""
         if parent is not None and parent.obj is not None:
             parent.obj.path = f"{parent.command_path} {info_name}"
-        own = {param.name for param in self.params}
-        if own & set(KEYS) and not {"-h", "--help"} & set(args):
+        # Only what `option` was given a key for: `--budget` of `resume` replaces a record, so no file may set it.
+        own = {param.name for param in self.params if param.envvar}
+        if own and not {"-h", "--help"} & set(args):
             files = from_files()
             extra["default_map"] = {key: setting.value for key, setting in files.items() if key in own}
         return super().make_context(info_name, args, parent, **extra)
