@@ -13,20 +13,20 @@ class HandClock:
     """A clock whose hands a test moves; a limit that is passed raises `TimeoutError` where it was set."""
 
     def __init__(self) -> None:
-        self.time = 1_700_000_000.0
-        self._limits: list[tuple[float, asyncio.Task[None]]] = []
+        self.micros = 1_700_000_000_000_000
+        self._limits: list[tuple[int, asyncio.Task[None]]] = []
         self._struck: set[asyncio.Task[None]] = set()
 
     def wall(self) -> float:
-        return self.time
+        return self.micros / 1e6
 
     def stamp(self) -> int:
-        return round(self.time * 1e6)
+        return self.micros
 
     def advance(self, seconds: float) -> None:
-        self.time += seconds
+        self.micros += round(seconds * 1e6)
         for due, task in list(self._limits):
-            if due <= self.time and task not in self._struck:
+            if due <= self.micros and task not in self._struck:
                 self._struck.add(task)
                 task.cancel()
 

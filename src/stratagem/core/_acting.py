@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stratagem.core._admission import admit, nothing, seconds_left
 from stratagem.core._book import Key
 from stratagem.core._canonical import Json, encoded, hashed, json_of
-from stratagem.core._effects import NOTHING, admit, digest_of, finished, journaled, recorded, settled, unperformed
+from stratagem.core._effects import digest_of, finished, journaled, recorded, settled, unperformed
 from stratagem.core._label import Label
 from stratagem.core._strand import Strand
 from stratagem.core._tool import Tool
@@ -67,7 +68,7 @@ async def _permitted(strand: Strand, tool: Tool, arguments: Json, key: Key) -> O
 async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> tuple[Observation, int]:
     world, services = strand.world, strand.world.services
     try:
-        await admit(strand, NOTHING)
+        await admit(strand, nothing)
     except BudgetExhausted as refusal:
         await unperformed(world, "tool", key, request, refusal)
         raise
@@ -79,7 +80,9 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
     services.in_flight += 1
     begun = services.clock.stamp()
     try:
-        seen = told or await tool.perform(arguments, key=idempotency(world.origin, key), timeout_s=_limit(strand))
+        seen = told or await tool.perform(
+            arguments, key=idempotency(world.origin, key), timeout_s=seconds_left(strand)[0]
+        )
     finally:
         services.in_flight -= 1
     times = world.times(begun)
@@ -92,11 +95,6 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
         finished(strand, "tool", tool.name, times[2] / 1e6, None, None)
     await settled(strand, durable)
     return seen, seq
-
-
-def _limit(strand: Strand) -> float | None:
-    lefts = [m.limits.seconds - strand.world.active() for m in strand.meters if m.limits.seconds is not None]
-    return max(0.0, min(lefts)) if lefts else None
 
 
 async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> Observation | None:

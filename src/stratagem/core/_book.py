@@ -140,13 +140,15 @@ class Book:
 
 
 class Held:
-    """What recorded effects have cost, in and below each scope."""
+    """What recorded effects have cost, in and below each scope, and when the first of them began."""
 
-    __slots__ = ("_by_scope",)
+    __slots__ = ("_begun", "_by_scope")
 
     def __init__(self, rows: Iterable[Row]) -> None:
         own: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        first: dict[str, int] = {}
         for row in rows:
+            first[row.path] = min(row.active, first.get(row.path, row.active))
             if row.kind == "model":
                 total = own[row.path]
                 for place, amount in enumerate(need_of(row.usage, calls_of(row))):
@@ -157,6 +159,15 @@ class Held:
                 total = self._by_scope[scope]
                 for place, amount in enumerate(amounts):
                     total[place] += amount
+
+        self._begun: dict[str, int] = {}
+        for path, active in first.items():
+            for scope in scopes(path):
+                self._begun[scope] = min(active, self._begun.get(scope, active))
+
+    def since(self, scope: str) -> int | None:
+        """Return the run's own time, in microseconds, at which the first effect in or below a scope began."""
+        return self._begun.get(scope)
 
     def of(self, scope: str) -> Need:
         """Return what was spent in and below a scope."""

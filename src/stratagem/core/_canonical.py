@@ -111,7 +111,12 @@ def json_of(value: object, depth: int = 0) -> Json:
         forms = [json_of(item, depth + 1) for item in cast("Iterable[object]", value)]
         return forms if isinstance(value, list | tuple) else sorted(forms, key=text_of)
     if isinstance(value, Mapping):
-        return {str(key): json_of(item, depth + 1) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        pairs = cast("Mapping[object, object]", value)
+        form = {str(key): json_of(item, depth + 1) for key, item in pairs.items()}
+        if len(form) < len(pairs):
+            twice = next(key for key in form if sum(str(other) == key for other in pairs) > 1)
+            raise UsageError(f"two keys of a value are written {twice!r}")
+        return form
     return plain(value, depth)
 
 

@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from stratagem.core._admission import CLOCKS_DIFFER_S, NOTHING, admit, nothing, price, refuse, seconds_left
 from stratagem.core._book import Key, calls_of
-from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take, wait
+from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
 from stratagem.core._canonical import Json, decoded, encoded, hashed, text_of
 from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
@@ -24,78 +25,7 @@ from stratagem.errors import BadReply, BudgetExhausted, Diverged, NoReply, Strat
 
 BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
 FAILED = Usage(calls=1)
-NOTHING = Need()
 _TAGS: dict[str, bytes] = {"tool": b"o", "memory": b"m", "wait": b"w", "decision": b"d", "order": b"p", "reset": b"e"}
-
-
-def price(strand: Strand, request: Request, n: int = 1) -> Need:
-    """Return the upper bound of what each of `n` draws of a request costs, which is reserved.
-
-    The prompt's bound is the model's count of its text; the completion's is `max_tokens`, else the model's default
-    capped by what remains.
-    """
-    model = request.head.model
-    if not strand.counted or model.capabilities.free:
-        return ONE_CALL
-    prompt = model.tokens(request.message)
-    if request.steps is not None:
-        prompt += request.steps.size(model.spec, model.tokens)
-    if request.tools is not None and request.native:
-        prompt += model.tokens(text_of(request.tools.schema()))
-    for texts in request.repair:
-        prompt += sum(map(model.tokens, texts))
-    most = request.options.get("max_tokens")
-    if most is None:
-        most = model.capabilities.max_output
-        left = min(min(meter.left("completion_tokens"), meter.left("tokens") - n * prompt) for meter in strand.meters)
-        if n <= left < most * n:
-            most = request.max_tokens = int(left // n)
-    return Need(1, prompt, most)
-
-
-async def admit(strand: Strand, need: Need) -> None:
-    """Return when a new effect may be performed: after all recorded ones, and within every budget."""
-    world = strand.world
-    if not world.gate.open:
-        await world.gate.admit()
-    try:
-        if strand.timed:
-            check_seconds(strand)
-        blocked = take(strand.meters, need)
-        if blocked is not None:
-            await wait(strand.meters, blocked, need)
-    except BudgetExhausted as refusal:
-        refuse(strand, refusal)
-        raise
-
-
-def check_seconds(strand: Strand) -> None:
-    """Refuse if a limit of seconds has passed."""
-    for meter in strand.meters:
-        limit = meter.limits.seconds
-        if limit is not None and meter.refused is None and strand.world.active() >= limit:
-            raise meter.refuse("seconds")
-
-
-def check_depth(strand: Strand, child: Strand) -> None:
-    """Refuse a strategy call that is nested too deep."""
-    for meter in strand.meters:
-        if meter.limits.depth is not None and child.depth > meter.limits.depth:
-            refusal = BudgetExhausted("depth", meter.limits.depth, meter.scope)
-            refuse(strand, refusal)
-            raise refusal
-
-
-def refuse(strand: Strand, refusal: BudgetExhausted) -> None:
-    """Let the scope whose limit it was refuse whatever comes; only the run's own limits end the run."""
-    for meter in strand.meters:
-        if meter.scope == refusal.scope and meter.refused is None:
-            meter.refused = refusal
-            meter.wake(everybody=True)
-    if not refusal.scope:
-        strand.world.refusal = refusal
-    if strand.world.feeds:
-        strand.world.emit("budget.refused", strand.path, limit=refusal.limit, allowed=refusal.allowed)
 
 
 Drawn = tuple[Sample, int]  # a draw, and the number of its effect in this run (-1 if a parent run has it)
@@ -129,9 +59,9 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
 
 async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
     """Return one draw that may have to wait for its admission."""
-    world, need = strand.world, price(strand, request)
+    world = strand.world
     try:
-        await admit(strand, need)
+        need = await admit(strand, lambda: price(strand, request))
     except BudgetExhausted as refusal:
         key: Key = (request.path, request.digest, request.occurrence)
         await unperformed(world, "model", key, request_form(world, request), refusal)
@@ -273,11 +203,9 @@ def _check_draws(strand: Strand, request: Request, samples: tuple[Sample, ...]) 
     if len(samples) != request.n:
         raise BadReply(f"{request.head.spec} sent {len(samples)} draws instead of {request.n}")
     if request.max_tokens is not None and any(drawn.finish == "length" for drawn in samples):
-        meter = next(
-            meter for meter in reversed(strand.meters) if meter.limits.tokens or meter.limits.completion_tokens
-        )
-        limit = "tokens" if meter.limits.tokens is not None else "completion_tokens"
-        refusal = meter.refuse(limit)
+        lefts = [(m.left(limit), m, limit) for m in strand.meters for limit in ("tokens", "completion_tokens")]
+        _, tightest, limit = min(lefts, key=lambda one: one[0])  # the one that the cap was derived from
+        refusal = tightest.refuse(limit)
         refuse(strand, refusal)
         raise refusal
 
@@ -295,14 +223,15 @@ async def settled(strand: Strand, durable: Awaitable[None] | None) -> None:
 
 async def _in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -> Reply:
     limit = float(request.options.get("timeout_s", TIMEOUT_S))
-    for meter in strand.meters:
-        if meter.limits.seconds is not None:
-            limit = min(limit, max(0.0, meter.limits.seconds - strand.world.active()))
+    left, tightest = seconds_left(strand)
     try:
-        async with strand.world.services.clock.limit(limit):
+        async with strand.world.services.clock.limit(min(limit, left)):
             return await pending
     except TimeoutError:
-        check_seconds(strand)
+        if tightest is not None and tightest.left("seconds", strand.world.active()) < CLOCKS_DIFFER_S:
+            refusal = tightest.refuse("seconds")
+            refuse(strand, refusal)
+            raise refusal from None
         raise NoReply(f"{request.head.spec} did not answer within {limit:g} s", remedy="Raise `timeout_s`.") from None
 
 
@@ -364,25 +293,32 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     missing = [place for place, key in enumerate(keys) if key not in recorded]
     for place, key in enumerate(keys):
         if key in recorded and recorded[key].failed:
-            await _one_of(strand, requests[place], first, NOTHING)  # raises what was recorded
+            await _one_of(strand, requests[place], first, NOTHING, set())  # raises what was recorded
     each = NOTHING
     if missing and not world.replaying:
-        each, k = price(strand, request, len(missing)), len(missing)
+        k = len(missing)
         try:
-            await admit(strand, Need(each.calls * k, each.prompt * k, each.completion * k, each.nano * k))
+            together = await admit(strand, lambda: price(strand, request, k).times(k))
         except BudgetExhausted as refusal:
             await unperformed(world, "model", keys[missing[0]], request_form(world, request), refusal, first)
             raise
+        each = Need(*(part // k for part in together))
         if k == n > 1 and request.head.model.capabilities.native_n:
             return [*await _drawn_natively(strand, request, requests, each)]
     for one in requests:
         one.max_tokens = request.max_tokens
+    begun: set[int] = set()
     # Whatever one draw meets, the others are waited for: what was paid for is recorded.
-    return await asyncio.gather(*(_one_of(strand, one, first, each) for one in requests), return_exceptions=True)
+    draws = (_one_of(strand, one, first, each, begun) for one in requests)
+    try:
+        return await asyncio.gather(*draws, return_exceptions=True)
+    finally:
+        if each is not NOTHING and (k := len(missing) - len(begun)):  # cancelled before they began
+            settle(strand.meters, each.times(k), None, 0)
 
 
-async def _one_of(strand: Strand, request: Request, first: int, need: Need) -> Drawn:
-    """Return one draw of a sample, whose cost is reserved."""
+async def _one_of(strand: Strand, request: Request, first: int, need: Need, begun: set[int]) -> Drawn:
+    """Return one draw of a sample, whose cost is reserved; `begun` are those that have taken theirs over."""
     world, place = strand.world, strand.next()
     row = world.book.take((request.path, request.digest, request.occurrence)) if world.book.recorded else None
     if row is not None:
@@ -390,6 +326,7 @@ async def _one_of(strand: Strand, request: Request, first: int, need: Need) -> D
     if world.replaying:
         raise diverged(world, request, request_form(world, request))
     world.asked.append(Asked(request, place, reused=False))
+    begun.add(request.occurrence)
     made = _performed(strand, request, need, first)
     return made if isinstance(made, tuple) else await made
 
@@ -399,13 +336,21 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
     n = request.n = len(requests)
     for one in requests:
         strand.world.asked.append(Asked(one, strand.next(), reused=False))
-    need = Need(n, each.prompt * n, each.completion * n, each.nano * n)
+    need = each.times(n)
     world, services = strand.world, strand.world.services
     if world.feeds:
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=request.head.spec)
     services.in_flight += 1
     begun = services.clock.stamp()
-    made = request.head.model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
+    made: Reply | Awaitable[Reply] | StratagemError
+    try:
+        made = request.head.model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
+    except StratagemError as failure:
+        made = failure
+    except BaseException:
+        services.in_flight -= 1
+        settle(strand.meters, need, FAILED, n)
+        raise
     return await _all_draws(strand, request, need, request.occurrence, begun, made)
 
 
@@ -427,7 +372,7 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
     if row is not None:
         return value
     try:
-        await admit(strand, NOTHING)
+        await admit(strand, nothing)
     except BudgetExhausted as refusal:
         await unperformed(world, kind, key, request, refusal)
         raise

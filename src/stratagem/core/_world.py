@@ -196,6 +196,12 @@ class World:
             self._held = self.book.held()
         return self._held.of(scope)
 
+    def since(self, scope: str) -> float:
+        """Return the run's own time in seconds at which the first recorded effect of a scope began, else now."""
+        self.held(scope)
+        begun = None if self._held is None else self._held.since(scope)
+        return self.active() if begun is None else begun / 1e6
+
     def emit(self, type: str, scope: str, **data: Any) -> None:  # noqa: A002
         """Hand an event to whoever listens; call it only if `feeds` is not empty."""
         self.number += 1

@@ -1,0 +1,102 @@
+"""When an effect may be performed, and what is reserved for it. Core only."""
+
+import math
+from collections.abc import Callable
+
+from stratagem.core._budget import ONE_CALL, Meter, Need, take, wait
+from stratagem.core._canonical import text_of
+from stratagem.core._model import Request
+from stratagem.core._strand import Strand
+from stratagem.errors import BudgetExhausted
+
+NOTHING = Need()
+CLOCKS_DIFFER_S = 0.002  # the event loop's timers and the run's clock may tell the end of a limit a moment apart
+
+
+def price(strand: Strand, request: Request, n: int = 1) -> Need:
+    """Return the upper bound of what each of `n` draws of a request costs, which is reserved.
+
+    The prompt's bound is the model's count of its text; the completion's is `max_tokens`, else the model's default
+    capped by what remains. What is in flight does not make a cap smaller: the call waits for it instead.
+    """
+    model = request.head.model
+    if not strand.counted or model.capabilities.free:
+        return ONE_CALL
+    prompt = model.tokens(request.message)
+    if request.steps is not None:
+        prompt += request.steps.size(model.spec, model.tokens)
+    if request.tools is not None and request.native:
+        prompt += model.tokens(text_of(request.tools.schema()))
+    for texts in request.repair:
+        prompt += sum(map(model.tokens, texts))
+    most = request.options.get("max_tokens")
+    if most is None:
+        most, request.max_tokens = model.capabilities.max_output, None
+        left = min(
+            min(meter.left("completion_tokens", reserved=False), meter.left("tokens", reserved=False) - n * prompt)
+            for meter in strand.meters
+        )
+        if n <= left < most * n:
+            most = request.max_tokens = int(left // n)
+    return Need(1, prompt, most)
+
+
+async def admit(strand: Strand, bound: Callable[[], Need]) -> Need:
+    """Return what was reserved once a new effect may be performed: after all recorded ones, within every budget.
+
+    Args:
+        strand: that performs it.
+        bound: returns what it may cost at most; asked again when there is room.
+    """
+    world = strand.world
+    if not world.gate.open:
+        await world.gate.admit()
+    try:
+        if strand.timed:
+            check_seconds(strand)
+        need = bound()
+        blocked = take(strand.meters, need)
+        return need if blocked is None else await wait(strand.meters, blocked, bound)
+    except BudgetExhausted as refusal:
+        refuse(strand, refusal)
+        raise
+
+
+def nothing() -> Need:
+    """Return the bound of an effect that costs nothing."""
+    return NOTHING
+
+
+def check_seconds(strand: Strand) -> None:
+    """Refuse if a limit of seconds has passed."""
+    for meter in strand.meters:
+        if meter.timed and meter.refused is None and not meter.left("seconds", strand.world.active()):
+            raise meter.refuse("seconds")
+
+
+def check_depth(strand: Strand, child: Strand) -> None:
+    """Refuse a strategy call that is nested too deep."""
+    for meter in strand.meters:
+        if meter.limits.depth is not None and child.depth - meter.depth > meter.limits.depth:
+            refusal = BudgetExhausted("depth", meter.limits.depth, meter.scope)
+            refuse(strand, refusal)
+            raise refusal
+
+
+def refuse(strand: Strand, refusal: BudgetExhausted) -> None:
+    """Let the scope whose limit it was refuse whatever comes; only the run's own limits end the run."""
+    for meter in strand.meters:
+        if meter.scope == refusal.scope and meter.refused is None:
+            meter.refused = refusal
+            meter.serve()
+    if not refusal.scope:
+        strand.world.refusal = refusal
+    if strand.world.feeds:
+        strand.world.emit("budget.refused", strand.path, limit=refusal.limit, allowed=refusal.allowed)
+
+
+def seconds_left(strand: Strand) -> tuple[float, Meter | None]:
+    """Return how long an effect may take under every budget, and the meter that says so."""
+    active = strand.world.active()
+    lefts = [(meter.left("seconds", active), meter) for meter in strand.meters if meter.timed]
+    return min(lefts, key=lambda one: one[0], default=(math.inf, None))

@@ -1,0 +1,357 @@
+"""What is reserved for a call, who waits for it, and what a budget of tokens, money or seconds refuses."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stratagem.core import Budget, Capabilities, Reply, Run, Sample, Usage, signature
+from stratagem.core._budget import Meter, Need, settle, take, wait
+from stratagem.errors import BudgetExhausted, NoReply
+from stratagem.testing import ScriptedModel, scripted, tape_of
+
+
+@signature
+def guess(number: int) -> str:
+    """Guess."""
+    ...
+
+
+ECHO: dict[Any, Any] = {guess: lambda number: f"g{number}"}
+
+
+async def numbered(run: Run, number: int) -> str:
+    return await run.ask(guess, number=number)
+
+
+class Priced(ScriptedModel):
+    """Costs what the test says, whatever is asked: tokens of prompt and reply, money. Answers when it is let go."""
+
+    def __init__(self, prompt: int = 10, completion: int = 5, usd: float | None = 0.0, most: int = 20) -> None:
+        super().__init__(ECHO)
+        self.capabilities = Capabilities(frozenset({"max_tokens"}), max_output=most)
+        self.prompt, self.completion, self.usd = prompt, completion, usd
+        self.asked: list[Any] = []
+        self.doors: list[asyncio.Future[None]] = []
+        self.held = False
+        self.finish = "stop"
+
+    def tokens(self, text: str) -> int:
+        return self.prompt
+
+    async def complete(self, request: Any, *, on_delta: Any = None) -> Reply:
+        self.asked.append(request)
+        if self.held:
+            door: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.doors.append(door)
+            await door
+        return Reply((Sample("ok", finish=self.finish),), Usage(1, 1, self.prompt, self.completion, usd=self.usd))
+
+
+def priced(model: Priced, budget: str, **settings: Any) -> Run:
+    run = scripted(ECHO, budget=Budget.parse(budget), **settings)
+    run.strand.world.services.model = model
+    return run
+
+
+async def settled() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def until_refused(run: Run) -> None:
+    for number in range(9):
+        await run.ask(guess, number=number)
+
+
+# Tokens
+
+
+async def test_tokens_are_reserved_at_their_upper_bound_and_released_by_settlement() -> None:
+    model = Priced()
+    model.held = True
+    run = priced(model, "tokens=75")
+    running = asyncio.create_task(run.using(max_tokens=20).map(numbered, range(3)))
+    await settled()
+    assert len(model.asked) == 2  # 30 reserved for each of two; 15 are left, so the third waits
+    model.doors[0].set_result(None)
+    await settled()
+    assert len(model.asked) == 3  # 15 spent, 30 reserved, 30 fit
+    for door in model.doors[1:]:
+        door.set_result(None)
+    assert await running == ["ok", "ok", "ok"]
+    assert run.budget.spent.tokens == 45
+
+
+async def test_who_waits_is_served_in_the_order_of_asking() -> None:
+    model = Priced()
+    model.held = True
+    run = priced(model, "tokens=30")
+    running = asyncio.create_task(
+        run.using(max_tokens=20).map(numbered, range(6), tolerate=(BudgetExhausted,), width=None)
+    )
+    served: list[int] = []
+    for _ in range(6):
+        await settled()
+        if not model.doors:
+            break
+        served.append(model.asked[-1].inputs["number"])
+        model.completion, model.prompt = 0, 10
+        model.doors.pop().set_result(None)
+    await running
+    assert served == sorted(served)
+    assert served[0] == 0
+
+
+async def test_many_who_wait_do_not_spin() -> None:
+    model = Priced()
+    model.held = True
+    run = priced(model, "tokens=100")
+    running = asyncio.create_task(run.using(max_tokens=20).map(numbered, range(9), tolerate=(BudgetExhausted,)))
+    await settled()
+    assert len(model.asked) == 3
+    model.doors.pop(0).set_result(None)  # 15 spent and 60 reserved: 25 are left, 30 needed
+    await settled()
+    assert len(asyncio.get_running_loop()._ready) == 0  # pyright: ignore[reportAttributeAccessIssue]  (all sleep)
+    assert len(run.strand.meters[0].waiters) == 6
+    while not running.done():
+        for door in model.doors:
+            door.set_result(None)
+        model.doors.clear()
+        await settled()
+    assert len(await running) == 5  # 75 spent, and 25 are too few for a sixth
+    assert run.budget.spent.tokens == 75
+
+
+async def test_a_reservation_that_can_never_fit_fails_at_once_and_refuses_those_who_wait() -> None:
+    model = Priced()
+    model.held = True
+    run = priced(model, "tokens=45")
+    parts = run.using(max_tokens=20)
+
+    async def asking(run: Run, number: int) -> str:
+        return await (run.using(max_tokens=100) if number == 2 else run).ask(guess, number=number)
+
+    running = asyncio.create_task(parts.map(asking, range(3), tolerate=(BudgetExhausted,)))
+    await settled()
+    assert len(model.asked) == 1
+    model.doors[0].set_result(None)
+    assert await running == ["ok"]
+    assert len(model.asked) == 1
+
+
+async def test_a_waiter_that_is_cancelled_leaves_the_queue_to_the_next() -> None:
+    model = Priced()
+    model.held = True
+    run = priced(model, "tokens=50")
+    parts = run.using(max_tokens=20)
+    meter = run.strand.meters[0]
+    running = asyncio.create_task(parts.map(numbered, range(3)))
+    await settled()
+    assert (len(model.asked), len(meter.waiters)) == (1, 2)
+    running.cancel()
+    await settled()
+    assert (len(meter.waiters), sum(meter.reserved)) == (0, 0)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_whoever_is_cancelled_between_admission_and_start_gives_its_reservation_back() -> None:
+    meter = Meter(Budget(tokens=30))
+    first, second, third = Need(1, 10, 20), Need(1, 10, 20), Need(1, 10, 20)
+    assert take((meter,), first) is None
+    waiting = [asyncio.create_task(wait((meter,), meter, need)) for need in (lambda: second, lambda: third)]
+    await settled()
+    settle((meter,), first, None, 1)
+    waiting[0].cancel()
+    await settled()
+    assert waiting[0].cancelled()
+    assert waiting[1].done()
+    assert waiting[1].exception() is None
+    assert meter.reserved == list(third)
+
+
+async def test_prompt_and_completion_have_limits_of_their_own() -> None:
+    for budget, limit in (("prompt_tokens=25", "prompt_tokens"), ("completion_tokens=12", "completion_tokens")):
+        model = Priced(most=5)
+        run = priced(model, budget)
+        with pytest.raises(BudgetExhausted) as caught:
+            await until_refused(run)
+        assert (caught.value.limit, len(model.asked)) == (limit, 2 if limit == "prompt_tokens" else 3)
+        assert run.budget.spent.prompt_tokens == 10 * len(model.asked)
+
+
+async def test_without_max_tokens_the_models_default_is_capped_by_what_remains() -> None:
+    model = Priced(most=100)
+    run = priced(model, "tokens=200")
+    await run.ask(guess, number=1)
+    assert model.asked[0].max_tokens is None
+    again = priced(model, "tokens=50")
+    await again.ask(guess, number=1)
+    assert model.asked[1].max_tokens == 40
+    assert model.asked[0].digest == model.asked[1].digest  # a derived cap is not in the digest
+    explicit = priced(model, "tokens=50")
+    await explicit.using(max_tokens=7).ask(guess, number=1)
+    assert model.asked[2].max_tokens is None
+    assert model.asked[2].digest != model.asked[0].digest
+
+
+async def test_a_cap_is_derived_from_what_remains_when_the_call_is_let_in() -> None:
+    model = Priced(most=100)
+    model.held = True
+    run = priced(model, "tokens=60")
+    running = asyncio.create_task(run.map(numbered, range(3)))
+    for number, cap in enumerate((50, 35, 20)):
+        await settled()
+        assert len(model.asked) == number + 1
+        assert model.asked[number].max_tokens == cap
+        model.doors[number].set_result(None)
+    assert await running == ["ok"] * 3
+    assert run.budget.spent.tokens == 45
+    assert run.strand.meters[0].reserved == [0, 0, 0, 0]
+
+
+async def test_what_is_in_flight_makes_a_call_wait_and_no_cap_smaller() -> None:
+    model = Priced(most=20)
+    model.held = True
+    run = priced(model, "tokens=50")
+    running = asyncio.create_task(run.map(numbered, range(2)))
+    await settled()
+    assert [asked.max_tokens for asked in model.asked] == [None]  # 20 are left for now, and 30 needed
+    model.held = False
+    model.doors[0].set_result(None)
+    await running
+    assert [asked.max_tokens for asked in model.asked] == [None, None]
+    assert await run.sample(guess, 1, number=7) == ["ok"]
+    assert model.asked[-1].max_tokens == 10
+    assert run.budget.spent.tokens == 45
+
+
+async def test_a_sample_shares_what_remains_among_its_draws() -> None:
+    model = Priced(most=100)
+    run = priced(model, "tokens=100")
+    assert await run.sample(guess, 3, number=1) == ["ok"] * 3
+    assert [asked.max_tokens for asked in model.asked] == [23, 23, 23]
+
+
+async def test_a_reply_that_a_derived_cap_cut_is_the_end_of_the_budget() -> None:
+    model = Priced(completion=40, most=100)
+    model.finish = "length"
+    run = priced(model, "tokens=50")
+    with pytest.raises(BudgetExhausted, match="tokens limit is 50"):
+        await run.ask(guess, number=1)
+    assert run.budget.spent.tokens == 50
+    assert run.strand.world.refusal is not None
+    with pytest.raises(BudgetExhausted):
+        await run.ask(guess, number=2)
+    assert len(model.asked) == 1
+
+
+async def test_a_cut_is_the_end_of_the_budget_that_caused_it() -> None:
+    model = Priced(completion=40, most=100)
+    model.finish = "length"
+    run = priced(model, "tokens=50")
+    async with run.scope("wide", "tokens=1000") as part:
+        with pytest.raises(BudgetExhausted) as caught:
+            await part.ask(guess, number=1)
+    assert (caught.value.scope, caught.value.allowed) == ("", 50)
+    assert run.strand.world.refusal is not None
+
+
+async def test_a_reply_cut_by_its_own_max_tokens_is_a_reply() -> None:
+    model = Priced()
+    model.finish = "length"
+    run = priced(model, "tokens=50")
+    assert await run.using(max_tokens=5).ask(guess, number=1) == "ok"
+
+
+async def test_what_a_provider_reports_above_the_reservation_is_billed() -> None:
+    model = Priced(completion=70)
+    run = priced(model, "tokens=100")
+    await run.using(max_tokens=20).ask(guess, number=1)
+    assert run.budget.spent.completion_tokens == 70
+    assert run.budget.remaining("tokens") == 20
+    with pytest.raises(BudgetExhausted):
+        await run.using(max_tokens=20).ask(guess, number=2)
+
+
+async def test_a_free_model_counts_no_tokens() -> None:
+    model = Priced(prompt=0, completion=0)
+    model.capabilities = Capabilities(free=True)
+    model.tokens = lambda text: 1_000_000  # pyright: ignore[reportAttributeAccessIssue]
+    run = priced(model, "tokens=1")
+    assert await run.ask(guess, number=1) == "ok"
+
+
+# Money
+
+
+async def test_money_stops_the_run_once_it_is_spent() -> None:
+    model = Priced(usd=0.04)
+    run = priced(model, "usd=0.10")
+    with pytest.raises(BudgetExhausted) as caught:
+        await until_refused(run)
+    assert (caught.value.limit, len(model.asked)) == ("usd", 3)
+    assert run.budget.spent.usd == pytest.approx(0.12)
+    assert run.budget.remaining("usd") == 0
+
+
+async def test_an_unknown_price_is_never_zero() -> None:
+    run = priced(Priced(usd=None), "calls=9")
+    await run.ask(guess, number=1)
+    assert run.budget.spent.usd is None
+
+
+# Seconds
+
+
+async def test_seconds_stop_at_the_next_effect(clock: Any) -> None:
+    run = scripted(ECHO, budget=Budget(seconds=10), clock=clock)
+    await run.ask(guess, number=0)
+    clock.advance(9.9)
+    await run.ask(guess, number=1)
+    clock.advance(0.1)
+    with pytest.raises(BudgetExhausted, match="seconds limit is 10"):
+        await run.ask(guess, number=2)
+    assert run.strand.world.refusal is not None
+    assert len(run.ledger) == 2
+
+
+async def test_a_resumed_run_goes_on_with_the_seconds_it_had_used(clock: Any) -> None:
+    run = scripted(ECHO, budget=Budget(seconds=10), clock=clock)
+    clock.advance(8)
+    await run.ask(guess, number=0)
+    clock.advance(1000)  # nobody drives it
+    again = scripted(ECHO, budget=Budget(seconds=10), clock=clock, tape=tape_of(run))
+    await again.ask(guess, number=0)
+    assert again.budget.remaining("seconds") == 2
+    clock.advance(2)
+    with pytest.raises(BudgetExhausted):
+        await again.ask(guess, number=1)
+
+
+async def test_a_model_that_never_answers_ends_with_its_time_limit(clock: Any) -> None:
+    model = Priced()
+    model.held = True
+    run = priced(model, "calls=5", clock=clock)
+    asking = asyncio.create_task(run.using(timeout_s=30).ask(guess, number=1))
+    await settled()
+    clock.advance(29)
+    await settled()
+    assert not asking.done()
+    clock.advance(1)
+    with pytest.raises(NoReply, match="did not answer within 30 s"):
+        await asking
+    assert run.budget.spent.calls == 1
+
+
+async def test_a_call_that_outlasts_the_seconds_is_refused_by_the_budget(clock: Any) -> None:
+    model = Priced()
+    model.held = True
+    run = priced(model, "seconds=5", clock=clock)
+    asking = asyncio.create_task(run.map(numbered, [1], tolerate=(BudgetExhausted,)))
+    await settled()
+    clock.advance(5)
+    with pytest.raises(BudgetExhausted, match="seconds limit is 5"):
+        await asking
+    assert run.strand.world.refusal is not None
