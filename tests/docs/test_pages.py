@@ -2,6 +2,7 @@
 
 How a page is executed
 - A `python` block runs; all blocks of a page share one namespace, and `await` may stand at the top level.
+- A `python` or `toml` block right after a comment `<!-- file: NAME -->` is not run but written to that file.
 - A `text` block right after a comment `<!-- prints -->` is what the Python block before it printed.
 - In a `console` block each `$ stratagem ...` runs in a shell, and the lines below it, down to the next `$`, are what it
   prints on standard output (nothing below: anything). Its exit status is 0, or what `$ echo $?` after it shows. Other
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LIMIT_S = 120.0
 PRINTS = re.compile(r"<!-- prints -->\s*\Z")
+FILE = re.compile(r"<!-- file: ([\w.]+) -->\s*\Z")
 OURS = re.compile(r"(\w+=\S* +)*stratagem( |$)|.*\| *stratagem( |$)")
 
 # What differs from run to run, and what may stand in its place.
@@ -82,7 +84,19 @@ class Page:
         self.status = 0
         self.runner = asyncio.Runner()
 
+    def kept(self, example: Example) -> bool:
+        """Write a block to the file that it says it is; return whether it says so."""
+        named = FILE.search(example.document.text[: example.start])
+        if named is not None:
+            (self.folder / named[1]).write_text(example.parsed, "utf-8")
+        return named is not None
+
+    def toml(self, example: Example) -> None:
+        self.kept(example)
+
     def python(self, example: Example) -> None:
+        if self.kept(example):
+            return
         source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
         code = compile(source, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as output:
@@ -126,7 +140,7 @@ class Page:
 
     def run(self, path: Path) -> int:
         """Run every block of a page and return how many there were."""
-        evaluators = {"python": self.python, "text": self.text, "console": self.console}
+        evaluators = {"python": self.python, "toml": self.toml, "text": self.text, "console": self.console}
         document = Document.parse(
             str(path), SkipParser(), *(CodeBlockParser(language, run) for language, run in evaluators.items())
         )
@@ -181,6 +195,10 @@ GOOD = """
     ```python
     print("n is", n + 1)
     ```
+    <!-- file: my.py -->
+    ```python
+    this is not run
+    ```
     <!-- prints -->
     ```text
     n is 21
@@ -217,19 +235,21 @@ def fake_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_true_page_passes(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_command(tmp_path, monkeypatch)
-    assert page.run(written(tmp_path, GOOD)) == 7
+    assert page.run(written(tmp_path, GOOD)) == 8
+    assert (tmp_path / "my.py").read_text() == "this is not run\n"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("n is 21", "n is 22", "page.md:10"),
+        ("n is 21", "n is 22", "page.md:14"),
         ("n + 1", "m + 1", "NameError"),
         ("took 2.1 s", "was 2.1 s", "found"),
         ("k7m2qd", "K7M2QD", "found"),
         ("    3\n", "    0\n", "exit status"),
         ("    $ echo $?\n    3\n", "", "exit status"),
         ('<!-- skip: next "it would fail" -->', "", "ZeroDivisionError"),
+        ("<!-- file: my.py -->", "", "NameError"),
     ],
 )
 def test_a_false_page_fails(
