@@ -74,6 +74,8 @@ from stratagem.tools.builtin.arithmetic import MAX_BITS, NotArithmetic, computed
         ("(-1) ** 99999999999", "-1"),
         ("(-1) ** 99999999998", "1"),
         ("0 ** 5", "0"),
+        ("round(0.4)", "0"),
+        ("(1/3) ** 2 * 9", "1"),
     ],
 )
 def test_expressions_have_their_exact_value(expression: str, text: str) -> None:

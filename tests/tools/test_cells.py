@@ -151,6 +151,8 @@ def test_units_are_taken_off_and_named() -> None:
     assert (percent.unit, list(percent.numbers.values())) == ("%", [Decimal(12), Decimal("7.5")])
     assert (money.unit, list(money.numbers.values())) == ("$", [Decimal("1234.50"), Decimal(-5), Decimal(2)])
     assert money.number("5") == 5
+    assert Column("p", ["%12", "%5"]).unit is None
+    assert Column("p", ["-%12", "+%5"]).type == "text"
 
 
 def test_the_decimal_comma_needs_evidence() -> None:

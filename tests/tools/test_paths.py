@@ -131,11 +131,12 @@ def test_a_device_is_refused(way: str) -> None:
     assert "is a device" in refused(Path("/dev"), "zero")
 
 
-def test_a_device_that_takes_the_place_of_a_file_between_look_and_open_is_refused(
+def test_a_pipe_or_a_link_that_takes_the_place_of_a_file_between_look_and_open_is_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status = os.stat(root / "docs" / "deep" / "a.txt")
     os.mkfifo(root / "pipe")
+    (root / "link").symlink_to(root.parent / "outside" / "a.txt")
     looked: list[str] = []
 
     def stat_as_if_regular(path: str, **options: object) -> os.stat_result:
@@ -147,9 +148,11 @@ def test_a_device_that_takes_the_place_of_a_file_between_look_and_open_is_refuse
     try:
         with pytest.raises(ModelRetry, match="is a pipe"):
             beneath.file_beneath(folder, ("pipe",), "pipe")
+        with pytest.raises(OSError, match="symbolic links"):
+            beneath.file_beneath(folder, ("link",), "link")
     finally:
         os.close(folder)
-    assert looked == ["pipe"]
+    assert looked == ["pipe", "link"]
 
 
 def swapping(root: Path, stop: threading.Event) -> None:

@@ -214,6 +214,19 @@ async def test_conditions_select_rows(weather: Any, conditions: list[Any], rows:
     assert [number for number, _ in open_locator(weather.path, seen.sources[0]).rows] == rows
 
 
+async def test_a_part_of_a_date_is_looked_for_in_its_iso_form_too(folder: Any) -> None:
+    folder.write("w.csv", "day,t\n1/31/2012,2012-01\n2/1/2012,b\n")
+    assert (await ask(folder, "list", where=where("day", "contains", "2012-01"))).value["rows"] == [1]
+    assert (await ask(folder, "list", where=where("day", "contains", "1/31"))).value["rows"] == [1]
+    assert (await ask(folder, "list", where=where("t", "contains", "2012-01"))).value["rows"] == [1]
+
+
+async def test_the_first_of_one_value_is_that_value(weather: Any) -> None:
+    assert (await ask(weather, "max", "wind", top=1, order="descending")).text.splitlines()[0] == (
+        "max of wind: 6.1 in row 6 (6 of 6 rows; 1 cells empty: left out)"
+    )
+
+
 async def test_a_single_condition_needs_no_list(weather: Any) -> None:
     assert (await ask(weather, "count", where={"column": "WEATHER", "op": "=", "value": "snow"})).value["value"] == 1
 

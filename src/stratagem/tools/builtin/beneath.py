@@ -22,8 +22,15 @@ Parts = tuple[str, ...]
 
 _kept: list[int] = []  # descriptors that may not be closed: see `File.close`
 
-_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+def _flags(*names: str) -> int:
+    """Return flags of `open`, without those that this system does not have."""
+    return sum(getattr(os, f"O_{name}", 0) for name in names)
+
+
+FOLDER = _flags("DIRECTORY", "NOFOLLOW", "CLOEXEC")  # readable, to list it
+_FOLDER = FOLDER | _flags("PATH")  # only to open what is in it
+_FILE = _flags("NOFOLLOW", "NONBLOCK", "NOCTTY", "CLOEXEC")
 _OPENAT2 = 437  # the same number on every architecture of Linux
 _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 2, 4, 8  # RESOLVE_* of linux/openat2.h
 _KINDS = (
@@ -174,7 +181,7 @@ def refuse_kind(status: os.stat_result, shown: str) -> None:
 
 def names(folder: int) -> Sequence[tuple[str, os.stat_result]]:
     """Return the entries of an open folder with their status, links not followed; what vanishes is left out."""
-    reading = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    reading = os.open(".", FOLDER, dir_fd=folder)
     try:
         found: list[tuple[str, os.stat_result]] = []
         for name in os.listdir(reading):

@@ -47,7 +47,8 @@ class _Asked:
         if self.order != "none" and (self.group or self.measure in ("list", "distinct")):
             by = f" by {name_text(self.column.name)}" if self.column and self.measure == "list" else ""
             said += f", ordered{by} {self.order}"
-        return said + (f", first {self.top}" if self.top else "")
+        cut = self.top and (self.group or self.measure in ("list", "distinct"))
+        return said + (f", first {self.top}" if cut else "")
 
     @property
     def columns(self) -> tuple[str, ...]:

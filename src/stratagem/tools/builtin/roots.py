@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stratagem.core import ModelRetry, printable
 from stratagem.errors import CapabilityError, UsageError
-from stratagem.tools.builtin.beneath import Parts, file_beneath, folder_beneath, link_on_the_way, names
+from stratagem.tools.builtin.beneath import FOLDER, Parts, file_beneath, folder_beneath, link_on_the_way, names
 
 MAX_BYTES = 50_000_000  # of one file
 MAX_ENTRIES = 50_000  # files and folders that a walk looks at
@@ -225,7 +225,7 @@ class Roots:
 
     def _open(self, name: str) -> int:
         try:
-            return os.open(self._folders[name], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            return os.open(self._folders[name], FOLDER)
         except OSError as failure:
             raise ModelRetry(f"the root `{name}` cannot be opened: {_words(failure)}") from None
 
