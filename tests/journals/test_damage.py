@@ -169,6 +169,14 @@ def test_damage_is_named(path, statement, told):
     assert refused(path) == told
 
 
+def test_a_word_that_is_no_text_is_found(path):
+    loosened = TABLES[3].replace(" NOT NULL", "")
+    execute(path, "PRAGMA writable_schema=1", f"UPDATE sqlite_master SET sql='{loosened}' WHERE name='word'")
+    execute(path, "UPDATE word SET text=NULL WHERE text='tool'")
+    execute(path, "PRAGMA writable_schema=1", f"UPDATE sqlite_master SET sql='{TABLES[3]}' WHERE name='word'")
+    assert refused(path) == "run 'abcdef': row 5 is not what was written"
+
+
 def test_two_rows_that_changed_places_are_found(path):
     swap = "UPDATE effect SET seq={} WHERE run=1 AND seq={}".format
     execute(path, swap(100, 5), swap(5, 6), swap(6, 100))
@@ -239,6 +247,17 @@ def test_an_id_that_leads_to_another_run_is_found(path, sound):
     at = sound.index(b"ghijkl\x02")
     path.write_bytes(sound[: at + 6] + b"\x03" + sound[at + 7 :])
     assert refused(path, "ghijkl").startswith("the record of run 'ghijkl' is damaged: ")
+
+
+def test_runs_are_not_left_out_of_a_list(path):
+    execute(path, "PRAGMA writable_schema=1", "CREATE TABLE spare AS SELECT * FROM run WHERE n=1")
+    schema = (
+        "UPDATE sqlite_master SET rootpage=(SELECT rootpage FROM sqlite_master WHERE name='spare') WHERE name='run'"
+    )
+    execute(path, "PRAGMA writable_schema=1", schema, "DELETE FROM sqlite_master WHERE name='spare'")
+    listed = read_runs(path)[3]
+    assert isinstance(listed, JournalCorrupt)
+    assert str(listed) == f"{path} is damaged: its list of runs is incomplete"
 
 
 def test_rows_that_the_index_lost_are_missed_even_while_a_run_goes_on(path):

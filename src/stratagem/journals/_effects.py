@@ -88,8 +88,8 @@ class Effects:
         if found.stands and rows > 0 and self.seals[rows - 1] != found.run.seal:
             return f"row {self.rows[rows - 1].seq} is not the one with which it stopped"
         hidden = connection.execute(
-            "SELECT min(seq) FROM effect NOT INDEXED WHERE n>?1 AND n<=?1+?2 AND run=?3",
-            (self._newest, LOOKED_THROUGH, found.number),
+            "SELECT min(seq) FROM effect NOT INDEXED WHERE n>? AND n<=? AND run=?",
+            (self._newest, self._newest + LOOKED_THROUGH, found.number),
         ).fetchone()[0]
         return None if hidden is None else f"row {hidden} is missing from the index"
 

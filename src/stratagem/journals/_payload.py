@@ -64,13 +64,12 @@ class Words:
         return found[0]
 
     def read(self, run: int) -> dict[int, str]:
-        """Return the words of one run by number."""
+        """Return the words of one run by number. Damaged ones are left out."""
         found = self._connection.execute(
-            "SELECT n, text FROM word WHERE n IN (SELECT kind FROM effect WHERE run=?1 UNION SELECT path FROM effect"
-            " WHERE run=?1)",
-            (run,),
+            "SELECT n, text FROM word WHERE n IN (SELECT kind FROM effect WHERE run=? UNION SELECT path FROM effect WHERE run=?)",
+            (run, run),
         )
-        return {number: text_of(text) for number, text in found}
+        return {number: text_of(text) for number, text in found if isinstance(text, str | bytes)}
 
 
 def stored(connection: sqlite3.Connection, payload: bytes) -> bytes | int:

@@ -54,7 +54,7 @@ def created(connection: sqlite3.Connection, run: StoredRun) -> int:
 def updated(connection: sqlite3.Connection, number: int, epoch: int | None, run: StoredRun) -> bool:
     """Replace a record that is still of `epoch`, or whatever it is if that is None; return whether it was."""
     found = connection.execute(
-        "SELECT format, since FROM run WHERE n=?1 AND epoch=coalesce(?2, epoch)", (number, epoch)
+        "SELECT format, since FROM run WHERE n=? AND epoch=coalesce(?, epoch)", (number, epoch)
     ).fetchone()
     if found is None:
         return False

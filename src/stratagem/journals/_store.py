@@ -21,7 +21,7 @@ from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere
 from stratagem.journals import _records
 from stratagem.journals._effects import Effects
 from stratagem.journals._payload import INLINE, Words, storable, stored
-from stratagem.journals._schema import BUSY, code_of, explained, opened
+from stratagem.journals._schema import BUSY, COPY, code_of, explained, opened
 from stratagem.journals._writer import Write
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ APPEND = f"INSERT INTO effect ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 # The same for a transaction of one row, which looks at the owner as well.
 APPEND_ALONE = (
     f"INSERT INTO effect ({_COLUMNS})"  # noqa: S608
-    " SELECT n, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM run WHERE n=?1 AND epoch=?16"
+    " SELECT n, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE n=? AND epoch=?"
 )
 INDEXES = ("effect_place", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
 
@@ -195,7 +195,7 @@ class Store:
         )  # fmt: skip
         if owned is not None:
             connection.execute(APPEND, values)
-        elif connection.execute(APPEND_ALONE, (*values, head.epoch)).rowcount != 1:
+        elif connection.execute(APPEND_ALONE, (*values[1:], head.number, head.epoch)).rowcount != 1:
             return _elsewhere(run_id)
         head.seal, head.last = chain, seq
         head.rows += 1
@@ -309,14 +309,21 @@ class Store:
     def _listed(self, where: str, values: Sequence[str | int], limit: int) -> list[StoredRun]:
         if self._connection is None and not self.path.exists():
             return []
+        return self._reading(lambda connection, _: self._newest(connection, where, (*values, limit)))
+
+    def _newest(self, connection: sqlite3.Connection, where: str, values: Sequence[str | int]) -> list[StoredRun]:
         # Sorted by key and time alone: whole records would be copied for all that are not shown.
-        newest = "ORDER BY created DESC, n DESC"
-        order = f"{_records.READ}n IN (SELECT n FROM run WHERE {where} {newest} LIMIT ?) {newest}"  # noqa: S608
-        return self._reading(
-            lambda connection, _: [
-                _records.verified(_records.read(connection, row)) for row in connection.execute(order, (*values, limit))
-            ]
-        )
+        order = f"SELECT n FROM run NOT INDEXED WHERE {where} ORDER BY created DESC, n DESC LIMIT ?"  # noqa: S608
+        numbers = [number for (number,) in connection.execute(order, values)]
+        rows = [row for number in numbers for row in connection.execute(_records.READ + "n=?", (number,))]
+        found = [_records.verified(_records.read(connection, row)) for row in rows]
+        # A damaged page could leave runs out, which nobody would notice; the index of ids counts them too.
+        held, indexed = connection.execute(
+            "SELECT (SELECT count(*) FROM run NOT INDEXED), (SELECT count(*) FROM run INDEXED BY sqlite_autoindex_run_1)"
+        ).fetchone()
+        if held != indexed or len({run.run_id for run in found}) < len(numbers):
+            raise JournalCorrupt(f"{self.path} is damaged: its list of runs is incomplete", remedy=COPY)
+        return found
 
     def close(self) -> None:
         """Bring the log into the file, and let go of it. The log stays where another process reads, or no space is."""
