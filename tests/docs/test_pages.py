@@ -2,7 +2,8 @@
 
 How a page is executed
 - A `python` block runs; all blocks of a page share one namespace, and `await` may stand at the top level.
-- A `python` or `toml` block right after a comment `<!-- file: NAME -->` is not run but written to that file.
+- A `python` or `toml` block right after a comment `<!-- file: NAME -->` is not run but written to that file, from which
+  later blocks can import.
 - A `text` block right after a comment `<!-- prints -->` is what the Python block before it printed.
 - In a `console` block each `$ stratagem ...` runs in a shell, and the lines below it, down to the next `$`, are what it
   prints on standard output (nothing below: anything). Its exit status is 0, or what `$ echo $?` after it shows. Other
@@ -157,13 +158,18 @@ class Page:
 
 
 @pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """A page that runs beside copies of the README and the manual."""
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("STRATAGEM_HOME", str(tmp_path / ".stratagem"))
-    return Page(tmp_path)
+    before = set(sys.modules)
+    yield Page(tmp_path)
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == tmp_path:
+            del sys.modules[name]  # another page may have a file of that name
 
 
 @pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
@@ -195,13 +201,21 @@ GOOD = """
     ```python
     print("n is", n + 1)
     ```
-    <!-- file: my.py -->
-    ```python
-    this is not run
-    ```
     <!-- prints -->
     ```text
     n is 21
+    ```
+    <!-- file: my.py -->
+    ```python
+    word = "read"
+    ```
+    ```python
+    from my import word
+    print("it is", word)
+    ```
+    <!-- prints -->
+    ```text
+    it is read
     ```
     ```text
     not what it printed
@@ -235,21 +249,20 @@ def fake_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_true_page_passes(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_command(tmp_path, monkeypatch)
-    assert page.run(written(tmp_path, GOOD)) == 8
-    assert (tmp_path / "my.py").read_text() == "this is not run\n"
+    assert page.run(written(tmp_path, GOOD)) == 10
 
 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("n is 21", "n is 22", "page.md:14"),
+        ("n is 21", "n is 22", "page.md:10"),
         ("n + 1", "m + 1", "NameError"),
         ("took 2.1 s", "was 2.1 s", "found"),
         ("k7m2qd", "K7M2QD", "found"),
         ("    3\n", "    0\n", "exit status"),
         ("    $ echo $?\n    3\n", "", "exit status"),
         ('<!-- skip: next "it would fail" -->', "", "ZeroDivisionError"),
-        ("<!-- file: my.py -->", "", "NameError"),
+        ("<!-- file: my.py -->", "", "No module named 'my'"),
     ],
 )
 def test_a_false_page_fails(

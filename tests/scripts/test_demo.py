@@ -122,6 +122,14 @@ def test_the_lines_to_try_next_can_be_run(runs: tuple[Shown, Shown]) -> None:
         assert (done.returncode, done.stderr) == (0, ""), line
 
 
+def test_the_readme_shows_what_it_prints(runs: tuple[Shown, Shown]) -> None:
+    block = (ROOT / "README.md").read_text("utf-8").partition("```text\n2. ")[2].partition("```")[0]
+    shown = [line for line in block.splitlines() if line != "..."]
+    assert len(shown) == 6
+    assert [line for line in shown[:-1] if line not in runs[0].questions[1].splitlines()] == []
+    assert shown[-1].partition("runs ")[0] == runs[0].last.partition("runs ")[0]
+
+
 def test_what_goes_wrong_is_said_and_is_no_success(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"no database" * 500)
     shown = Shown(tmp_path)
