@@ -82,11 +82,11 @@ def _part(name: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _line(prompt: str) -> str:
-    sys.stderr.write(prompt)
-    sys.stderr.flush()
     # Whatever handles Ctrl-C elsewhere, here it must end the reading.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
         line = sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)
