@@ -20,6 +20,7 @@ from stratagem.core._journal import VERSION, Journal, MemoryJournal, Row, State,
 from stratagem.core._label import SYSTEM, UNKNOWN, USER, Label
 from stratagem.core._ledger import Asked, Ledger
 from stratagem.core._model import Capabilities, Delta, Head, Model, Reply, Request, Sample
+from stratagem.core._options import OPTIONS
 from stratagem.core._pool import Pool
 from stratagem.core._ranges import Count, Positive, Share, Temperature, Within
 from stratagem.core._run import Run, RunMemory
@@ -58,7 +59,7 @@ from stratagem.core._values import (
     Verdict,
     printable,
 )
-from stratagem.core._world import OPTIONS, Services, World
+from stratagem.core._world import Services, World
 from stratagem.core.roles import ROLES, Role
 
 __all__ = [

@@ -18,9 +18,10 @@ from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
 from stratagem.core._ledger import Asked
 from stratagem.core._model import Reply, Request, Sample, sample_bytes
+from stratagem.core._options import TIMEOUT_S
 from stratagem.core._strand import Place, Strand
 from stratagem.core._values import Usage
-from stratagem.core._world import TIMEOUT_S, World
+from stratagem.core._world import World
 from stratagem.errors import BadReply, BudgetExhausted, Diverged, NoReply, StratagemError, record, revive
 
 BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn

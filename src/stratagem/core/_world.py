@@ -4,52 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stratagem.core._book import Book, Held
-from stratagem.core._canonical import Json, encoded, hashed, json_of, plain
+from stratagem.core._canonical import Json, encoded, hashed, json_of
 from stratagem.core._clock import Clock, SystemClock
 from stratagem.core._environment import Forgetful, Memory, Policy, ReadOnly, Sandbox
 from stratagem.core._events import Event, Feed
 from stratagem.core._gate import Gate
 from stratagem.core._journal import Journal, MemoryJournal
 from stratagem.core._model import Head, Model, Request
+from stratagem.core._options import OPTIONS, SOFT, UNSENT, Options, checked_option
 from stratagem.core._render import RENDERER
 from stratagem.core._signature import Signature
 from stratagem.core._tool import Tools
 from stratagem.errors import BudgetExhausted, CapabilityError, UsageError
-
-OPTIONS = frozenset({
-    "model", "temperature", "top_p", "max_tokens", "stop", "seed", "effort", "logprobs", "mode", "timeout_s", "persona",
-})  # fmt: skip
-SOFT = frozenset({"temperature", "top_p", "seed", "effort"})
-UNSENT = frozenset({"model", "mode", "timeout_s", "persona"})  # of the options: what a wire does not carry as a field
-TIMEOUT_S = 600.0
-
-
-class Options(Mapping[str, Any]):
-    """Model options that were set: an immutable mapping, one object per distinct content."""
-
-    __slots__ = ("_values", "heads")
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._values = values
-        self.heads: dict[Any, Ready] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __repr__(self) -> str:
-        return f"Options({self._values})"
 
 
 class Ready:
@@ -118,11 +84,12 @@ class Services:
         """Return the one object for these options; `UsageError` for one that does not exist."""
         if unknown := set(values) - OPTIONS:
             raise UsageError(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(sorted(OPTIONS))}")
-        key = tuple(sorted((name, _hashable(value)) for name, value in values.items() if value is not None))
+        checked = {name: checked_option(name, value) for name, value in sorted(values.items()) if value is not None}
+        key = tuple(checked.items())
         if key not in self._options:
             if len(self._options) > 1000:
                 self._options.clear()  # a program that makes a new temperature at every step
-            self._options[key] = Options({name: _option(name, values[name]) for name, _ in key})
+            self._options[key] = Options(checked)
         return self._options[key]
 
     def named_model(self, spec: Any) -> Model:
@@ -261,18 +228,3 @@ class World:
                 remedy="Choose another model, or leave the option off.",
             )
         head.dropped = refused & SOFT
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _option(name: str, value: Any) -> Any:
-    if name == "model":
-        return value
-    if name == "mode" and value not in ("native", "text"):
-        raise UsageError(f"mode must be 'native' or 'text', got {value!r}")
-    if isinstance(value, list):
-        value = tuple(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    plain(value)
-    return value  # pyright: ignore[reportUnknownVariableType]
