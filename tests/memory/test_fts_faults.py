@@ -291,6 +291,54 @@ def writer(path: Path, name: str, n: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=HERE)
 
 
+async def test_a_new_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for number in range(5):
+        many = [FtsMemory(tmp_path / f"{number}.sqlite") for _ in range(8)]
+        await asyncio.gather(*(keep(memory, f"red {place}") for place, memory in enumerate(many)))
+        assert len(await many[0].recall("red", 99)) == 8
+        await asyncio.gather(*(memory.aclose() for memory in many))
+
+
+async def test_a_new_file_waits_for_another_process_that_is_making_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr(fts.clock, "sleep", wait)
+    impatient = FtsMemory(path, busy_s=0)
+    with pytest.raises(StratagemError, match="is locked by another process"):
+        await keep(impatient, "red")
+    waits.clear()
+    memory = FtsMemory(path)
+    await keep(memory, "red")
+    assert waits == [0.005] * 3
+    assert await memory.recall("red", 1) == ("red",)
+    other.close()
+    await memory.aclose()
+    await impatient.aclose()
+
+
+async def test_records_are_forgotten_while_others_are_written(tmp_path: Path) -> None:
+    left, right = FtsMemory(tmp_path / "m.sqlite"), FtsMemory(tmp_path / "m.sqlite")
+    await keep(left, *(f"red {number}" for number in range(30)))
+    ids = [record.id for record in (await left.list()).records]
+    await asyncio.gather(
+        *(left.forget([number]) for number in ids), *(keep(right, f"blue {number}") for number in range(30))
+    )
+    assert len(await left.recall("red blue", 99)) == 30
+    assert await right.check() == ()
+    await left.aclose()
+    await right.aclose()
+
+
 async def test_two_processes_that_write_at_once_both_succeed(tmp_path: Path) -> None:
     path = tmp_path / "m.sqlite"
     both = [writer(path, name, 40) for name in ("left", "right")]

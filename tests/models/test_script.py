@@ -26,13 +26,7 @@ from stratagem.core import (
     signature,
     tool,
 )
-from stratagem.errors import (
-    ModelError,
-    RateLimited,
-    ScriptMiss,
-    UnparsedReply,
-    UsageError,
-)
+from stratagem.errors import ModelError, RateLimited, ScriptMiss, UnparsedReply, UsageError
 from stratagem.models.script import ScriptModel
 
 
@@ -349,7 +343,16 @@ def test_a_reply_is_cut_where_a_model_would_be_stopped() -> None:
         assert reply.samples == (Sample("one two  three", finish="length"),)
         assert reply.usage is not None
         assert reply.usage.completion_tokens == 3
-    assert said(model, question="q", max_tokens=6) == line["reply"]
+    whole = model.complete(asked(model, question="q", max_tokens=6))
+    assert isinstance(whole, Reply)
+    assert whole.samples == (Sample("one two  three\nfour END five"),)
+
+
+def test_where_usage_is_stated_words_are_no_tokens() -> None:
+    stated = {"prompt_tokens": 1, "completion_tokens": 50}
+    model = written({"signature": "reply", "reply": "one two three", "usage": stated})
+    assert model.capabilities.max_output == 50
+    assert said(model, question="q", max_tokens=2) == "one two three"
 
 
 def test_words_are_handed_to_who_listens() -> None:

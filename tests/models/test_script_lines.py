@@ -97,6 +97,13 @@ def test_a_file_that_cannot_be_read_is_the_callers_mistake(tmp_path: Path) -> No
         ScriptModel.open(str(tmp_path / "latin.jsonl"))
 
 
+def test_a_file_may_be_named_beneath_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s.jsonl").write_text('{"signature": "a", "reply": "x"}')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = ScriptModel.open("~/s.jsonl")
+    assert (model.spec, model.unspent) == ("script:~/s.jsonl", (1,))
+
+
 def test_every_error_that_a_script_may_name_is_a_model_error() -> None:
     assert set(_kinds()) == {"ModelError", *(kind.__name__ for kind in ModelError.__subclasses__())}
     assert len(_kinds()) == 13

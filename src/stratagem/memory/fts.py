@@ -107,14 +107,12 @@ class FtsMemory:
         if len(text) > MAX_CHARS:
             raise UsageError(f"a record holds at most {MAX_CHARS} characters, got {len(text)}: store it in parts")
         at, key = _instant(time), clean(key)
-        form = (clean(str(text)), clean(source), time, clean(text_of(label.plain())), _json(fields))
+        form = (clean(str(text)), clean(source), time, clean(text_of(label.plain())), clean(text_of(json_of(fields))))
         number = sha256(key.encode()).hexdigest()[:16]
         row = (number, key, *form, _seal((number, key, *form)))
 
         def insert(database: sqlite3.Connection) -> None:
-            if _seen(database, number, key):
-                return
-            words = " ".join(words_of(form[0]))
+            words = " ".join(words_of(form[0]))  # before others are kept waiting
             database.execute("BEGIN IMMEDIATE")
             if not _seen(database, number, key):
                 added = database.execute(f"INSERT INTO record({_COLUMNS}, at) VALUES (?,?,?,?,?,?,?,?,?)", (*row, at))  # noqa: S608
@@ -292,7 +290,9 @@ class FtsMemory:
         _made(self.path)
         database = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None)
         try:
+            database.execute("BEGIN")  # one view of the file: another process may be making the tables
             version = self._version(database)
+            database.execute("COMMIT")
             if version == 0:
                 self._waited(lambda: database.execute("PRAGMA journal_mode = WAL").fetchall())
             database.execute("PRAGMA synchronous = FULL")
@@ -310,7 +310,7 @@ class FtsMemory:
         return database
 
     def _version(self, database: sqlite3.Connection) -> int:
-        """Return the version of the tables; 0 if there are none yet."""
+        """Return the version of the tables; 0 if there are none yet. To be called in a transaction."""
         owner, version, tables = (
             database.execute(question).fetchone()[0]
             for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
@@ -331,7 +331,7 @@ class FtsMemory:
             try:
                 act()
             except sqlite3.OperationalError as failure:
-                if "BUSY" not in failure.sqlite_errorname or clock.monotonic() > until:
+                if "BUSY" not in failure.sqlite_errorname or clock.monotonic() >= until:
                     raise
                 clock.sleep(0.005)
             else:
@@ -387,7 +387,7 @@ _FAILURES = (
 def _made(path: Path) -> None:
     """Make the file and the folders that are missing, for their owner only."""
     try:
-        usable = path.is_file() or not path.exists()
+        usable = not path.exists() or path.is_file()  # in this order: another process may be making it
         for folder in reversed([folder for folder in path.parents if usable and not folder.exists()]):
             folder.mkdir(mode=0o700, exist_ok=True)
         if usable and not path.exists():
@@ -415,13 +415,6 @@ def _seen(database: sqlite3.Connection, number: str, key: str) -> bool:
 def _seal(row: Sequence[str]) -> str:
     """Return a digest over a record as it is stored, by which a changed byte is noticed."""
     return sha256(text_of(list(row)).encode()).hexdigest()[:32]
-
-
-def _json(fields: Mapping[str, Json]) -> str:
-    try:
-        return clean(text_of(json_of(fields)))
-    except RecursionError:
-        raise UsageError("the fields of a record are nested too deep") from None
 
 
 def _instant(time: str) -> int:
