@@ -54,19 +54,21 @@ def created(connection: sqlite3.Connection, run: StoredRun) -> int:
 def updated(connection: sqlite3.Connection, number: int, epoch: int | None, run: StoredRun) -> bool:
     """Replace a record that is still of `epoch`, or whatever it is if that is None; return whether it was."""
     found = connection.execute(
-        "SELECT format, since FROM run WHERE n=? AND epoch=coalesce(?, epoch)", (number, epoch)
+        "SELECT format, since, known FROM run WHERE n=? AND epoch=coalesce(?, epoch)", (number, epoch)
     ).fetchone()
     if found is None:
         return False
-    strategy, model, question = _shown(run.record)
+    known = _known(run, found[0], found[1])
+    if known != found[2]:
+        connection.execute(
+            "UPDATE run SET created=?, parent=?, known=?, strategy=?, model=?, question=?, record=? WHERE n=?",
+            (run.created, storable(run.parent), known, *_shown(run.record), stored(connection, run.record), number),
+        )
     connection.execute(
-        "UPDATE run SET epoch=?, state=?, created=?, updated=?, rows=?, parent=?, seal=?, known=?, stands=?, strategy=?,"
-        " model=?, question=?, record=?, answers=?, end=? WHERE n=?",
+        "UPDATE run SET epoch=?, state=?, updated=?, rows=?, seal=?, stands=?, answers=?, end=? WHERE n=?",
         (
-            run.epoch, run.state, run.created, run.updated, run.rows, storable(run.parent), run.seal,
-            _known(run, *found), _stands(run), strategy, model, question,
-            *(stored(connection, payload) for payload in (run.record, run.answers, run.end)),
-            number,
+            run.epoch, run.state, run.updated, run.rows, run.seal, _stands(run),
+            stored(connection, run.answers), stored(connection, run.end), number,
         ),
     )  # fmt: skip
     return True

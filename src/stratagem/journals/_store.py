@@ -40,6 +40,8 @@ APPEND_ALONE = (
 )
 INDEXES = ("effect_place", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
 
+ALONE = -2
+
 OWNED = "SELECT 1 FROM run WHERE n=? AND epoch=?"
 
 # What SQLite or the encoder says of a value that no row can hold: an integer beyond 64 bits, NaN, 1 GB.
@@ -47,12 +49,13 @@ MISFITS = (OverflowError, TypeError, ValueError, sqlite3.ProgrammingError, sqlit
 
 
 class Head:
-    """The end of a run's log, as this process knows it."""
+    """The end of a run's log, as this process knows it. `seen` is the file's version when its owner was looked at."""
 
-    __slots__ = ("epoch", "last", "number", "rows", "seal")
+    __slots__ = ("epoch", "last", "number", "rows", "seal", "seen")
 
     def __init__(self, number: int, epoch: int, rows: int = 0, chain: bytes = FIRST, last: int = -1) -> None:
         self.number, self.epoch, self.rows, self.seal, self.last = number, epoch, rows, chain, last
+        self.seen = -1
 
 
 class Store:
@@ -120,7 +123,7 @@ class Store:
         words = self._opened()[1].known
         if row.path not in words or row.kind not in words or len(row.request) > INLINE or len(row.result) > INLINE:
             return False
-        self._take(item, None)
+        self._take(item, ALONE)
         return True
 
     def _begin(self) -> None:
@@ -129,10 +132,10 @@ class Store:
 
     def _transact(self, items: Sequence[Write]) -> None:
         connection, words = self._opened()
-        owned: set[str] = set()
         try:
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
             for item in items:
-                self._take(item, owned)
+                self._take(item, version)
             connection.execute("COMMIT")
         except BaseException:
             words.known.clear()
@@ -140,15 +143,15 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
 
-    def _take(self, item: Write, owned: set[str] | None) -> None:
+    def _take(self, item: Write, version: int) -> None:
         """Write one. What is wrong with it alone loses its run, and nothing else.
 
-        `owned` are the runs whose owner was looked at in this transaction, in which nobody else can change it; None if
-        this write is the transaction.
+        `version` changes when another process writes to the file: then each run's owner has to be looked at again.
+        `ALONE` if this write is a transaction of its own.
         """
         try:
             if item.verb == "append":
-                wrong = self._append(item, owned)
+                wrong = self._append(item, version)
             elif item.verb == "create":
                 wrong = self._create(item)
             else:
@@ -172,7 +175,7 @@ class Store:
             f"there is a run {item.run_id!r} already", remedy="Resume it, or choose another id for the new one."
         )
 
-    def _append(self, item: Write, owned: set[str] | None) -> JournalError | None:
+    def _append(self, item: Write, version: int) -> JournalError | None:
         connection, words = self._opened()
         run_id = item.run_id
         head = self._heads.get(run_id)
@@ -182,10 +185,10 @@ class Store:
         seq, kind, path, digest, occurrence, wall, active, took, usage, request, result, failed, sample = row
         if seq <= head.last:
             return JournalError(f"row {seq} of run {run_id!r} cannot follow row {head.last}")
-        if owned is not None and run_id not in owned:
+        if head.seen != version and version != ALONE:
             if not connection.execute(OWNED, (head.number, head.epoch)).fetchone():
                 return _elsewhere(run_id)
-            owned.add(run_id)
+            head.seen = version
         chain = seal(head.seal, row)
         values = (
             head.number, seq, words.number(kind), words.number(path), occurrence, wall, active, took, failed, sample,
@@ -193,7 +196,7 @@ class Store:
             request if len(request) <= INLINE else stored(connection, request),
             result if len(result) <= INLINE else stored(connection, result),
         )  # fmt: skip
-        if owned is not None:
+        if version != ALONE:
             connection.execute(APPEND, values)
         elif connection.execute(APPEND_ALONE, (*values[1:], head.number, head.epoch)).rowcount != 1:
             return _elsewhere(run_id)
