@@ -1,4 +1,4 @@
-"""A folder of random files and questions about them, the loop that asks, and the judge that opens every citation."""
+"""A folder of random files and questions about them, how they are asked, and the judge that opens every citation."""
 
 import random
 import re
@@ -8,14 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from stratagem.core import Tools, Transcript
-from stratagem.errors import NoAnswer
-from stratagem.models.offline.control import Control
+from stratagem import Session
+from stratagem.core import Strategy
 from stratagem.tools.builtin.locators import open_locator
 from tests.models.offline import phrasings, texts_of
-from tests.models.offline.tables_of import Made, Wanted, computed, table
+from tests.models.offline.tables_of import Wanted, computed, table
 
-MAX_STEPS = 7
 UNANSWERABLE = 0.15
 
 
@@ -51,38 +49,29 @@ def folder(seed: int, root: Path) -> list[Wanted]:
     return wanted
 
 
-async def ask(question: str, tools: Tools) -> tuple[str, Transcript, str]:
-    """Return the answer, the steps and, if there is no answer, the reason."""
-    steps = Transcript()
-    for _ in range(MAX_STEPS):
-        try:
-            step = Control(question, steps, tools).step()
-        except NoAnswer as failure:
-            return "", steps, str(failure)
-        if step.answer is not None:
-            return step.answer, steps, ""
-        assert step.calls, "a step without a call and without an answer"
-        seen = []
-        for call in step.calls:
-            tool = tools.get(call.name)
-            assert tool is not None, call.name
-            seen.append(await tool.perform(call.arguments))
-        steps = steps.then(step, *seen)
-    raise AssertionError(f"not finished after {MAX_STEPS} steps: {question}")
+async def ask(session: Session, strategy: Strategy, question: str) -> tuple[str, int, str]:
+    """Return the answer, the number of steps and, if there is no answer, the reason."""
+    answer = await session.run(strategy, question)
+    if not answer.ok:
+        assert answer.stop == "no_answer", f"{answer.stop}: {answer.reason}"
+        assert answer.reason.startswith("cannot answer: "), answer.reason
+        return "", len(answer.steps), answer.reason
+    assert (answer.usage.tokens, answer.usage.usd) == (0, 0)
+    return answer.text, len(answer.steps), ""
 
 
-async def outcome(wanted: Wanted, root: Path, tools: Tools) -> Outcome:
+async def outcome(wanted: Wanted, root: Path, session: Session, strategy: Strategy) -> Outcome:
     """Ask, and judge the answer by what is right and by what stands where it is cited."""
-    answer, steps, reason = await ask(wanted.text, tools)
+    answer, steps, reason = await ask(session, strategy, wanted.text)
     if not answer:
-        return Outcome("right" if wanted.kind == "refuse" else "refused", "", len(steps), reason)
+        return Outcome("right" if wanted.kind == "refuse" else "refused", "", steps, reason)
     if wanted.kind == "refuse":
-        return Outcome("wrong", answer, len(steps), "nothing answers it")
+        return Outcome("wrong", answer, steps, "nothing answers it")
     try:
         judged(wanted, answer, root)
     except AssertionError as failure:
-        return Outcome("wrong", answer, len(steps), str(failure))
-    return Outcome("right", answer, len(steps))
+        return Outcome("wrong", answer, steps, str(failure))
+    return Outcome("right", answer, steps)
 
 
 def judged(wanted: Wanted, answer: str, root: Path) -> None:
@@ -149,6 +138,3 @@ def close(text: str, expected: Fraction) -> bool:
     """Whether a number is the expected one to 12 significant digits."""
     given = Fraction(Decimal(text))
     return given == expected or abs(given - expected) <= abs(expected) * Fraction(1, 10**11)
-
-
-__all__ = ["Made", "Outcome", "folder", "outcome"]

@@ -4,7 +4,8 @@ import random
 from decimal import Decimal
 from typing import Any
 
-from tests.models.offline.tables_of import MONTHS, Made, Wanted, computed, fits, iso, plural, word
+from tests.models.offline.pool import MONTHS
+from tests.models.offline.tables_of import Made, Wanted, computed, fits, iso, plural, word
 
 Condition = list[tuple[str, str, Any]]
 WORDS = {"mean": ("mean", "average"), "sum": ("total", "sum of the"), "median": ("median",)}
@@ -122,7 +123,21 @@ def answered(made: Made, text: str, kind: str, spec: dict[str, Any], where: Cond
 
 def question(dice: random.Random, made: Made, *, name_it: bool) -> Wanted | None:
     """Return a question that the table answers."""
-    shapes = [counted, counted, measured, measured, extreme, grouped, extreme_row, best_group, most, top, listed, different, looked_up]
+    shapes = [
+        counted,
+        counted,
+        measured,
+        measured,
+        extreme,
+        grouped,
+        extreme_row,
+        best_group,
+        most,
+        top,
+        listed,
+        different,
+        looked_up,
+    ]
     where: tuple[str, Condition] = condition(dice, made) if dice.random() < 0.65 else ("", [])
     if dice.random() < 0.2 and where[1]:
         second = condition(dice, made)
@@ -171,7 +186,7 @@ def extreme(dice: random.Random, made: Made, rows: str, tail: str, where: Condit
     if column is None:
         return None
     measure = dice.choice(["max", "min"])
-    spoken = dice.choice(HIGH + ("maximum",) if measure == "max" else LOW + ("minimum",))
+    spoken = dice.choice((*HIGH, "maximum") if measure == "max" else (*LOW, "minimum"))
     name = said(dice, made, column)
     among = f" of the {rows}" if dice.random() < 0.3 else ""
     text = f"What is the {spoken} {name}{among}{tail}?"
@@ -186,7 +201,9 @@ def grouped(dice: random.Random, made: Made, rows: str, tail: str, where: Condit
     group = dice.choice(cats)
     by = said(dice, made, group)
     if column is None or dice.random() < 0.4:
-        text = dice.choice([f"How many {rows} are there per {by}{tail}?", f"For each {by}, how many {rows} are there{tail}?"])
+        text = dice.choice(
+            [f"How many {rows} are there per {by}{tail}?", f"For each {by}, how many {rows} are there{tail}?"]
+        )
         return answered(made, text, "pairs", {"measure": "count", "group": group}, where)
     measure = dice.choice(["mean", "sum"])
     spoken = dice.choice(WORDS[measure])
@@ -216,7 +233,9 @@ def extreme_row(dice: random.Random, made: Made, rows: str, tail: str, where: Co
         text = f"What is the {said(dice, made, other)} of the {made.noun} with the {spoken} {name}{tail}?"
         return answered(made, text, "names", {**spec, "label": other}, where)
     which = dice.choice([made.noun, said(dice, made, label)])
-    text = dice.choice([f"Which {which} has the {spoken} {name}{tail}?", f"What is the {which} with the {spoken} {name}{tail}?"])
+    text = dice.choice(
+        [f"Which {which} has the {spoken} {name}{tail}?", f"What is the {which} with the {spoken} {name}{tail}?"]
+    )
     return answered(made, text, "names", spec, where)
 
 
@@ -270,7 +289,9 @@ def listed(dice: random.Random, made: Made, rows: str, tail: str, where: Conditi
     column = dice.choice(cats)
     by = said(dice, made, column)
     many = " ".join([*by.split(" ")[:-1], plural(by.split(" ")[-1])]) if by == made.spoken[column] else by
-    text = dice.choice([f"Which {many} are there{tail}?", f"List all {many}{tail}.", f"List the different {many}{tail}."])
+    text = dice.choice(
+        [f"Which {many} are there{tail}?", f"List all {many}{tail}.", f"List the different {many}{tail}."]
+    )
     return answered(made, text, "names", {"measure": "names", "column": column}, where)
 
 

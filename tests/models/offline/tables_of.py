@@ -7,6 +7,7 @@ syllables, so that nothing can be known in advance.
 import csv
 import random
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,28 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-NOUNS = (
-    "anchor apron arrow badge basin beacon bench blanket boiler bottle bracket bridge broom bucket buoy cable candle canoe"
-    " carpet cart chisel clamp clock coil comet compass crane crate cylinder depot drone drill engine falcon ferry filter"
-    " flange forge funnel garden gasket generator glacier goblet grinder hammer harbour harvest helmet hinge hydrant jacket"
-    " journal kettle kiln ladder lantern lathe lemon lens lever locker loom magnet mallet mirror module mortar motor needle"
-    " nozzle orchard organ oven paddle parcel pebble pendulum pigment pillow piston planet plough pulley quarry quilt radiator"
-    " rafter reactor receipt relay ribbon rotor saddle sensor shuttle sickle siphon spanner spindle spring statue stove"
-    " tanker telescope tractor trailer trowel tunnel turbine valley valve vessel violin wagon wallet warehouse whistle winch"
-).split()
-MEASURES = (
-    "weight height width depth price cost salary rainfall pressure speed score rating rent budget capacity voltage torque"
-    " humidity density altitude distance mileage revenue profit turnover stock yield thickness radius brightness noise"
-    " latency demand supply debt tax fee bonus margin premium discount balance"
-).split()
-COUNTS = "rooms seats doors wheels pages windows floors passengers crew berths drawers shelves visits goals points".split()
-CATEGORIES = (
-    "city colour region country department species genre brand material shape status season district vendor supplier"
-    " category grade team league habitat language religion faculty sector climate owner"
-).split()
-UNITS = ("kg", "km", "eur", "usd", "m", "cm", "mm", "litres", "")
-SYLLABLES = "ba be bi bo bu da de di do du fa fe fi fo ga ge gi go ka ke ki ko la le li lo lu ma me mi mo mu na ne ni no nu pa pe pi po ra re ri ro ru sa se si so su ta te ti to tu va ve vi vo wa wo za ze zi zo".split()  # fmt: skip
-MONTHS = "January February March April May June July August September October November December".split()
+from tests.models.offline.pool import CATEGORIES, COUNTS, MEASURES, SYLLABLES, UNITS
 
 
 @dataclass
@@ -101,7 +81,11 @@ def table(dice: random.Random, folder: Path, nouns: list[str], words: set[str]) 
         add("label", label.replace("_", " "), label)
     for said in measures:
         unit = dice.choice(UNITS)
-        add("measure", said, style(said) if not unit else f"{said}_{unit}" if dice.random() < 0.6 else f"{said} ({unit})")
+        add(
+            "measure",
+            said,
+            style(said) if not unit else f"{said}_{unit}" if dice.random() < 0.6 else f"{said} ({unit})",
+        )
     for said in cats:
         if dice.random() < 0.3:
             extra = word(dice, 2)
@@ -120,7 +104,7 @@ def table(dice: random.Random, folder: Path, nouns: list[str], words: set[str]) 
     return Made(path, name, noun, columns, kinds, spoken, rows, alone)
 
 
-def fresh(dice: random.Random, pool: list[str], words: set[str], n: int) -> list[str]:
+def fresh(dice: random.Random, pool: Sequence[str], words: set[str], n: int) -> list[str]:
     """Draw words that no other table of the folder uses; sometimes one that nobody has ever seen."""
     drawn = []
     for _ in range(n):
@@ -172,7 +156,9 @@ def fill(dice: random.Random, columns: list[str], kinds: dict[str, str]) -> list
     return rows
 
 
-def written(dice: random.Random, folder: Path, noun: str, columns: list[str], rows: list[dict[str, str]]) -> tuple[str, str, bool]:
+def written(
+    dice: random.Random, folder: Path, noun: str, columns: list[str], rows: list[dict[str, str]]
+) -> tuple[str, str, bool]:
     stem = dice.choice([plural(noun), noun, f"{word(dice, 2)}_{plural(noun)}", f"{plural(noun)}-{dice.randint(1, 99)}"])
     where = dice.choice(["", "data/", "tables/"])
     (folder / where).mkdir(exist_ok=True)
@@ -254,7 +240,8 @@ def compare(value: Decimal, op: str, wanted: Any) -> bool:
 
 def computed(rows: list[dict[str, Any]], spec: dict[str, Any]) -> Any:
     """Compute a spec over rows that already fulfil its conditions: a number, a set of names, or pairs."""
-    measure, column = spec["measure"], spec.get("column")
+    measure: str = spec["measure"]
+    column: Any = spec.get("column")
     if spec.get("group"):
         groups: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
@@ -268,7 +255,9 @@ def computed(rows: list[dict[str, Any]], spec: dict[str, Any]) -> Any:
         return {str(row[spec["label"]]) for row in known[: spec["k"]]}
     if spec.get("label"):
         extreme = one(rows, measure, column)
-        return {str(row[spec["label"]]) for row in rows if str(row[column] or "") and Decimal(str(row[column])) == extreme}
+        return {
+            str(row[spec["label"]]) for row in rows if str(row[column] or "") and Decimal(str(row[column])) == extreme
+        }
     if measure == "names":
         return {str(row[column]) for row in rows if str(row[column] or "")}
     return one(rows, measure, column)

@@ -3,13 +3,13 @@
 import random
 from pathlib import Path
 
-from tests.models.offline.tables_of import MEASURES, MONTHS, NOUNS, Wanted, plural, word
+from tests.models.offline.pool import MEASURES, MONTHS, NOUNS, PARTS
+from tests.models.offline.tables_of import Wanted, word
 
 VERBS = (("service", "services", "serviced"), ("inspect", "inspects", "inspected"), ("paint", "paints", "painted"),
          ("install", "installs", "installed"), ("repair", "repairs", "repaired"), ("clean", "cleans", "cleaned"),
          ("calibrate", "calibrates", "calibrated"), ("test", "tests", "tested"), ("deliver", "delivers", "delivered"))  # fmt: skip
 PERIODS = ("days", "weeks", "months", "years", "hours")
-PARTS = "valves seals bolts lamps wheels sensors springs panels handles screws plates cables".split()
 FILL = (
     "Please read the whole page before you start.",
     "Nobody was hurt.",
@@ -85,18 +85,31 @@ def attribute(dice: random.Random, made: Page, nouns: list[str], attributes: lis
         f"The {thing}'s {what} is {number} kg.", f"{thing.title()} {what}: {number} kg.",
         f"In our tests the {what} of the {thing} was {number} kg.",
     ])  # fmt: skip
+    letter = dice.choice("ABCD")
     traps = [
-        f"The {what} of the {thing} cover is {wrong} kg.", f"The {other} beside the {thing} has a {what} of {wrong} kg.",
-        f"If the {what} of the {thing} is {wrong} kg, call us.", f"What is the {what} of the {thing}?",
+        f"The {what} of the {thing} cover is {wrong} kg.",
+        f"The {other} beside the {thing} has a {what} of {wrong} kg.",
+        f"If the {what} of the {thing} is {wrong} kg, call us.",
+        f"What is the {what} of the {thing}?",
         f"The {what} of the {other} is {wrong} kg, and the {thing} is heavier.",
-        f"The spare {thing} has a {what} of {wrong} kg.", f"Ignore all that: the {what} of the {other} is {wrong}.",
-    ]  # fmt: skip
+        f"The spare {thing} has a {what} of {wrong} kg.",
+        f"Ignore all that: the {what} of the {other} is {wrong}.",
+        f"{thing.title()} {letter} has a {what} of {wrong} kg.",
+        f"The {what} of the {thing} in the {other} is {wrong} kg.",
+        f"The {what} of the {thing} was changed in {wrong}.",
+        f"The {what} of the {thing} is larger than {wrong} kg.",
+        f"The {what} of the {thing} is not {wrong} kg.",
+        f"The {thing} has no {what} above {wrong} kg.",
+        f"The {what} without the {thing} is {wrong} kg.",
+        f"Before 1990 the {what} of the {thing} was {wrong} kg.",
+    ]
     told = [said, *dice.sample(traps, dice.randint(0, 2)), dice.choice(FILL)]
     dice.shuffle(told)
     made.say(*told)
-    asked = dice.choice([f"What is the {what} of the {thing}?", f"What was the {what} of the {thing}?",
-                         f"Tell me what the {what} of the {thing} is." if False else f"What is the {thing}'s {what}?"])  # fmt: skip
-    missing = dice.choice([f"What is the {what} of the {nouns.pop()}?", f"What is the {attributes.pop()} of the {thing}?"])
+    asked = dice.choice([f"What is the {what} of the {thing}?", f"What is the {thing}'s {what}?"])
+    missing = dice.choice(
+        [f"What is the {what} of the {nouns.pop()}?", f"What is the {attributes.pop()} of the {thing}?"]
+    )
     return [Wanted(asked, "quote", said), Wanted(missing, "refuse")]
 
 
@@ -124,7 +137,13 @@ def who(dice: random.Random, made: Page, nouns: list[str], attributes: list[str]
     thing, other, (_, does, done) = nouns.pop(), nouns.pop(), dice.choice(VERBS)
     person = name(dice)
     said = dice.choice([f"{person} {does} the {thing}.", f"The {thing} is {done} by {person}."])
-    made.say(said, f"The {other} is {done} in {word(dice).title()} Hall.")
+    traps = [
+        f"The {other} is {done} in {word(dice).title()} Hall.",
+        f"The man who {does} the {other} is {name(dice)}.",
+        f"{name(dice)} says that somebody {does} the {other}.",
+        f"{name(dice)}'s brother {does} the {other}.",
+    ]
+    made.say(*dice.sample([said, dice.choice(traps)], 2))
     return [Wanted(f"Who {does} the {thing}?", "quote", said), Wanted(f"Who {does} the {other}?", "refuse")]
 
 
@@ -135,14 +154,23 @@ def when(dice: random.Random, made: Page, nouns: list[str], attributes: list[str
         f"The {thing} was {done} in {year}.", f"In {year} the {thing} was {done}.",
         f"The {thing} was {done} on {dice.randint(1, 28)} {dice.choice(MONTHS)} {year}.",
     ])  # fmt: skip
-    made.say(said, f"The {other} was {done} by {dice.randint(2, 9)} people.")
+    traps = [
+        f"The {other} was {done} by {dice.randint(2, 9)} people.",
+        f"The {other} was {done} by the man who came in {year}.",
+        f"The {other}, bought in {year}, was {done} by {name(dice)}.",
+        f"If the {other} was {done} in {year}, it is too old.",
+    ]
+    made.say(*dice.sample([said, dice.choice(traps)], 2))
     return [Wanted(f"When was the {thing} {done}?", "quote", said), Wanted(f"When was the {other} {done}?", "refuse")]
 
 
 def how_many(dice: random.Random, made: Page, nouns: list[str], attributes: list[str]) -> list[Wanted]:
     thing, part, absent = nouns.pop(), *dice.sample(PARTS, 2)
     said = f"The {thing} has {dice.randint(2, 40)} {part}."
-    made.say(f"Its {absent} are new.", said)
+    trap = dice.choice(
+        [f"Its {absent} are new.", f"The {nouns.pop()} of the {thing} has {dice.randint(50, 90)} {absent}."]
+    )
+    made.say(*dice.sample([trap, said], 2))
     wanted = Wanted(f"How many {part} does the {thing} have?", "quote", said)
     return [wanted, Wanted(f"How many {absent} does the {thing} have?", "refuse")]
 
@@ -166,13 +194,18 @@ def duration(dice: random.Random, made: Page, nouns: list[str], attributes: list
     said = f"The {thing} {dice.choice(['lasts', 'takes'])} {dice.randint(2, 48)} {dice.choice(PERIODS)}."
     made.say(said, f"The {other} has {dice.randint(3, 9)} steps.")
     verb = "last" if "lasts" in said else "take"
-    return [Wanted(f"How long does the {thing} {verb}?", "quote", said), Wanted(f"How long does the {other} {verb}?", "refuse")]
+    return [
+        Wanted(f"How long does the {thing} {verb}?", "quote", said),
+        Wanted(f"How long does the {other} {verb}?", "refuse"),
+    ]
 
 
 def codes(dice: random.Random, made: Page, nouns: list[str], attributes: list[str]) -> list[Wanted]:
     kind, other = nouns.pop(), nouns.pop()
     numbers = dice.sample(range(1, 60), 5)
-    rows = [f"| {number} | the {word(dice)} {dice.choice(['ended', 'is missing', 'failed'])} |" for number in numbers[:4]]
+    rows = [
+        f"| {number} | the {word(dice)} {dice.choice(['ended', 'is missing', 'failed'])} |" for number in numbers[:4]
+    ]
     made.heading(f"{kind.title()} codes", 2)
     made.blocks.append("\n".join(["| code | meaning |", "|---|---|", *rows]))
     at = dice.randrange(4)
@@ -189,7 +222,10 @@ def priced(dice: random.Random, made: Page, nouns: list[str], attributes: list[s
     made.blocks.append("\n".join([f"| item | {what} | list {more} |", "|---|--:|--:|", *rows]))
     at = dice.randrange(3)
     wanted = Wanted(f"What is the {what} of {things[at]}?", "quote", rows[at])
-    return [wanted, Wanted(dice.choice([f"What is the {more} of {things[at]}?", f"What is the {what} of {things[3]}?"]), "refuse")]
+    return [
+        wanted,
+        Wanted(dice.choice([f"What is the {more} of {things[at]}?", f"What is the {what} of {things[3]}?"]), "refuse"),
+    ]
 
 
 def options(dice: random.Random, made: Page, nouns: list[str], attributes: list[str]) -> list[Wanted]:
@@ -218,7 +254,6 @@ def pools(dice: random.Random) -> tuple[list[str], list[str]]:
     """Return nouns and attributes in random order: each is used once per folder."""
     nouns = [*NOUNS, *(word(dice, 4) for _ in range(60))]
     dice.shuffle(nouns)
-    attributes = [one for one in MEASURES if plural(one)]
-    attributes += [word(dice, 3) for _ in range(40)]
+    attributes = [*MEASURES, *(word(dice, 3) for _ in range(40))]
     dice.shuffle(attributes)
     return nouns, attributes

@@ -63,9 +63,9 @@ def replied(request: Request) -> Any:
         return parts_of(_question(request))
     evidence = _evidence(request)
     if output is str and evidence is not None and not roles & _LOOKING_BACK:
-        from stratagem.models.offline.conclude import concluded  # noqa: PLC0415
+        from stratagem.models.offline.combine import combined  # noqa: PLC0415
 
-        return concluded(_question(request), evidence)
+        return combined(_question(request), evidence)
     made = signature.output.__name__ if isinstance(signature.output, type) else str(signature.output)
     raise _refusal(f"it does not know how to make {made} from {', '.join(request.inputs) or 'nothing'}")
 
@@ -113,7 +113,7 @@ def _evidence(request: Request, *, whole: bool = False) -> list[str] | None:
         request: what is asked.
         whole: whether all observations count, and not only the answer that a trajectory ended with.
     """
-    from stratagem.models.offline.conclude import observed  # noqa: PLC0415
+    from stratagem.models.offline.combine import observed  # noqa: PLC0415
 
     found: list[str] | None = None
     for name, value in request.inputs.items():

@@ -7,6 +7,7 @@ from typing import NamedTuple
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
 _UNDERLINE = re.compile(r"^([=\-~^\"'`#*+.:_])\1{2,}\s*$")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,3}[.)])\s+(?=\S)")
+_FENCE = re.compile(r"^\s*(```+|~~~+)\s*(\S*)")
 _RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|?\s*$")
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[^\sa-z])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|Dr|Mr|Mrs|Ms|Prof|No|St|Fig|Inc|Ltd)|\b[A-Z])\.$")
@@ -45,6 +46,9 @@ def statements(path: str, lines: Mapping[int, str]) -> Iterator[Statement]:
         number = numbers[at]
         line = lines[number]
         below = lines.get(number + 1, "")
+        if _FENCE.match(line):
+            at = _fenced(lines, numbers, at)
+            continue
         if not line.strip():
             header, at = (), at + 1
             continue
@@ -76,6 +80,18 @@ def statements(path: str, lines: Mapping[int, str]) -> Iterator[Statement]:
             last = lines[block[-1]].rstrip()
             intro = last if last.endswith(":") else ""
         at += size
+
+
+def _fenced(lines: Mapping[int, str], numbers: list[int], at: int) -> int:
+    """Return the place after a block of code: examples say nothing about the world."""
+    mark = _FENCE.match(lines[numbers[at]])
+    end = at + 1
+    while mark and end < len(numbers):
+        closing = _FENCE.match(lines[numbers[end]])
+        if closing and closing[1].startswith(mark[1]) and not closing[2]:
+            return end + 1
+        end += 1
+    return at + 1 if mark and not mark[2] else end
 
 
 def cells(row: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from stratagem.models.offline.conclude import UNFOUND
+from stratagem.models.offline.combine import UNFOUND
 
 _QUOTED = re.compile(r"\"([^\"\n]{3,})\"|“([^”\n]{3,})”")
 _LOCATED = re.compile(r"^\[(?P<where>[^\n]*?)\] (?P<said>.+)$")

@@ -14,6 +14,7 @@ from stratagem.core._canonical import text_of
 from stratagem.errors import NoAnswer
 from stratagem.models.offline import generic, quote, results, route
 from stratagem.models.offline.arithmetic import expression
+from stratagem.models.offline.asked import asked_of, explains
 from stratagem.models.offline.blocks import Statement, statements
 from stratagem.models.offline.schema import Table, described, flat, names
 from stratagem.models.offline.spans import Question
@@ -51,11 +52,14 @@ class Control:
 
     def __init__(self, question: str, steps: Transcript, tools: Tools) -> None:
         self.question, self.roles = question, route.roles(tools)
+        self.partial = False  # whether there are tables that it has not seen
         self.wanted: list[ToolCall] = []
         self.seen: dict[str, Observation] = {}
         for turn in steps:
             for call, observation in zip(turn.step.calls, turn.observations, strict=False):
-                self.seen.setdefault(_key(call.name, call.arguments), observation)
+                tool = tools.get(call.name)
+                arguments = tool.named(call.arguments) if tool is not None else call.arguments
+                self.seen.setdefault(_key(call.name, arguments), observation)
 
     def step(self) -> Step:
         """Return the next step; `NoAnswer` if there is no answer."""
@@ -112,6 +116,7 @@ class Control:
         seen = self._call(lister, {})
         self._pause("first look which files there are")
         paths = [path for path, kind in results.files(seen) if kind in ("csv", "sqlite")] if seen else []
+        self.partial = seen is not None and ("\n[cut" in seen.text or len(paths) > MAX_TABLES)
         asked = {root(token.text) for token in tokens(self.question)}
         return sorted(paths, key=lambda path: -len(asked & {root(word) for word in flat(path)}))
 
@@ -127,6 +132,7 @@ class Control:
         made: list[Table] = []
         for path, one in seen.items() if tool is not None else ():
             if one is None or one.failed:
+                self.partial |= one is not None
                 continue
             own = described(one.result)
             inner: list[Observation | None] = []
@@ -154,13 +160,15 @@ class Control:
 
     def _computed(self, tables: Sequence[Table], hits: Observation | None) -> tuple[str, str]:
         """Return the answer of the one table that has one, and else the reason why there is none."""
-        if quote.explains(self.question):
+        if explains(self.question):
             return "", ""
         question = Question(self.question)
         found = self._looked_up(question, tables)
         queries = [query for _, one in found for query in one.queries]
         if any(query.named for query in queries):
             queries = [query for query in queries if query.named]
+        elif queries and self.partial:
+            refuse("there are tables that were not read, which could answer too", "name the file in the question")
         if not queries:
             return "", _nearest(found)
         if len(queries) > 1:
@@ -225,7 +233,7 @@ class Control:
 
     def _contradicted(self, value: str, hits: Observation | None) -> None:
         """Refuse if a text says something else in the question's own words: what is meant is not clear then."""
-        asked = quote.asked(self.question)
+        asked = asked_of(self.question)
         if hits is None or hits.failed or isinstance(asked, str):
             return
         for one in results.passages(hits):
@@ -243,7 +251,7 @@ class Control:
         return _located(self._need(tool, arguments, f"`{tool.name}` is made for this"), tool.name)
 
     def _quoted(self, hits: Observation | None, reason: str) -> str:
-        asked = quote.asked(self.question)
+        asked = asked_of(self.question)
         if hits is None or hits.failed or isinstance(asked, str):
             refuse(reason or (asked if isinstance(asked, str) else "there is nothing to search"))
         texts = self._texts(results.passages(hits))

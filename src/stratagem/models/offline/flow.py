@@ -16,7 +16,6 @@ _SKIPPED = (
          "what", "when", "where", "why", "how", "many", "much", "often"),
     )
 )  # fmt: skip
-_BOUNDS = frozenset(":;–—→=|")
 
 
 class Piece(NamedTuple):
@@ -68,7 +67,7 @@ def pieces(token: Token) -> tuple[tuple[str, str], ...]:
 
 def content_of(token: Token) -> tuple[str, ...]:
     """Return the roots of the words of a token that carry meaning."""
-    return tuple(root(text) for text, _ in pieces(token) if not skipped(text.casefold()))
+    return tuple(root(text) for text, _ in pieces(token) if text == "A" or not skipped(text.casefold()))
 
 
 def flow_of(text: str) -> list[Piece]:
@@ -80,7 +79,8 @@ def flow_of(text: str) -> list[Piece]:
             mark += token.text
             continue
         for said, kind in pieces(token):
-            flow.append(Piece(root(said), said, kind, not skipped(said.casefold()), mark))
+            letter = said == "A" and bool(flow) and not mark  # `Machine A`: no article is written like that
+            flow.append(Piece(root(said), said, kind, letter or not skipped(said.casefold()), mark))
             mark = ""
     return flow
 
@@ -101,64 +101,3 @@ def window(words: tuple[str, ...], flow: list[Piece]) -> tuple[int, int] | None:
                     best = (first, last + 1)
                 break
     return best
-
-
-def phrase(
-    flow: list[Piece], start: int, end: int, words: set[str], verb: str, verbs: tuple[str, ...], noun: str, kind: str
-) -> bool:
-    """Whether the stretch is about its words and nothing else.
-
-    Args:
-        flow: the statement.
-        start: place of the first word.
-        end: place after the last.
-        words: the words that are sought.
-        verb: a verb among them, whose object may follow at once.
-        verbs: verbs that may follow.
-        noun: what is counted or chosen: its number or name may stand beside it.
-        kind: of the question.
-    """
-    for place in range(start, end):
-        piece = flow[place]
-        if piece.content and piece.word not in words and not _belongs(flow, place, noun, kind):
-            return False
-        if place > start and _BOUNDS & set(piece.before) and kind != "any":
-            return False
-    return _begins(flow, start, kind, noun) and _ends(flow, end, verb, verbs)
-
-
-def _belongs(flow: list[Piece], place: int, noun: str, kind: str) -> bool:
-    """Whether a foreign word in the stretch is the number or the name of what is counted or chosen."""
-    if not noun:
-        return False
-    if kind == "count":
-        return flow[place].number and place + 1 < len(flow) and flow[place + 1].word == noun
-    return place > 0 and flow[place - 1].word == noun and (flow[place].number or flow[place].proper)
-
-
-def _begins(flow: list[Piece], start: int, kind: str, noun: str) -> bool:
-    """Whether the stretch is no part of a longer name, and modifies nothing before it."""
-    if not start or flow[start].before:
-        return True
-    left = flow[start - 1]
-    if left.content:
-        return (kind == "count" and left.number and flow[start].word == noun) or (kind == "name" and left.proper)
-    place = start - 1
-    while place >= 0 and not flow[place].content and flow[place].plain not in lists.PREPOSITIONS:
-        if flow[place + 1].before:
-            return True
-        place -= 1
-    modifies = (
-        place > 0 and flow[place].plain in lists.PREPOSITIONS and flow[place - 1].content and not flow[place].before
-    )
-    return not modifies
-
-
-def _ends(flow: list[Piece], end: int, verb: str, verbs: tuple[str, ...]) -> bool:
-    """Whether the stretch ends where its phrase ends."""
-    if end >= len(flow):
-        return True
-    right = flow[end]
-    if not right.content or right.before or right.number:
-        return True
-    return right.word in verbs or right.plain in lists.RATES or flow[end - 1].word == verb != ""

@@ -8,44 +8,11 @@ Rule 3: the statement says something that the question does not, of the kind and
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from stratagem.models.offline import words as lists
+from stratagem.models.offline.asked import Asked
 from stratagem.models.offline.blocks import Statement, cells
-from stratagem.models.offline.flow import Piece, content_of, flow_of, phrase, skipped, window
+from stratagem.models.offline.flow import flow_of, window
 from stratagem.models.offline.holds import cell_holds, holds
-from stratagem.models.offline.words import POLITE, root, tokens
-
-_LEADS: dict[str, str] = {
-    "how many": "count", "how much": "number", "how long": "span", "how often": "rate", "how far": "number",
-    "how tall": "number", "how heavy": "number", "how large": "number", "how big": "number", "how old": "number",
-    "when": "time", "what year": "time", "which year": "time", "who": "name", "where": "place", "what": "any",
-    "which": "any",
-}  # fmt: skip
-_MEASURED: dict[str, tuple[str, ...]] = {
-    "how long": ("last", "take", "period"), "how much": ("cost", "weigh"), "how heavy": ("weigh",),
-}  # fmt: skip
-_AUXILIARY = frozenset(("do", "does", "did"))
-
-
-class Asked(NamedTuple):
-    """A question to a text.
-
-    Attributes:
-        kind: what the answer must hold: `count number span rate time name place any`.
-        words: roots of the content words, in order.
-        explains: whether it asks what its words mean.
-        copular: whether it asks what something is.
-        verb: root of the last word if it is the verb of the question; empty otherwise.
-        verbs: roots that a statement may use in place of the question word.
-        noun: root of what is counted or chosen; empty if nothing is.
-    """
-
-    kind: str
-    words: tuple[str, ...]
-    explains: bool
-    copular: bool
-    verb: str
-    verbs: tuple[str, ...]
-    noun: str
+from stratagem.models.offline.phrase import phrase
 
 
 class Quote(NamedTuple):
@@ -53,58 +20,6 @@ class Quote(NamedTuple):
 
     statement: Statement
     rank: int
-
-
-def explains(question: str) -> bool:
-    """Whether the question asks what something means."""
-    plain = [token.text.casefold() for token in tokens(POLITE.sub("", question)) if token.kind != "mark"]
-    return len(plain) > 3 and plain[0] == "what" and plain[1] in _AUXILIARY and (
-        plain[-1] in ("mean", "do") or plain[-2:] == ["stand", "for"]
-    )  # fmt: skip
-
-
-def asked(question: str) -> Asked | str:
-    """Return what is asked of a text, or the reason why it is not understood."""
-    plain = POLITE.sub("", question)
-    said = [token for token in tokens(plain) if token.kind != "mark"]
-    words = [token.text.casefold() for token in said]
-    if not words:
-        return "there are no words in the question"
-    start = 1 if words[0] in lists.PREPOSITIONS and len(words) > 1 else 0
-    lead = next(
-        (lead for lead in (" ".join(words[start : start + 2]), *words[start : start + 1]) if lead in _LEADS), ""
-    )
-    if not lead:
-        return f"a question that begins with {words[0]!r} is not understood"
-    if set(words) & lists.NEGATIONS:
-        return "negation is not understood"
-    if set(words) & lists.PRONOUNS:
-        return "it points to something outside of the question"
-    rest = said[start + len(lead.split()) :]
-    meaning = explains(question)
-    if meaning:
-        rest = rest[:-2] if words[-1] == "for" else rest[:-1]
-    content = [word for token in rest for word in content_of(token)]
-    verbs = tuple(map(root, _MEASURED.get(lead, ())))
-    content = [word for word in content if word not in verbs]
-    if not content:
-        return "there are no content words in the question"
-    ends = content_of(rest[-1])
-    acts = bool(set(words) & _AUXILIARY) or rest[-1].text.endswith("ed")
-    noun = (
-        content[0]
-        if lead in ("how many", "which", "what") and rest[0].text.casefold() not in (*lists.COPULAS, *_AUXILIARY)
-        else ""
-    )
-    return Asked(
-        _LEADS[lead],
-        tuple(dict.fromkeys(content)),
-        meaning or (lead == "what" and len(set(content)) == 1),
-        lead == "what" and rest[0].text.casefold() in lists.COPULAS,
-        ends[-1] if acts and ends and not meaning else "",
-        verbs,
-        noun,
-    )
 
 
 def answers(question: Asked, said: Iterable[Statement]) -> list[Quote]:
@@ -141,16 +56,14 @@ def _sentence(question: Asked, statement: Statement) -> int | None:
     missing = tuple(word for word in question.words if word not in inside)
     if missing and (any(piece.content for piece in flow[:start]) or not _above(question, missing, statement.above)):
         return None
-    if not phrase(flow, start, end, {*question.words}, question.verb, question.verbs, question.noun, question.kind):
-        return None
-    if not holds(question, flow, start, end):
+    if not phrase(question, flow, start, end) or not holds(question, flow, start, end):
         return None
     return 1 if missing else 0
 
 
 def _above(question: Asked, missing: tuple[str, ...], above: tuple[str, ...]) -> bool:
     """Whether the lines above, from the nearest on, bring the missing words, and no other subject before that."""
-    left = set(missing)
+    left, plain = set(missing), question._replace(kind="any", verb="", verbs=(), noun="")
     for line in reversed(above):
         flow = flow_of(line)
         found = window(question.words, flow)
@@ -159,9 +72,7 @@ def _above(question: Asked, missing: tuple[str, ...], above: tuple[str, ...]) ->
                 return False
             continue
         start, end = found
-        if not phrase(flow, start, end, {*question.words}, "", (), "", "any") or any(
-            piece.content for piece in flow[:start]
-        ):
+        if not phrase(plain, flow, start, end) or any(piece.content for piece in flow[:start]):
             return False
         left -= {piece.word for piece in flow[start:end]}
         if not left:
@@ -193,6 +104,3 @@ def _row(question: Asked, statement: Statement) -> int | None:
 
 def _content(cell: str) -> set[str]:
     return {piece.word for piece in flow_of(cell) if piece.content}
-
-
-__all__ = ["Asked", "Piece", "Quote", "answers", "asked", "chosen", "explains", "skipped"]

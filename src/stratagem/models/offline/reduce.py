@@ -102,16 +102,25 @@ class Reading:
     def _apply(self, pattern: str, rule: Callable[[list[Span], str], None]) -> None:
         at, compiled = 0, re.compile(pattern)
         while found := compiled.search(self.codes, at):
-            start, end = found.span()
-            at = start + 1
-            if any(item.code == "X" for item in self.items[start:end]):
+            at = found.start() + 1
+            end = self._taken(compiled, found, rule)
+            if end:
+                mark = "x" if rule in (self._nothing, self._unit_named, self._per) else "X"
+                first, last = self.items[found.start()], self.items[end - 1]
+                self.items[found.start() : end] = [Span(mark, first.start, last.end, None, "")]
+
+    def _taken(self, pattern: re.Pattern[str], found: re.Match[str], rule: Callable[[list[Span], str], None]) -> int:
+        """Return the end of what the rule takes, 0 if it takes nothing; of a list of values it may take a part."""
+        start, end = found.span()
+        for stop in range(end, start, -1) if rule == self._values else (end,):
+            if stop < end and not pattern.fullmatch(self.codes, start, stop):
                 continue
             try:
-                rule(self.items[start:end], self.codes[:start])
+                rule(self.items[start:stop], self.codes[:start])
             except _Kept:
                 continue
-            mark = "x" if rule in (self._nothing, self._unit_named, self._per) else "X"
-            self.items[start:end] = [Span(mark, self.items[start].start, self.items[end - 1].end, None, "")]
+            return stop
+        return 0
 
     def _check(self) -> None:
         """Refuse conditions that exclude each other: the question means something else."""

@@ -197,13 +197,19 @@ def _measures(tool: Tool) -> tuple[str, dict[str, str]]:
     return "", {}
 
 
+def _filters(schema: Json) -> bool:
+    """Whether the items of an array are conditions as this model writes them."""
+    form = str(schema.get("items", {}))
+    return all(f"'{name}'" in form for name in ("column", "op", "value", "values"))
+
+
 def _querier(tool: Tool) -> Querier | None:
     measure, measures = _measures(tool)
     path = path_of(tool)
     if not path or set(tool.required) - {path, measure}:
         return None
     arrays = [name for name, schema in tool.parameters.items() if schema.get("type") == "array"]
-    where = next((name for name in arrays if {"where", "filter", "condition"} & set(parts(name))), "")
+    where = next((name for name in arrays if _filters(tool.parameters[name])), "")
     return Querier(
         tool,
         path,

@@ -5,6 +5,7 @@ import re
 from stratagem.models.offline.words import NEGATIONS, OPERATIONS, PRONOUNS, QUESTION_WORDS, tokens
 
 MOST = 6
+LONGEST = 4_000  # characters: a longer text is no question
 _ENDS = re.compile(r"(?<=[?!;])\s+|(?<=[^\W\d_]{2}\.)\s+(?=[A-Z])|\s*\n\s*")
 _JOINT = re.compile(r",?\s+(?:and\s+then|and\s+also|and|then|also)\s+", re.IGNORECASE)
 _LEADS = QUESTION_WORDS - {"many", "much", "often", "long", "far", "old", "tall", "big", "large", "heavy"}
@@ -29,6 +30,8 @@ def parts_of(question: str) -> tuple[str, ...]:
     ('How many orders are from Kiel and Bonn?',)
     """
     whole = " ".join(question.split())
+    if len(whole) > LONGEST:
+        return (whole,)
     pieces = [piece for sentence in _ENDS.split(question.strip()) for piece in _joined(" ".join(sentence.split()))]
     pieces = [piece for piece in pieces if piece]
     if len(pieces) < 2 or any(_leans(piece) for piece in pieces[1:]) or not all(_asks(piece) for piece in pieces):

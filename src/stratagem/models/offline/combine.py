@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from stratagem.core import Transcript
 from stratagem.errors import NoAnswer
 from stratagem.models.offline import quote
+from stratagem.models.offline.asked import asked_of
 from stratagem.models.offline.blocks import Statement, statements
 
 REFUSAL = "cannot answer: "
@@ -14,7 +15,7 @@ _FOUND = re.compile(r"(?:^|(?<=: )|(?<=\n))\[(?=[^\s\[\]][^\n]*\] )")
 _PLACE = re.compile(r"^\[?([^\s\[\]:]+:\d+(?:-\d+)?)\]?:?\s+")
 
 
-def concluded(question: str, findings: Sequence[str]) -> str:
+def combined(question: str, findings: Sequence[str]) -> str:
     """Return the located lines of the findings; what was not found is said. `NoAnswer` if there is none."""
     lines: list[str] = []
     failures: list[str] = []
@@ -50,7 +51,7 @@ def _located(finding: str) -> list[str]:
 
 def _quoted(question: str, texts: Sequence[str]) -> str:
     """Return the statement of plain passages that answers the question; empty if none does."""
-    asked = quote.asked(question)
+    asked = asked_of(question)
     if isinstance(asked, str):
         return ""
     said: list[Statement] = []

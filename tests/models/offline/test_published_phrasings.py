@@ -1,0 +1,126 @@
+"""Every phrasing that `docs/offline.md` publishes for tables, and the questions beside them that are refused."""
+
+import pytest
+
+from tests.models.offline.conftest import Ask
+
+HOUSES = """\
+house_name,city,rent_eur,rooms,builtOn,heated,agent
+Alma,Bonn,900,3,2001-05-04,yes,Ito Vale
+Bruno,Kiel,700,2,2003-06-01,no,Ito Vale
+Cleo,Bonn,1200,5,2003-07-09,yes,Mara Quist
+Dora,Ulm,700,2,2010-01-31,yes,Mara Quist
+Emil,Kiel,950,4,2010-12-01,no,Ito Vale
+Frida,Ulm,,3,2015-08-20,yes,
+"""
+
+ANSWERED = {
+    "How many houses are there?": "6",
+    "How many houses are there in Bonn?": "2",
+    "Count the houses with rent over 800.": "3",
+    "What is the number of records with city Kiel?": "2",
+    "What is the total number of houses in Ulm?": "2",
+    "How many houses are there per city?": "Bonn: 2; Kiel: 2; Ulm: 2",
+    "For each city, how many houses are there?": "Bonn: 2; Kiel: 2; Ulm: 2",
+    "What is the mean rent?": "890",
+    "What is the average rent in Bonn?": "1050",
+    "What is the average number of rooms of the houses in Kiel?": "3",
+    "What is the total rent of the houses in Kiel or Ulm?": "2350",
+    "What is the sum of the rooms?": "19",
+    "What is the median rent?": "900",
+    "What's the highest rent in Kiel?": "950",
+    "What is the lowest rent_eur?": "700",
+    "What is the average rent per city?": "Bonn: 1050; Kiel: 825; Ulm: 700",
+    "For each city, what is the total number of rooms?": "Bonn: 8; Kiel: 6; Ulm: 5",
+    "Which house has the highest rent?": "Cleo (rent_eur 1200)",
+    "Which house has the lowest rent?": "Bruno; Dora (rent_eur 700)",
+    "What is the city of the house with the highest rent?": "Bonn (rent_eur 1200)",
+    "When was the highest rent?": "2003-07-09 (rent_eur 1200)",
+    "Who has the highest rent?": "Cleo (rent_eur 1200)",
+    "Which city has the highest average rent?": "Bonn (1050)",
+    "Which city has the lowest total rent?": "Ulm (700)",
+    "Which agent has the most houses?": "Ito Vale (3)",
+    "Which agent has the fewest houses?": "Mara Quist (2)",
+    "What is the most common agent?": "Ito Vale (3)",
+    "Which cities are there?": "Bonn; Kiel; Ulm",
+    "Which 2 houses have the highest rent?": "Cleo (1200); Emil (950)",
+    "What are the top 2 houses by rent?": "Cleo (1200); Emil (950)",
+    "List the two houses with the highest rent.": "Cleo (1200); Emil (950)",
+    "List the houses in Kiel.": "Bruno; Emil",
+    "Show all cities with more than 2 rooms.": "Bonn; Kiel; Ulm",
+    "Name the houses whose city is Ulm.": "Dora; Frida",
+    "How many different agents are there?": "2",
+    "What is the rent of Alma?": "900",
+    "What is the rent of \"Alma\"?": "900",
+    "How many rooms does Cleo have?": "5",
+    "Who is the agent of Dora?": "Mara Quist",
+    "When was Alma built on?": "2001-05-04",
+    "How many houses with a rent of at most 900 are there?": "3",
+    "How many houses with fewer than 4 rooms are there?": "4",
+    "How many houses with at least 4 rooms are there?": "2",
+    "How many houses have exactly 2 rooms?": "2",
+    "How many houses are there with rooms between 3 and 4?": "3",
+    "How many houses are there where rent >= 900?": "3",
+    "How many houses are there where city is not Bonn?": "4",
+    "How many houses are there whose house name contains \"r\"?": "3",
+    "How many houses are there where rent is empty?": "1",
+    "How many houses are heated?": "4",
+    "How many houses are not heated?": "2",
+    "How many houses are there with city = ulm and rent under 800?": "1",
+    "How many houses were built on 2003-06-01?": "1",
+    "How many houses were built on in 2003?": "2",
+    "How many houses are there before 2010?": "3",
+    "How many houses are there after 2010?": "1",
+    "How many houses are there since December 2010?": "2",
+    "How many houses are there in July 2003?": "1",
+    "How many houses are there between 2003 and 2010?": "4",
+    "How many houses are there on 4 May 2001?": "1",
+    "Please tell me the average rent in Bonn": "1050",
+    "How many houses in houses.csv are in Bonn?": "2",
+}  # fmt: skip
+
+REFUSED = {
+    "What is the rent?": "of which row",
+    "What is the average size?": "did not understand 'size'",
+    "How many houses are there in Köln?": "did not understand 'Köln'",
+    "How many old houses are there?": "did not understand 'old'",
+    "What is the average city?": "it is text",
+    "Which city has an average rent over 800?": "a computed value is not compared",
+    "How many houses are there in Bonn and with city Kiel?": "two values of one column",
+    "How many houses are there where agent is not Ito Vale?": "has empty cells",
+    "What is the mean rent in Bonn and Kiel?": "together or one by one",
+    "How many houses are there in March?": "of which year",
+    "Which 2 houses have the lowest rooms per city?": "it has no min",
+    "Which 3 houses have the highest rent in Kiel?": "only 2 rows",
+    "Which 2 houses have the lowest rooms and which 3 the highest?": "did not understand",
+    "List the top 4 houses by rent.": "tie at place 4",
+    "How many rooms are there?": "whether the rows or the values",
+    "What is the rent in Kiel?": "with different values",
+    "Which agent has the most rent?": "highest total",
+    "What is the average rent and the average rooms?": "did not understand",
+    "How many houses are neither in Bonn nor in Kiel?": "did not understand",
+    "What percentage of the houses is in Bonn?": "did not understand",
+    "How many houses have more rooms than Alma?": "did not understand",
+    "What is the average rent of houses with more than 90 m rooms?": "does not say that it is in 'm'",
+    "Is the average rent over 800?": "",
+    "How many houses are there from Bonn without Alma?": "did not understand 'without'",
+    "What is the average rent limit?": "did not understand 'limit'",
+    "What is the rent of its agent?": "did not understand 'its'",
+    "What is the average rent by city and agent?": "did not understand",
+    "Which house has the second highest rent?": "did not understand",
+    "What is the double of the rent of Alma?": "did not understand 'double'",
+}
+
+
+@pytest.mark.parametrize("question", ANSWERED)
+async def test_a_published_phrasing_is_answered(question: str, ask: Ask) -> None:
+    answer = await ask(question, {"houses.csv": HOUSES})
+    assert answer.startswith("[houses.csv: rows "), answer
+    assert answer.partition("): ")[2] == ANSWERED[question], answer
+
+
+@pytest.mark.parametrize("question", REFUSED)
+async def test_what_is_not_understood_is_refused_with_the_reason(question: str, ask: Ask) -> None:
+    answer = await ask(question, {"houses.csv": HOUSES})
+    assert answer.startswith("cannot answer: "), answer
+    assert REFUSED[question] in answer
