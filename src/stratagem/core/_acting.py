@@ -81,7 +81,9 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
     begun = services.clock.stamp()
     try:
         seen = told or await tool.perform(
-            arguments, key=idempotency(world.origin, key), timeout_s=seconds_left(strand)[0]
+            arguments,
+            key=idempotency(world.origin, key) if tool.repeat == "keyed" else "",
+            timeout_s=seconds_left(strand)[0],
         )
     finally:
         services.in_flight -= 1
@@ -159,13 +161,13 @@ def _form(tool: Tool, seen: Observation) -> Json:
         form["result"] = seen.result
     if seen.sources:
         form["sources"] = list(seen.sources)
-    if seen.label != Label({f"tool:{tool.name}"}):
+    if seen.label is not tool.label and seen.label != tool.label:
         form["label"] = seen.label.plain()
     return form
 
 
 def _observation(tool: Tool, form: Json) -> Observation:
-    label = Label.of(form["label"]) if "label" in form else Label({f"tool:{tool.name}"})
+    label = Label.of(form["label"]) if "label" in form else tool.label
     return Observation(
         form["text"], form.get("failed", False), form.get("result"), tuple(form.get("sources", ())), label
     )

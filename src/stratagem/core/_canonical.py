@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, TypeGuard, cast
 
 from stratagem.errors import UsageError
@@ -105,12 +106,14 @@ def is_object(value: Json) -> TypeGuard[dict[str, Json]]:
 
 def json_of(value: object, depth: int = 0) -> Json:
     """Return the JSON form of what a tool or a person gave: like `plain`, and lists and sets are fine too."""
+    if type(value) in _ATOMS:
+        return value
     if depth > DEPTH:
         raise UsageError(f"a value is nested deeper than {DEPTH}")
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, (list, tuple, set, frozenset)):
         forms = [json_of(item, depth + 1) for item in cast("Iterable[object]", value)]
-        return forms if isinstance(value, list | tuple) else sorted(forms, key=text_of)
-    if isinstance(value, Mapping):
+        return forms if isinstance(value, (list, tuple)) else sorted(forms, key=text_of)
+    if isinstance(value, (dict, MappingProxyType, Mapping)):
         pairs = cast("Mapping[object, object]", value)
         form = {str(key): json_of(item, depth + 1) for key, item in pairs.items()}
         if len(form) < len(pairs):

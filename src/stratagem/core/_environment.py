@@ -108,6 +108,9 @@ class Decision:
         self.kind, self.why = kind, why
 
 
+ALLOWED = Decision("allow")
+
+
 class Policy(Protocol):
     """Decides on every tool call before it is performed. It is a function of its arguments: no clock, no dice."""
 
@@ -133,7 +136,7 @@ class ReadOnly:
     def decide(self, tool: Tool, arguments: Mapping[str, Any], context: Label) -> Decision:  # noqa: ARG002
         """Allow what only reads or keeps to itself, and what is granted."""
         if tool.effect in ("read", "self") or tool.name in self.grants or tool.effect in self.grants:
-            return Decision("allow")
+            return ALLOWED
         why = f"`{tool.name}` has the effect {tool.effect!r}, which is not granted"
         return Decision("ask" if self.ask else "deny", why)
 

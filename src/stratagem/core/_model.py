@@ -102,8 +102,9 @@ class Sample:
 def sample_bytes(sample: Sample) -> bytes:
     """Return a draw as canonical JSON; lone surrogates in it become U+FFFD, in the draw as well."""
     try:
-        if not sample.calls and sample.finish == "stop" and sample.logprobs is None:
-            return f'{{"text":{quoted(sample.text)}}}'.encode()
+        if sample.finish == "stop" and sample.logprobs is None:
+            calls = f'"calls":{text_of(list(map(list, sample.calls)))},' if sample.calls else ""
+            return f'{{{calls}"text":{quoted(sample.text)}}}'.encode()
         return encoded(sample.form())
     except UnicodeEncodeError:
         cleaned = Sample.of(decoded(clean(text_of(sample.form())).encode()))

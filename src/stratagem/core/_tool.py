@@ -10,15 +10,18 @@ import contextlib
 import inspect
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import types
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, get_type_hints, overload
+from typing import Any, Literal, TypeVar, get_type_hints, overload
 
 from stratagem.core._canonical import Json, clean, encoded, hashed, json_of, text_of
 from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._schema import converted, schema_of
 from stratagem.core._values import NOTHING, Observation
 from stratagem.errors import ConcurrentUse, UsageError
+
+T = TypeVar("T")
 
 Effect = Literal["read", "self", "send", "fetch", "destroy", "credential", "spend", "exec"]
 Repeat = Literal["free", "keyed", "once"]
@@ -72,6 +75,9 @@ class Tool:
         self.repeat: Repeat = repeat or ("free" if effect in ("read", "self") else "once")
         self.roles, self.timeout_s, self.max_chars = MappingProxyType(dict(roles)), timeout_s, max_chars
         self._hints, self.required = _typed(fn, self.name)
+        self.label = Label({f"tool:{self.name}"}, None if effect == "read" else ())  # of what it does not label itself
+        self._waits = inspect.iscoroutinefunction(fn)
+        self._keyed = self.repeat == "keyed" and "key" in inspect.signature(fn).parameters
         described = _described(doc)
         self.parameters: Mapping[str, Json] = {
             key: {**schema_of(hint), **({"description": described[key]} if key in described else {})}
@@ -89,7 +95,7 @@ class Tool:
 
     def named(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name: the text protocol does not name a single one."""
-        if set(arguments) != {""}:
+        if len(arguments) != 1 or "" not in arguments:
             return dict(arguments)
         return {next(iter(self._hints)): arguments[""]} if self._hints else {}
 
@@ -105,8 +111,12 @@ class Tool:
                 raise ValueError(f"`{self.name}` has no argument {name!r}, only {known}")
         read: dict[str, Any] = {}
         for name, value in given.items():
+            hint = self._hints[name]
+            if type(value) is hint:  # most are atoms of the right type
+                read[name] = value
+                continue
             try:
-                read[name] = converted(self._hints[name], value)
+                read[name] = converted(hint, value)
             except ValueError as failure:
                 raise ValueError(f"`{self.name}`: {name} {failure}") from None
         return read
@@ -115,17 +125,14 @@ class Tool:
         self, arguments: Mapping[str, Any], *, key: str = "", timeout_s: float | None = None
     ) -> Observation:
         """Call the function; every failure of its own becomes a text that the model can read."""
-        label = Label({f"tool:{self.name}"}, None if self.effect == "read" else ())
+        label = self.label
         limit = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
         try:
             given = self.read(arguments)
-            if self.repeat == "keyed" and "key" in inspect.signature(self.fn).parameters:
+            if self._keyed:
                 given["key"] = key
-            async with asyncio.timeout(limit):
-                if inspect.iscoroutinefunction(self.fn):
-                    value = await self.fn(**given)
-                else:
-                    value = await _in_thread(self.fn, given, self.name)
+            made: Coroutine[Any, Any, Any] = self.fn(**given) if self._waits else _in_thread(self.fn, given, self.name)
+            value = await within(limit, made)
             return self._seen(value, label)
         except TimeoutError:
             happened = "" if self.repeat == "free" else "; it may have happened"
@@ -146,9 +153,9 @@ class Tool:
             own = label if value.label is UNKNOWN else label | value.label  # what the tool does not label is its own
             return Observation(self._cut(value.text), value.failed, _bounded(value.result), value.sources, own)
         if isinstance(value, str):
-            return Observation(self._cut(value), label=label)
+            return Observation(self._cut(value), False, None, (), label)
         form = json_of(value)
-        text = text_of(form) if isinstance(form, dict | list) else str(form)
+        text = text_of(form) if isinstance(form, (dict, list)) else str(form)
         return Observation(self._cut(text), result=_bounded(form), label=label)
 
     def _cut(self, text: str) -> str:
@@ -250,6 +257,40 @@ def tool(fn: Callable[..., Any] | None = None, /, **settings: Any) -> Tool | Cal
         return Tool(fn, **settings)
 
     return decorate if fn is None else decorate(fn)
+
+
+async def within(limit: float, work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns; `TimeoutError` once `limit` seconds have passed.
+
+    Its first step is taken before the clock is set: what never suspends needs no timer.
+    """
+    try:
+        waits_for = work.send(None)
+    except StopIteration as done:
+        return done.value
+    async with asyncio.timeout(limit):
+        return await _rest(work, waits_for)
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    """Drive a coroutine on from its first suspension."""
+    while True:
+        try:
+            sent = yield waits_for
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as raised:  # noqa: BLE001  (handed on: cancellation above all)
+            try:
+                waits_for = work.throw(raised)
+            except StopIteration as done:
+                return done.value
+        else:
+            try:
+                waits_for = work.send(sent)
+            except StopIteration as done:
+                return done.value
 
 
 async def _in_thread(fn: Callable[..., Any], given: dict[str, Any], name: str) -> Any:

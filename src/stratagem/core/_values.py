@@ -78,22 +78,22 @@ class Example:
 
 def frozen(value: Any) -> Any:
     """Return JSON data that nobody can change any more."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return MappingProxyType({str(key): frozen(item) for key, item in value.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return tuple(frozen(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)  # `__init__` by hand: field by field costs five times as much
 class ToolCall:
     """A tool call that a model chose. The argument named `""` is one that the text protocol did not name."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    arguments: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "arguments", frozen(self.arguments))
+    def __init__(self, name: str, arguments: Mapping[str, Any] = NOTHING) -> None:
+        object.__setattr__(self, "__dict__", {"name": name, "arguments": frozen(arguments)})
 
     def __hash__(self) -> int:
         return hash((self.name, text_of(json_of(self.arguments))))
@@ -103,7 +103,7 @@ class ToolCall:
         return [self.name, json_of(self.arguments)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Observation:
     """What came back from a tool. A failure is text, because the model must see it.
 
@@ -116,10 +116,21 @@ class Observation:
     """
 
     text: str
-    failed: bool = False
-    result: Json = field(default=None, compare=False)
-    sources: tuple[str, ...] = ()
-    label: Label = field(default=UNKNOWN, compare=False, repr=False)
+    failed: bool
+    result: Json = field(compare=False)
+    sources: tuple[str, ...]
+    label: Label = field(compare=False, repr=False)
+
+    def __init__(
+        self,
+        text: str,
+        failed: bool = False,  # noqa: FBT002  (a value, not a switch)
+        result: Json = None,
+        sources: tuple[str, ...] = (),
+        label: Label = UNKNOWN,
+    ) -> None:
+        fields = {"text": text, "failed": failed, "result": result, "sources": sources, "label": label}
+        object.__setattr__(self, "__dict__", fields)
 
     @property
     def value(self) -> Any:
@@ -133,20 +144,23 @@ class Observation:
         return [self.text, self.failed]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Step:
     """What a model does next: call tools, or finish with an answer."""
 
-    thought: str = ""
-    calls: tuple[ToolCall, ...] = ()
-    answer: str | None = None
+    thought: str
+    calls: tuple[ToolCall, ...]
+    answer: str | None
+
+    def __init__(self, thought: str = "", calls: tuple[ToolCall, ...] = (), answer: str | None = None) -> None:
+        object.__setattr__(self, "__dict__", {"thought": thought, "calls": calls, "answer": answer})
 
     def plain(self) -> Json:
         """Return the step as JSON."""
         return [self.thought, [call.plain() for call in self.calls], self.answer]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Act(Step):
     """A step without a thought: the return type of signatures that ask for the action only."""
 
