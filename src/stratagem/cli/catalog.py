@@ -8,6 +8,10 @@ from stratagem.cli._ends import usage
 from stratagem.cli._output import Mode, say, shown, table, width
 from stratagem.cli._settings import Verb, nearest, speaking
 
+KINDS = (
+    "strategy", "judge", "optimizer", "memory", "index", "tool", "suite", "model", "engine", "feature",
+)  # fmt: skip
+
 
 @click.command(cls=Verb)
 @click.argument("name", metavar="[ID|NAME]", default="")
@@ -37,7 +41,7 @@ def _list(mode: Mode, family: str, kind: str, text: str) -> int:
     from stratagem.catalogue import entries, implementations
 
     every = implementations()
-    for given, known in ((family, {one["family"] for one in every}), (kind, {one["kind"] for one in every})):
+    for given, known in ((family, {one["family"] for one in every}), (kind, KINDS)):
         if given and given not in known:
             raise usage(f"nothing here is a {given!r}{nearest(given, known)}", f"There are {', '.join(sorted(known))}.")
     titles = {number: entry.name for number, entry in entries().items()}
