@@ -59,6 +59,9 @@ async def test_up_to_30_values_are_all_listed_and_of_more_the_10_commonest(folde
     assert (second["distinct"], second["values"]) == (31, ["y07", *(f"y{n:02}" for n in range(10) if n != 7)])
     text = (await folder("describe_table", path="w.csv")).text
     assert "b: text, 0 empty, 31 distinct (the 10 commonest): y07, y00" in text
+    folder.write("w.csv", "a\n" + "".join(f"x{n:02}\n" for n in range(31)))
+    text = (await folder("describe_table", path="w.csv")).text
+    assert "a: text, 0 empty, 31 distinct (for example): x00, x01" in text
 
 
 async def test_long_texts_are_no_list_of_values(folder: Any) -> None:

@@ -333,3 +333,21 @@ def test_a_borrowed_descriptor_that_is_another_file_by_now_is_noticed(root: Path
     os.close(folder)
     with pytest.raises(OSError, match="closed while it was read"):
         file.read(100)
+
+
+@pytest.mark.parametrize(("failures", "readable"), [(1, True), (4, True), (5, False)])
+def test_a_lender_that_closes_its_descriptor_is_tried_again(
+    root: Path, holding: int, monkeypatch: pytest.MonkeyPatch, failures: int, readable: bool
+) -> None:
+    left = [OSError(errno.EBADF, "Bad file descriptor")] * failures
+    real = beneath.File.read
+
+    def failing(self: beneath.File, size: int) -> bytes:
+        if left:
+            raise left.pop()
+        return real(self, size)
+
+    monkeypatch.setattr(beneath.File, "read", failing)
+    assert Roots([root]).head("data.db", 4) == (b"some" if readable else b"")
+    left.append(OSError(errno.EIO, "Input/output error"))
+    assert refused(root, "docs/deep/a.txt") == "`docs/deep/a.txt`: input/output error"

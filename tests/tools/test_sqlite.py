@@ -283,6 +283,9 @@ async def test_a_csv_file_is_the_table_data_with_types(folder: Any) -> None:
         ["2012-01-31", 5, 0.5, "a", "integer", "real", "2012"],
         ["2012-02-01", None, 1.0, None, "null", "real", "2012"],
     ]
+    folder.write("big.csv", "n,m\n9223372036854775807,1\n9223372036854775808,-9223372036854775809\n")
+    seen = await folder("query_sql", path="big.csv", sql="SELECT n, typeof(n), typeof(m) FROM data")
+    assert seen.value["rows"] == [[2**63 - 1, "integer", "integer"], [float(2**63), "real", "real"]]
     assert "no such table: other" in await folder.fails("query_sql", path="w.csv", sql="SELECT * FROM other")
 
 

@@ -111,6 +111,7 @@ def _line(column: Column, form: dict[str, Any]) -> str:
         said.append(f"{low} to {high}")
     listed = ""
     if form["values"] is not None and (not column.numeric or form["distinct"] <= MAX_COMMON):
-        which = "" if form["distinct"] <= MAX_VALUES else f" (the {MAX_COMMON} commonest)"
+        some = f" (the {MAX_COMMON} commonest)" if column.distinct and column.distinct[0][1] > 1 else " (for example)"
+        which = "" if form["distinct"] <= MAX_VALUES else some
         listed = f"{which}: {', '.join(' '.join(value.split()) for value in form['values'])}" if form["values"] else ""
     return ", ".join([*said, f"{form['distinct']} distinct"]) + listed
