@@ -35,12 +35,12 @@ async def settled() -> None:
 # Calls
 
 
-async def test_two_hundred_branches_against_a_cap_make_exactly_as_many_calls() -> None:
-    for reverse in (False, True):
-        run = scripted(ECHO, calls=150, reverse=reverse)
-        found = await run.map(numbered, range(200), tolerate=(BudgetExhausted,))
-        assert len(found) == len(run.ledger) == tape_of(run).calls() == 150
-        assert run.strand.world.refusal is not None
+@pytest.mark.parametrize(("branches", "cap", "reverse"), [(200, 150, False), (60, 45, True)])
+async def test_branches_against_a_cap_make_exactly_as_many_calls(branches: int, cap: int, reverse: bool) -> None:
+    run = scripted(ECHO, calls=cap, reverse=reverse)
+    found = await run.map(numbered, range(branches), tolerate=(BudgetExhausted,))
+    assert len(found) == len(run.ledger) == tape_of(run).calls() == cap
+    assert run.strand.world.refusal is not None
 
 
 @pytest.mark.parametrize("prompt", [False, True])

@@ -84,6 +84,7 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
             arguments,
             key=idempotency(world.origin, key) if tool.repeat == "keyed" else "",
             timeout_s=seconds_left(strand)[0],
+            timer=services.clock.limit,
         )
     finally:
         services.in_flight -= 1

@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import inspect
 import json
+import math
 import threading
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_type_hints, overload
 
@@ -26,6 +28,8 @@ T = TypeVar("T")
 Effect = Literal["read", "self", "send", "fetch", "destroy", "credential", "spend", "exec"]
 Repeat = Literal["free", "keyed", "once"]
 Role = Literal["target", "id", "content", "secret", "amount", "plain"]
+
+Timer = Callable[[float], AbstractAsyncContextManager[Any]]
 
 EFFECTS: tuple[str, ...] = ("read", "self", "send", "fetch", "destroy", "credential", "spend", "exec")
 MAX_VALUE = 1_000_000  # bytes of a result that are recorded beside its text
@@ -122,31 +126,43 @@ class Tool:
         return read
 
     async def perform(
-        self, arguments: Mapping[str, Any], *, key: str = "", timeout_s: float | None = None
+        self,
+        arguments: Mapping[str, Any],
+        *,
+        key: str = "",
+        timeout_s: float = math.inf,
+        timer: Timer = asyncio.timeout,
     ) -> Observation:
-        """Call the function; every failure of its own becomes a text that the model can read."""
+        """Call the function; every failure of its own becomes a text that the model can read.
+
+        Args:
+            arguments: by name, as a model writes them.
+            key: idempotency key of a `keyed` tool.
+            timeout_s: seconds it may take, if that is less than its own limit.
+            timer: returns a context that raises `TimeoutError` once so many seconds have passed.
+        """
         label = self.label
-        limit = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
+        limit = min(timeout_s, self.timeout_s)
         try:
             given = self.read(arguments)
             if self._keyed:
                 given["key"] = key
             made: Coroutine[Any, Any, Any] = self.fn(**given) if self._waits else _in_thread(self.fn, given, self.name)
-            value = await within(limit, made)
+            value = await within(limit, made, timer)
             return self._seen(value, label)
         except TimeoutError:
             happened = "" if self.repeat == "free" else "; it may have happened"
             return Observation(f"`{self.name}` took longer than {limit:g} s{happened}", failed=True, label=label)
         except ModelRetry as advice:
             return Observation(self._cut(str(advice)), failed=True, label=label)
-        except ConcurrentUse:
+        except (ConcurrentUse, KeyboardInterrupt, GeneratorExit):
             raise
-        except ValueError as failure:
-            text = str(failure)
+        except BaseException as failure:  # the boundary to foreign code, which may leave by `sys.exit` as well
+            if isinstance(failure, asyncio.CancelledError) and not _cancelled_itself():
+                raise
+            text = str(failure) if isinstance(failure, ValueError) else ""
             said = text if text.startswith(f"`{self.name}`") else f"`{self.name}` failed: {_error(failure)}"
             return Observation(self._cut(said), failed=True, label=label)
-        except Exception as failure:  # noqa: BLE001  (the boundary to foreign code)
-            return Observation(self._cut(f"`{self.name}` failed: {_error(failure)}"), failed=True, label=label)
 
     def _seen(self, value: Any, label: Label) -> Observation:
         if isinstance(value, Observation):
@@ -156,7 +172,7 @@ class Tool:
             return Observation(self._cut(value), False, None, (), label)
         form = json_of(value)
         text = text_of(form) if isinstance(form, (dict, list)) else str(form)
-        return Observation(self._cut(text), result=_bounded(form), label=label)
+        return Observation(self._cut(text), result=_bounded(form) if len(text) <= MAX_VALUE else None, label=label)
 
     def _cut(self, text: str) -> str:
         if len(text) > self.max_chars:
@@ -259,7 +275,11 @@ def tool(fn: Callable[..., Any] | None = None, /, **settings: Any) -> Tool | Cal
     return decorate if fn is None else decorate(fn)
 
 
-async def within(limit: float, work: Coroutine[Any, Any, T]) -> T:
+class _OwnTimeout(Exception):
+    """A function's own `TimeoutError`, which does not mean that its time limit has passed."""
+
+
+async def within(limit: float, work: Coroutine[Any, Any, T], timer: Timer = asyncio.timeout) -> T:
     """Return what a coroutine returns; `TimeoutError` once `limit` seconds have passed.
 
     Its first step is taken before the clock is set: what never suspends needs no timer.
@@ -268,8 +288,21 @@ async def within(limit: float, work: Coroutine[Any, Any, T]) -> T:
         waits_for = work.send(None)
     except StopIteration as done:
         return done.value
-    async with asyncio.timeout(limit):
-        return await _rest(work, waits_for)
+    except TimeoutError as failure:
+        raise _OwnTimeout(failure) from None
+    own: TimeoutError
+    async with timer(limit):
+        try:
+            return await _rest(work, waits_for)
+        except TimeoutError as failure:
+            own = failure
+    raise _OwnTimeout(own)
+
+
+def _cancelled_itself() -> bool:
+    """Return whether a cancellation comes from the called function, and not from who waits for it."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 @types.coroutine
@@ -356,9 +389,13 @@ def _described(doc: str) -> dict[str, str]:
 
 def _bounded(form: Json) -> Json:
     """Return a result as JSON without lone surrogates, or None if it is too large to be recorded."""
+    if isinstance(form, str) and len(form) > MAX_VALUE:
+        return None
     text = clean(text_of(json_of(form)))
     return json.loads(text) if len(text) <= MAX_VALUE else None
 
 
-def _error(failure: Exception) -> str:
-    return f"{type(failure).__name__}: {failure}"
+def _error(failure: BaseException) -> str:
+    if isinstance(failure, _OwnTimeout):
+        failure = failure.args[0]
+    return f"{type(failure).__name__}: {failure}".removesuffix(": ")
