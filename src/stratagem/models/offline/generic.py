@@ -7,12 +7,15 @@ from stratagem.models.offline import words as lists
 from stratagem.models.offline.route import Roles
 from stratagem.models.offline.words import number, parts, root, tokens
 
-_FREE = lists.FUNCTION | lists.QUESTION_WORDS | lists.PREPOSITIONS | {"it", "please", "show", "me", "available"}
+_FREE = (lists.FUNCTION - {"who", "when", "where"}) | lists.PREPOSITIONS | {"it", "please", "show", "me", "available"}
 CLOSE = 0.05  # share of the best score within which two tools are too alike
 
 
 def choose(question: str, roles: Roles) -> tuple[Tool, dict[str, Any]] | None:
     """Return the one tool whose schema accounts for the whole question, and its arguments; None if there is none."""
+    first = next((token.text.casefold() for token in tokens(question)), "")
+    if first in lists.COPULAS | {"do", "does", "did", "has", "have", "had"}:  # to be answered by yes or no
+        return None
     lister = roles.lister
     if lister is not None and set(_content(question)) == {root(word) for word in parts(lister.name)} - {"list"}:
         return lister, {}
