@@ -85,25 +85,55 @@ def frozen(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, init=False)  # `__init__` by hand: field by field costs five times as much
 class ToolCall:
-    """A tool call that a model chose. The argument named `""` is one that the text protocol did not name."""
+    """A tool call that a model chose. The argument named `""` is one that the text protocol did not name.
+
+    Args:
+        name: of the tool.
+        arguments: JSON data by name; what is kept is a copy that nobody can change.
+    """
+
+    __slots__ = ("_form", "_frozen", "name")
 
     name: str
-    arguments: Mapping[str, Any]
+    _form: Json
+    _frozen: Mapping[str, Any] | None
 
     def __init__(self, name: str, arguments: Mapping[str, Any] = NOTHING) -> None:
-        object.__setattr__(self, "__dict__", {"name": name, "arguments": frozen(arguments)})
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "_form", json_of(arguments))
+        object.__setattr__(self, "_frozen", None)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a tool call is immutable: make another one")
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments by name, deeply frozen."""
+        known = self._frozen
+        if known is None:
+            known = frozen(self._form)
+            object.__setattr__(self, "_frozen", known)
+        return known
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ToolCall) and (self.name, self._form) == (other.name, other._form)
 
     def __hash__(self) -> int:
-        return hash((self.name, text_of(json_of(self.arguments))))
+        return hash((self.name, text_of(self._form)))
+
+    def __repr__(self) -> str:
+        return f"ToolCall({self.name!r}, {self._form!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (ToolCall, (self.name, self._form))
 
     def plain(self) -> Json:
-        """Return name and arguments as JSON."""
-        return [self.name, json_of(self.arguments)]
+        """Return name and arguments as JSON, to be read only."""
+        return [self.name, self._form]
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False)  # `__init__` by hand: field by field costs five times as much
 class Observation:
     """What came back from a tool. A failure is text, because the model must see it.
 

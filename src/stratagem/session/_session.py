@@ -75,6 +75,8 @@ class Session:
         self._ended: dict[str, Answer] = {}
         self._closed = False
         services.options(self._options)
+        self._facts = self._recorded()
+        self._named: dict[int, tuple[Strategy, str, str]] = {}  # by identity: two files may hold strategies of one name
 
     async def run(
         self,
@@ -287,17 +289,26 @@ class Session:
         return Plan(stored, strategy, task, budget, self._services, self._options)
 
     def _record(self, strategy: Strategy, task: Task, budget: Budget) -> dict[str, Json]:
-        services = self._services
+        if id(strategy) not in self._named:
+            self._named[id(strategy)] = (strategy, _loading.spec_of(strategy), _loading.source_of(strategy))
+        _, spec, source = self._named[id(strategy)]
         return {
-            "strategy": _loading.spec_of(strategy),
-            "source": _loading.source_of(strategy),
+            **self._facts,
+            "strategy": spec,
+            "source": source,
             "task": task.plain(),
             "unnamed": list(task.unnamed()),
+            "budget": str(budget),
+        }
+
+    def _recorded(self) -> dict[str, Json]:
+        """Return what the records of all runs of this session have in common."""
+        services = self._services
+        return {
             "model": services.model.spec,
             "tools": [tool.spec for tool in services.tools],
             "roots": [str(root) for root in self._roots],
             "seed": services.seed,
-            "budget": str(budget),
             "options": {name: json_of(value) for name, value in self._options.items() if name != "model"},
             "repairs": services.repairs,
             "strict": services.strict,
