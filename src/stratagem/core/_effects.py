@@ -47,12 +47,13 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
             return _drawn_again(strand, request, place, row)
     if world.replaying:
         raise diverged(world, request, request_form(world, request))
-    if strand.counted or strand.timed or not world.gate.open:
+    capped, counted, timed, _ = strand.flags
+    if counted or timed or not world.gate.open:
         return _drawn_later(strand, request, place)
     for meter in strand.meters:
         if meter.refused is not None or (meter.capped and meter.short(ONE_CALL)):
             return _drawn_later(strand, request, place)
-    if strand.capped:
+    if capped:
         take(strand.meters, ONE_CALL)
     world.asked.append(Asked(request, place, reused=False))
     return _performed(strand, request, ONE_CALL)
@@ -94,7 +95,7 @@ def _performed(strand: Strand, request: Request, need: Need, sample: int = -1) -
     if len(samples) != 1 or request.max_tokens is not None:
         return _in_the_end(strand, request, need, sample, begun, made)
     usage, drawn = made.usage, samples[0]
-    if strand.capped:
+    if strand.flags[0]:
         settle(strand.meters, need, usage, 1)
     else:
         for meter in strand.meters:
