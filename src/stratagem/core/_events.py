@@ -20,6 +20,7 @@ TYPES = (
     "run.started", "run.finished", "effect.requested", "effect.finished", "scope.opened", "scope.closed", "note",
     "budget.refused", "policy.decided", "text.delta", "question.asked", "events.dropped",
 )  # fmt: skip
+ENVELOPE = frozenset({"schema", "type", "run", "number", "at", "scope", "kind"})  # what no note's data may be called
 
 
 class Event:
@@ -68,7 +69,7 @@ class Feed:
         """Queue an event; never waits."""
         if self._broken:
             return
-        if len(self._queue) >= ROOM:
+        if len(self._queue) >= ROOM and event.type != "run.finished":
             self.dropped += 1
             return
         self._queue.append(event)

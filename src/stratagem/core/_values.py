@@ -57,6 +57,14 @@ class Content(str):
         made.attachments, made.label = attachments, label
         return made
 
+    @property
+    def whole_label(self) -> Label:
+        """The label of the text and of all that is attached to it."""
+        label = self.label
+        for one in self.attachments:
+            label = label | one.label
+        return label
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (Content, (str(self), self.attachments, self.label))
 

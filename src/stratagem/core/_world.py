@@ -169,7 +169,7 @@ class World:
         begun = None if self._held is None else self._held.since(scope)
         return self.active() if begun is None else begun / 1e6
 
-    def emit(self, type: str, scope: str, **data: Any) -> None:  # noqa: A002
+    def emit(self, type: str, scope: str, /, **data: Any) -> None:  # noqa: A002
         """Hand an event to whoever listens; call it only if `feeds` is not empty."""
         self.number += 1
         event = Event(type, self.run_id, self.number, self.services.clock.wall(), scope, data)
