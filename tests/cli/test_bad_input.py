@@ -157,6 +157,15 @@ def test_json_and_jsonl_exclude_each_other(cli: Any) -> None:
     assert "exclude each other" in result.stdout
 
 
+def test_two_views_of_one_run_exclude_each_other(cli: Any) -> None:
+    assert refused(cli, "show", "last", "--tree", "--effect", "1") == "--effect and --tree exclude each other"
+
+
+@pytest.mark.parametrize("words", [["run", "caf\udce9"], ["run", "x", "--root", "caf\udce9"], ["show", "\udce9"]])
+def test_an_argument_that_is_not_text(cli: Any, words: list[str]) -> None:
+    assert "is not text: it has bytes that are not UTF-8" in refused(cli, *words)
+
+
 def test_a_goal_that_looks_like_an_option_goes_behind_two_dashes(cli: Any, script: Any) -> None:
     model = script({"signature": "direct.answer", "inputs": {"question": "--json"}, "reply": "a flag"})
     result = cli("run", "--strategy", "direct", "--model", model, "--", "--json")

@@ -101,6 +101,17 @@ def test_progress_is_redrawn_and_stays_above_the_answer(cli: Any, script: Any) -
     assert len(rest) == 3
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_gives_the_terminal_back(cli: Any, script: Any, times: int) -> None:
+    model = script({"signature": "direct.answer", "reply": "late", "delay_s": 600})
+    terminal = Terminal(cli, "run", "Well?", "--strategy", "direct", "--model", model)
+    terminal.until("● direct.answer")
+    for _ in range(times):
+        terminal.process.send_signal(2)
+    assert terminal.end() == 130
+    assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l")
+
+
 def test_sources_are_numbered(cli: Any) -> None:
     terminal = Terminal(cli, "run", "What is 12 * 7?", "--tool", "calculate")
     assert terminal.end() == 0

@@ -85,6 +85,7 @@ def guarded(group: click.Group, args: list[str]) -> int:
 
 def _performed(group: click.Group, args: list[str], mode: Mode) -> int:
     try:
+        _check_text(args)
         with group.make_context("stratagem", args, obj=mode) as ctx:
             status = group.invoke(ctx)
         return status if isinstance(status, int) else ANSWERED
@@ -98,6 +99,15 @@ def _performed(group: click.Group, args: list[str], mode: Mode) -> int:
         fault = understood(failure, path=mode.path) or _strange(failure, mode)
         _report(fault, mode)
         return fault.status
+
+
+def _check_text(args: list[str]) -> None:
+    """Refuse what the shell handed over as bytes that are no text: it could be neither recorded nor shown."""
+    for word in args:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise usage(f"{word!r} is not text: it has bytes that are not UTF-8", "Write it in UTF-8.") from None
 
 
 def help_of(path: str) -> str:

@@ -22,6 +22,8 @@ def show(mode: Mode, run: str, view: str | None, effect: int | None) -> int:
     from stratagem.cli import _views
     from stratagem.cli._reading import read
 
+    if view is not None and effect is not None:
+        raise usage(f"--effect and --{view} exclude each other", "Choose one.")
     record = read(mode, lambda session: session.show(run))
     if effect is not None and effect not in {row.seq for row in record.rows}:
         numbers = f"they are numbered 0 to {record.rows[-1].seq}" if record.rows else "it has none"
