@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stratagem.core._effects import decided
 from stratagem.core._gate import Wave
-from stratagem.errors import StratagemError
+from stratagem.errors import ConcurrentUse, StratagemError
 
 if TYPE_CHECKING:
     from stratagem.core._run import Run
@@ -37,12 +37,14 @@ class Pool(Generic[X, T]):
         self._branches: list[Strand] = []
         self._waiting: set[int] = set()
         self._position = 0
-        self._void = False
+        self._open = self._void = False
 
     async def __aenter__(self) -> "Pool[X, T]":
+        self._open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._open = False
         await self._wave.cancel()
         strand = self._run.strand
         for branch in self._branches:
@@ -51,6 +53,8 @@ class Pool(Generic[X, T]):
     def start(self, item: X) -> None:
         """Start a branch for an item, or queue it where `width` is reached."""
         self._run.strand.claim()
+        if not self._open:
+            raise ConcurrentUse(f"the pool {self._name!r} is closed: start branches inside its `async with` block")
         index = len(self._items)
         branch = self._run.strand.child(f"{self._name}[{index}]", (*self._place, index))
         self._items.append(item)
