@@ -111,7 +111,7 @@ def test_the_file_is_read_as_it_was_written(path):
         ("usage", "NULL"),
         ("usage", "'[1,1,99]'"),
         ("usage", "'[1,1'"),
-        ("usage", "'[1,1,104,20,0,0,0,0.0,0.25] '"),
+        ("usage", "'[1,1,106,20,0,0,0,0.0,0.25] '"),
         ("digest", "zeroblob(32)"),
         ("digest", "'text'"),
         ("seal", "zeroblob(32)"),
@@ -247,6 +247,9 @@ def test_an_id_that_leads_to_another_run_is_found(path, sound):
     at = sound.index(b"ghijkl\x02")
     path.write_bytes(sound[: at + 6] + b"\x03" + sound[at + 7 :])
     assert refused(path, "ghijkl").startswith("the record of run 'ghijkl' is damaged: ")
+    at = sound.index(b"\x09\x03\x19\x09abcdef")  # the entry before it, made shorter, is then found in its place
+    path.write_bytes(sound[:at] + b"\x08" + sound[at + 1 :])
+    assert refused(path, "ghijkl") == "the record of run 'ghijkl' is damaged: its id leads to 'abcdef'"
 
 
 def test_runs_are_not_left_out_of_a_list(path):
@@ -367,6 +370,18 @@ async def test_a_damaged_payload_heals_when_it_is_written_again(path):
     await durable(journal.append("abcdef", ROWS[4]))
     assert (await journal.load("abcdef"))[1] == ROWS[:5]
     assert (await journal.load("ghijkl"))[1] == ROWS  # which refers to the same payload
+    await journal.aclose()
+
+
+async def test_a_word_that_is_damaged_under_way_is_not_used_again(path):
+    journal = SQLiteJournal(path)
+    _, rows = await journal.load("ghijkl")
+    await durable(journal.append("ghijkl", row(9, path="f/map[1]")))
+    execute(path, "UPDATE word SET text='f/map[3]' WHERE text='f/map[1]'")
+    assert await journal.drop_damaged("ghijkl") == 9
+    await journal.load("ghijkl")
+    await durable(journal.append("ghijkl", row(1, path="f/map[1]")))
+    assert (await journal.load("ghijkl"))[1] == [rows[0], row(1, path="f/map[1]")]
     await journal.aclose()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stratagem.core import MemoryJournal, StoredRun, Usage
-from stratagem.errors import JournalError, UsageError
+from stratagem.errors import JournalError, OwnedElsewhere, UsageError
 from stratagem.journals import _schema
 from stratagem.journals._store import ENDED_KEPT, Store
 from stratagem.journals.sqlite import SQLiteJournal
@@ -272,6 +272,42 @@ async def test_ended_runs_do_not_pile_up(tmp_path):
     await journal.runs()
     assert len(journal._store._heads) == ENDED_KEPT
     await durable(journal.append(f"r{ENDED_KEPT:05}", row(0)))
+    await journal.aclose()
+
+
+async def test_an_ended_run_that_goes_on_is_kept(tmp_path):
+    journal = opened(tmp_path)
+    await durable(journal.create(run_of("abcdef")))
+    await durable(journal.create(run_of("ghijkl")))
+    for name in ("abcdef", "ghijkl"):
+        await durable(journal.update(run_of(name, state="waiting", rows=0)))
+    await journal.load("abcdef")
+    await durable(journal.update(run_of("ghijkl")))
+    for number in range(ENDED_KEPT + 1):
+        journal.create(run_of(f"r{number:05}"))
+        journal.update(run_of(f"r{number:05}", state="finished", rows=0))
+    for name in ("abcdef", "ghijkl"):
+        await durable(journal.append(name, row(0)))
+    await journal.aclose()
+
+
+async def test_a_record_under_an_old_epoch_is_refused(tmp_path):
+    journal = opened(tmp_path)
+    await durable(journal.create(run_of("abcdef", epoch=5)))
+    with pytest.raises(OwnedElsewhere, match="abcdef"):
+        await durable(journal.update(run_of("abcdef", epoch=4)))
+    assert (await journal.load("abcdef"))[0].epoch == 5
+    await journal.aclose()
+
+
+async def test_each_loss_of_a_run_has_its_own_reason(tmp_path):
+    journal = opened(tmp_path)
+    await durable(journal.create(run_of("abcdef")))
+    for changes, reason in [({"seq": -1}, "cannot follow"), ({"took": 2**63}, "cannot be stored")]:
+        await journal.load("abcdef")
+        for write in (journal.append("abcdef", row(0)._replace(**changes)), journal.append("abcdef", row(1))):
+            with pytest.raises(JournalError, match=reason):
+                await durable(write)
     await journal.aclose()
 
 

@@ -131,14 +131,13 @@ class Store:
         self._opened()[0].execute("BEGIN IMMEDIATE")
 
     def _transact(self, items: Sequence[Write]) -> None:
-        connection, words = self._opened()
+        connection, _ = self._opened()
         try:
             (version,) = connection.execute("PRAGMA data_version").fetchone()
             for item in items:
                 self._take(item, version)
             connection.execute("COMMIT")
         except BaseException:
-            words.known.clear()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
