@@ -226,3 +226,17 @@ def test_what_a_strange_tool_shows_breaks_nothing(tmp_path: Path) -> None:
         shown = tuple(Observation("?", result=result) for _ in step.calls)
         with pytest.raises(NoAnswer):
             Control("What is the mean price?", steps.then(step, *shown), tools).step()
+
+
+async def test_no_digit_of_an_exact_result_is_lost(ask: Ask) -> None:
+    files = {"a.csv": "city,amount\nBonn,12345678901234.567\nKiel,0.1\nKiel,0.2\n"}
+    assert (await ask("What is the total amount?", files)).endswith(": 12345678901234.867")
+    assert (await ask("What is the total amount per city?", files)).endswith(": Bonn: 12345678901234.567; Kiel: 0.3")
+    assert (await ask("What is the highest amount?", files)).endswith(": 12345678901234.567")
+
+
+async def test_one_question_at_a_time(ask: Ask) -> None:
+    files = {"a.csv": "city,amount\nBonn,3\nKiel,1\n"}
+    assert (await ask("What is the mean amount? Bonn", files)).startswith("cannot answer: ")
+    assert (await ask("What is the mean amount; count the rows", files)).startswith("cannot answer: ")
+    assert (await ask("What is the mean amount??", files)).endswith(": 2")

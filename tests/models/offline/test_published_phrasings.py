@@ -90,7 +90,7 @@ REFUSED = {
     "How many houses are there where agent is not Ito Vale?": "has empty cells",
     "What is the mean rent in Bonn and Kiel?": "together or one by one",
     "How many houses are there in March?": "of which year",
-    "Which 2 houses have the lowest rooms per city?": "it has no min",
+    "Which 2 houses have the lowest rooms per city?": "did not understand",
     "Which 3 houses have the highest rent in Kiel?": "only 2 rows",
     "Which 2 houses have the lowest rooms and which 3 the highest?": "did not understand",
     "List the top 4 houses by rent.": "tie at place 4",

@@ -65,17 +65,15 @@ class Reading:
 
     def _placed(self, span: Span) -> str:
         """Return the code of an item whose meaning depends on where it stands."""
-        first = all(item.code in "ap" for item in self.items)
-        if span.code == "W":
-            return "W" if first else "w"
-        if span.code == "H":
-            return "H" if not self.items else "w"
+        if span.code in "WH":
+            relative = bool(self.items) and self.items[-1].code in "RCVn"  # `houses which ...`
+            return "w" if relative or any(item.code in "WLNOSYFDKZH" for item in self.items) else span.code
         if span.code == "w" and not self.items:
             raise Unfit(f"{span.text!r} needs the name of a column")
         return span.code
 
     def _rules(self) -> list[tuple[str, Callable[[list[Span], str], None]]]:
-        number, more = "U?#U?", "(?:[,&|]+[pa]*V)"
+        number, more, joined = "U?#U?", "(?:[,&|]+[pa]*V)", "(?:[,|]+[pa]*|&a?)V"
         return [
             (r"C[iw]*0|0a?C", self._missing),
             (r"C[iaow]*~a?[QV]", self._containing),
@@ -87,7 +85,7 @@ class Reading:
             (rf"w?<{number}a?C", self._compare),
             (rf"(?<=w)a?Coa?{number}(?![CR])|Ci?{number}(?![CRSV])|w#a?C", self._equal),
             (r"i!?C(?![i<V~B0])|!C(?![i<V~B0])", self._truth),
-            (rf"C[iaow]*!V(?!{more})|!V(?!{more})", self._not),
+            (rf"C[iaow]*!V(?!{joined})|!V(?!{joined})", self._not),
             (r"C[iaow]*<a?[VQ]", self._sign),
             (rf"C[iao]*p?a?V{more}*", self._values),
             (rf"[po]?a?V{more}*C", self._values),
@@ -125,7 +123,8 @@ class Reading:
     def _check(self) -> None:
         """Refuse conditions that exclude each other: the question means something else."""
         equal = [one.column for one in self.where if one.op in ("=", "in")]
-        if len(set(equal)) < len(equal):
+        unequal = {one.column for one in self.where if one.op == "!="}
+        if len(set(equal)) < len(equal) or unequal & set(equal):
             raise Unfit("two values of one column are asked for at once")
 
     def skeleton(self) -> list[Span]:

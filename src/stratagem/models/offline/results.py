@@ -140,6 +140,7 @@ def answer(query: Query, seen: Observation, rows: Observation | None = None) -> 
         return Answered("", "the table's result came without data")
     if not result["matched"] and query.measure not in ("count", "distinct"):
         return Answered("", f"no row matches ({wording(query)})")
+    result = _exact(result, seen.text)
     try:
         value = _BUILD[query.kind](query, result if rows is None else mapping(rows.result))
     except _Unclear as why:
@@ -150,6 +151,17 @@ def answer(query: Query, seen: Observation, rows: Observation | None = None) -> 
     left = f"; {result['left_out']} without a value left out" if result.get("left_out") else ""
     counted = f"({result['matched']} of {result.get('total')} rows{left})"
     return Answered(f"{where}{wording(query)} {counted}: {shown}", value=value)
+
+
+def _exact(result: Form, text: str) -> Form:
+    """Return the result with its fractions as the text has them: JSON may hold fewer digits."""
+    written = {float(digits): digits for digits in re.findall(r"(?<![\w.-])-?\d+\.\d+(?![\w.])", text)}
+
+    def exact(value: Any) -> Any:
+        return written.get(value, value) if isinstance(value, float) and not value.is_integer() else value
+
+    groups = [[exact(cell) for cell in items(group)] for group in items(result.get("groups"))]
+    return {**result, "value": exact(result.get("value")), "groups": groups}
 
 
 def _condition(one: Filter) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from stratagem.models.offline.words import PERIODS, UNITS, parts, tokens
 
 NUMERIC = frozenset(("number", "integer"))
-_SILENT = frozenset("-/.,'’():;?!\"|")
+_SILENT = frozenset("-/.,'’():\"|")
 
 
 class Column(NamedTuple):

@@ -21,7 +21,7 @@ Entries = dict[tuple[str, ...], list[tuple[str, Any]]]
 
 LONGEST = 8  # words of a name or a value that are compared
 READINGS = 200  # ways to read one question that are tried; more are too many
-SILENT = "-/.'’():;?!\""
+SILENT = "-/.'’():\""  # marks between words; a question mark or a semicolon in the middle begins something else
 _FILLER_CODES: dict[str, str] = {
     **dict.fromkeys(lists.FILLERS, "f"),
     **dict.fromkeys(lists.ARTICLES, "a"),
@@ -94,7 +94,7 @@ class Question:
     """A question as words."""
 
     def __init__(self, text: str) -> None:
-        self.text = lists.POLITE.sub("", text)
+        self.text = lists.POLITE.sub("", text).rstrip(" ?!.;:\n\t")
         self.tokens: list[Token] = tokens(self.text)
         self.words: list[Word] = []
         for place, token in enumerate(self.tokens):

@@ -86,8 +86,7 @@ def read(question: Question, table: Table) -> Found:
 
 def _query(reading: Reading) -> Query:
     items = reading.skeleton()
-    ways = [items, [item for item in items if item.code != "R"]]
-    for kept in ways if any(item.code in "OS" for item in items) else ways[:1]:
+    for kept in (items, _without_rows(items)):
         codes = "".join(item.code for item in kept)
         for pattern, build in _SKELETONS:
             if re.fullmatch(pattern, codes):
@@ -97,6 +96,14 @@ def _query(reading: Reading) -> Query:
                     raise Unfit("this is not computed per group")
                 return query._replace(where=tuple(reading.where), named=reading.named, group=query.group or group)
     raise Unfit("")
+
+
+def _without_rows(items: list[Span]) -> list[Span]:
+    """Return the items without rows that only say what is computed over: `the mean rent of the houses`."""
+    codes = "".join(item.code for item in items)
+    over = {found.start("row") for found in re.finditer(r"[OS]N?C(?P<row>R)", codes)}
+    over |= {found.start() for found in re.finditer(r"R(?=W)", codes)}
+    return [item for place, item in enumerate(items) if place not in over]
 
 
 def _columns(items: list[Span]) -> list[Column]:
@@ -155,8 +162,10 @@ def _count(reading: Reading, items: list[Span]) -> Query:
 
 def _count_values(reading: Reading, items: list[Span]) -> Query:
     column = _columns(items)[0]
-    if column.numeric and not any(item.code == "D" for item in items):
-        if any(one.op == "=" for one in reading.where):
+    if column.numeric:
+        if any(item.code == "D" for item in items) and not reading.where:
+            return Query(reading.table, "value", "distinct", column.name)
+        if any(one.op == "=" for one in reading.where) and not any(item.code == "D" for item in items):
             return Query(reading.table, "single", "list", label=column.name)
         raise Unfit(f"whether the rows or the values of {column.name!r} are counted is not said")
     return Query(reading.table, "value", "distinct", column.name)
