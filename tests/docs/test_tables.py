@@ -1,10 +1,19 @@
 """Tables of the README and the manual that list what the code has: they list exactly that."""
 
+import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
+import stratagem
 from stratagem import strategies
-from stratagem.core import Strategy
+from stratagem.cli._ends import JOURNAL, MODEL, OF_STOP, PIPE_CLOSED, STRANGE, USAGE
+from stratagem.cli._settings import KEYS
+from stratagem.core import Run, Stop, Strategy
+from stratagem.core._events import TYPES
+from stratagem.core._tool import EFFECTS
+from stratagem.tools import builtin
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,3 +37,41 @@ def test_the_readme_lists_every_strategy_with_its_ids_and_its_bound() -> None:
         assert "(" in row[2].rpartition("`")[2] or made.card.calls.isdigit()
         assert made.card.paper.startswith(("arXiv:", "Weng 2023"))
         assert re.search(r"(19|20)\d\d", row[3])
+
+
+def test_the_manual_lists_every_exit_code() -> None:
+    codes = {int(row[0]) for row in rows("docs/manual.md", "| exit code | meaning |")}
+    assert codes == {*OF_STOP.values(), USAGE, MODEL, JOURNAL, STRANGE, PIPE_CLOSED}
+
+
+def test_the_manual_lists_what_open_takes() -> None:
+    listed = [row[0].strip("`") for row in rows("docs/manual/asking.md", "| keyword | default | meaning |")]
+    assert listed == list(inspect.signature(stratagem.open).parameters)
+
+
+def test_the_manual_lists_the_attributes_of_an_answer_and_its_ends() -> None:
+    listed = {row[0].strip("`") for row in rows("docs/manual/answers.md", "| attribute | meaning |")}
+    assert listed == {"ok", *(field.name for field in fields(stratagem.Answer))}
+    assert [row[0].strip("`") for row in rows("docs/manual/answers.md", "| `stop` | meaning |")] == [*get_args(Stop)]
+
+
+def test_the_manual_lists_every_verb_of_a_run() -> None:
+    written = " ".join(row[0] for row in rows("docs/manual/own-strategies.md", "| verb | what it does |"))
+    inner = {"branched", "closed", "enter", "opened", "start", "strand", "options"}  # of the core only
+    assert set(re.findall(r"run\.(\w+)", written)) == {name for name in dir(Run) if name[0] != "_"} - inner
+
+
+def test_the_manual_lists_every_event() -> None:
+    listed = rows("docs/manual/events.md", "| type | when | `data` |")
+    assert {name for row in listed for name in re.findall(r"`([a-z.]+)`", row[0])} == set(TYPES)
+
+
+def test_the_manual_lists_every_limit_effect_and_setting() -> None:
+    def named(page: str, header: str) -> list[str]:
+        return [name for row in rows(page, header) for name in re.findall(r"`(\w+)`", row[0])]
+
+    assert named("docs/manual/budgets.md", "| limit | counts |") == [*stratagem.Budget._fields]
+    effects = named("docs/manual/tools.md", "| `effect` | the tool | `repeat`, if not said |")
+    assert sorted(effects) == sorted(EFFECTS)
+    assert named("docs/manual/tools.md", "| tool | does |") == [*builtin.names()]
+    assert sorted(named("docs/manual/settings.md", "| key | flag | variable | default |")) == sorted(KEYS)
