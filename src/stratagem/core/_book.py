@@ -51,10 +51,14 @@ class Book:
         self.recorded: dict[Key, Row] = {}
         self.base: set[Key] = set()
         self.parent = tuple(base)
-        for row in self.parent:
-            self.recorded[row.path, row.digest, row.occurrence] = row
-            self.base.add((row.path, row.digest, row.occurrence))
         self.intents: set[Key] = set()
+        for row in self.parent:
+            key = (row.path, row.digest, row.occurrence)
+            if row.kind == "intent":
+                self.intents.add(key)  # a fork asks before it performs again what may happen once only
+            else:
+                self.recorded[key] = row
+                self.base.add(key)
         self.answers: dict[str, Json] = {}
         forgotten = set[int]() if keep_errors else passing(own)
         for row in own:
@@ -234,21 +238,25 @@ def forked(rows: Sequence[Row], *, at: int | None = None, reply: Json = None, de
 
     With `reply`, effect `at` is kept with another value and nothing is dropped: what depends on it asks differently
     and is performed for that reason. Without `at` the program has changed. Only `decisions` keeps clock and budget
-    readings and completion orders; no fork keeps refusals or other circumstances.
+    readings and completion orders; no fork keeps refusals or other circumstances. Intents are kept, whatever becomes
+    of their results: what may happen once only is not performed again without a person's word.
     """
+    intents = [row for row in rows if row.kind == "intent"]
     kept = [row for row in rows if row.kind != "intent" and not circumstance(row)]
     if not decisions:
         kept = [row for row in kept if row.kind not in ("decision", "order")]
     if at is None:
-        return kept
+        return [*intents, *kept]
     origin = next((row for row in rows if row.seq == at), None)
     if origin is None:
         from stratagem.errors import UsageError  # noqa: PLC0415  (only for the message)
 
         raise UsageError(f"there is no effect {at}: the run has {len(rows)}, from 0", remedy="See `stratagem show`.")
     if reply is not None:
-        return [row._replace(result=_reworded(row, reply), failed=False) if row.seq == at else row for row in kept]
-    return [r for r in kept if r.seq != at and (r.seq < at or siblings(r, origin) or apart(r.path, origin.path))]
+        kept = [row._replace(result=_reworded(row, reply), failed=False) if row.seq == at else row for row in kept]
+        return [*intents, *kept]
+    kept = [r for r in kept if r.seq != at and (r.seq < at or siblings(r, origin) or apart(r.path, origin.path))]
+    return [*intents, *kept]
 
 
 def _reworded(row: Row, said: Json) -> bytes:
