@@ -240,3 +240,12 @@ async def test_one_question_at_a_time(ask: Ask) -> None:
     assert (await ask("What is the mean amount? Bonn", files)).startswith("cannot answer: ")
     assert (await ask("What is the mean amount; count the rows", files)).startswith("cannot answer: ")
     assert (await ask("What is the mean amount??", files)).endswith(": 2")
+
+
+async def test_two_hundred_columns_of_unknown_values_hide_no_text(ask: Ask) -> None:
+    header = ",".join(f"note{number}" for number in range(200))
+    rows = "\n".join(",".join(f"v{row}of{number}" for number in range(200)) for row in range(40))
+    files = {"wide.csv": f"{header}\n{rows}\n", "a.md": "The pump is serviced every 6 weeks.\n"}
+    assert await ask("How often is the pump serviced?", files) == "[a.md:1] The pump is serviced every 6 weeks."
+    assert (await ask("How many rows are there in Pumpland?", files)).startswith("cannot answer: ")
+    assert (await ask("How many rows are there?", files)).endswith(": 40")

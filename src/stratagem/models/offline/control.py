@@ -188,29 +188,28 @@ class Control:
         asked = [set[str]() for _ in found]
         for _ in range(ROUNDS):
             for place, (table, one) in enumerate(found):
-                grown = self._with_values(querier, table, one, asked[place])
-                if grown is not table:
-                    found[place] = (grown, read(question, grown))
-            if len(self.wanted) > MAX_LOOKUPS:
-                refuse(
-                    "too many columns would have to be looked through for its words", "name the column and the value"
-                )
+                columns = [column.name for column in table.columns if not column.complete and column.kind == "text"]
+                words = dict.fromkeys(_core(phrase) for phrase in (*one.gaps, *one.loose))
+                fresh = [word for word in words if word not in asked[place]]
+                asked[place].update(fresh)
+                if not columns or not fresh or len(one.gaps) > MAX_GAPS:
+                    continue
+                if len(columns) * len(fresh) > MAX_LOOKUPS:
+                    found[place] = (table, one._replace(queries=(), reason="too many columns may hold its words"))
+                    continue
+                grown = self._with_values(querier, table, columns, fresh)
+                found[place] = (grown, read(question, grown))
             self._pause("look whether words of the question are values of a column")
         return found
 
-    def _with_values(self, querier: route.Querier, table: Table, one: Found, done: set[str]) -> Table:
-        """Return the table with the values in which words of the question occur; `done` grows by those words."""
-        columns = [column for column in table.columns if not column.complete and column.kind == "text"]
-        words = dict.fromkeys(_core(phrase) for phrase in (*one.gaps, *one.loose))
-        fresh = [word for word in words if word not in done]
-        if len(one.gaps) > MAX_GAPS:
-            return table
-        done.update(fresh)
-        for column in columns if fresh else ():
-            seen = [self._call(querier.tool, results.lookup(querier, table, column, word)) for word in fresh]
+    def _with_values(self, querier: route.Querier, table: Table, columns: list[str], words: list[str]) -> Table:
+        """Return the table with the values of some columns in which a word occurs."""
+        for name in columns:
+            column = table.column(name)
+            seen = [self._call(querier.tool, results.lookup(querier, table, name, word)) for word in words]
             values = [value for each in seen if each and not each.failed for value in results.distinct(each)]
-            if set(values) - set(column.values):
-                table = _with(table, column.name, tuple(dict.fromkeys((*column.values, *values))))
+            if column is not None and set(values) - set(column.values):
+                table = _with(table, name, tuple(dict.fromkeys((*column.values, *values))))
         return table
 
     def _queried(self, query: Query, hits: Observation | None) -> str:

@@ -13,7 +13,8 @@ _SKIPPED = (
         ("and", "or", "do", "does", "did", "has", "have", "had", "there", "that", "which", "its", "their", "his", "her",
          "it", "they", "can", "could", "will", "would", "may", "must", "shall", "should", "please", "tell", "me", "also",
          "always", "to", "if", "so", "then", "only", "not", "no", "you", "your", "we", "our", "i", "us", "this", "who",
-         "what", "when", "where", "why", "how", "many", "much", "often"),
+         "what", "when", "where", "why", "how", "many", "much", "often", "up", "approximately", "roughly", "nearly", "almost",
+         "exactly"),
     )
 )  # fmt: skip
 

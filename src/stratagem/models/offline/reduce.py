@@ -92,7 +92,7 @@ class Reading:
             (rf"[po]?a?V{more}+", self._values),
             (r"[po]?a?V", self._values),
             (r"Pa?C", self._per),
-            (r"(?<=[CM])n|n(?=o?a?C)|[po]a?n", self._nothing),
+            (r"(?<=[CM])n|n(?=o?a?C)|[po]a?n", self._container),
             (r"(?<=[ifw])e|e(?=[pwX]|$)|[po]a?M|M", self._nothing),
             (r"pU", self._unit_named),
         ]
@@ -103,7 +103,7 @@ class Reading:
             at = found.start() + 1
             end = self._taken(compiled, found, rule)
             if end:
-                mark = "x" if rule in (self._nothing, self._unit_named, self._per) else "X"
+                mark = "x" if rule in (self._nothing, self._container, self._unit_named, self._per) else "X"
                 first, last = self.items[found.start()], self.items[end - 1]
                 self.items[found.start() : end] = [Span(mark, first.start, last.end, None, "")]
 
@@ -139,6 +139,12 @@ class Reading:
 
     def _nothing(self, part: list[Span], _: str) -> None:
         """These items say nothing here."""
+
+    def _container(self, part: list[Span], _: str) -> None:
+        """`the column price` is the price; `the total value of the stock` may be another thing than the total stock."""
+        summed = any(item.code == "O" and item.data == "sum" for item in self.items)
+        if summed and part[-1].text.casefold() == "value":
+            raise _Kept
 
     def _missing(self, part: list[Span], _: str) -> None:
         self.where.append(Filter(_of(part, "C").name, "empty"))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Observation
 from stratagem.models.offline.reduce import Filter
 from stratagem.models.offline.route import Querier
-from stratagem.models.offline.schema import Column, Table, items, key, mapping
+from stratagem.models.offline.schema import Table, items, key, mapping
 from stratagem.models.offline.tables import Query
 
 SHOWN = 100  # values or groups that an answer shows
@@ -88,10 +88,9 @@ def arguments(querier: Querier, query: Query) -> dict[str, Any]:
     return given
 
 
-def lookup(querier: Querier, table: Table, column: Column, word: str) -> dict[str, Any]:
+def lookup(querier: Querier, table: Table, column: str, word: str) -> dict[str, Any]:
     """Return the arguments that find the values of a column which contain a word."""
-    where = (Filter(column.name, "contains", word),)
-    return arguments(querier, Query(table, "values", "distinct", column.name, where))
+    return arguments(querier, Query(table, "values", "distinct", column, (Filter(column, "contains", word),)))
 
 
 def rows_of(query: Query, seen: Observation) -> Query | None:
