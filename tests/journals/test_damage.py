@@ -247,8 +247,8 @@ def test_an_id_that_leads_to_another_run_is_found(path, sound):
     at = sound.index(b"ghijkl\x02")
     path.write_bytes(sound[: at + 6] + b"\x03" + sound[at + 7 :])
     assert refused(path, "ghijkl").startswith("the record of run 'ghijkl' is damaged: ")
-    at = sound.index(b"\x09\x03\x19\x09abcdef")  # the entry before it, made shorter, is then found in its place
-    path.write_bytes(sound[:at] + b"\x08" + sound[at + 1 :])
+    at = sound.index(b"\x19\x09abcdef")  # the entry before it, no longer a text, is out of order and hides the others
+    path.write_bytes(sound[:at] + b"\x18" + sound[at + 1 :])
     assert refused(path, "ghijkl") == "the record of run 'ghijkl' is damaged: its id leads to 'abcdef'"
 
 
