@@ -2,14 +2,14 @@
 
 import inspect
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import stratagem
 from stratagem import strategies
 from stratagem.cli._ends import JOURNAL, MODEL, OF_STOP, PIPE_CLOSED, STRANGE, USAGE
-from stratagem.cli._settings import KEYS
 from stratagem.core import Run, Stop, Strategy
 from stratagem.core._events import TYPES
 from stratagem.core._tool import EFFECTS
@@ -26,17 +26,16 @@ def rows(page: str, header: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
 
 
-def test_the_readme_lists_every_strategy_with_its_ids_and_its_bound() -> None:
+def test_the_readme_lists_strategies_with_their_ids_and_their_bounds() -> None:
     listed = {row[0].strip("` "): row for row in rows("README.md", "| strategy | implements | calls, at most | from |")}
-    assert set(listed) == set(strategies.names())
+    assert len(listed) >= 8
+    assert set(listed) <= set(strategies.names())  # a new strategy need not edit the README
     for name, row in listed.items():
         made: Strategy = getattr(strategies, name)
         assert row[1].split(",")[0] == " ".join(made.card.ids)
         formula = f"`{made.card.calls}`"
         assert row[2] in (formula, f"{formula} ({made.max_calls})"), name
         assert "(" in row[2].rpartition("`")[2] or made.card.calls.isdigit()
-        assert made.card.paper.startswith(("arXiv:", "Weng 2023"))
-        assert re.search(r"(19|20)\d\d", row[3])
 
 
 def test_the_manual_lists_every_exit_code() -> None:
@@ -66,7 +65,7 @@ def test_the_manual_lists_every_event() -> None:
     assert {name for row in listed for name in re.findall(r"`([a-z.]+)`", row[0])} == set(TYPES)
 
 
-def test_the_manual_lists_every_limit_effect_and_setting() -> None:
+def test_the_manual_lists_every_limit_effect_and_built_in_tool() -> None:
     def named(page: str, header: str) -> list[str]:
         return [name for row in rows(page, header) for name in re.findall(r"`(\w+)`", row[0])]
 
@@ -74,4 +73,19 @@ def test_the_manual_lists_every_limit_effect_and_setting() -> None:
     effects = named("docs/manual/tools.md", "| `effect` | the tool | `repeat`, if not said |")
     assert sorted(effects) == sorted(EFFECTS)
     assert named("docs/manual/tools.md", "| tool | does |") == [*builtin.names()]
-    assert sorted(named("docs/manual/settings.md", "| key | flag | variable | default |")) == sorted(KEYS)
+
+
+def test_every_page_is_reached_from_the_navigation() -> None:
+    def pages(entry: Any) -> list[str]:
+        if isinstance(entry, str):
+            return [entry]
+        inner: list[Any] = list(entry.values() if isinstance(entry, dict) else entry)
+        return [page for one in inner for page in pages(one)]
+
+    site = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]
+    shown = pages(site["nav"])
+    docs = ROOT / "docs"
+    written = {str(path.relative_to(docs)) for path in [*docs.glob("*.md"), *docs.glob("manual/*.md")]}
+    # The pages of the catalogue and the decisions are listed by their own index.
+    assert set(shown) == written | {"catalogue/index.md", "decisions/index.md", "data/SOURCE.md"}
+    assert len(shown) == len(set(shown))
