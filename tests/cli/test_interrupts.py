@@ -123,11 +123,12 @@ def test_twice_leaves_even_if_the_program_is_stuck_and_the_journal_is_whole(cli:
     assert cli("doctor").exit_code == 0
 
 
-def test_twice_while_a_call_is_pending_leaves_now(cli: Any, script: Any) -> None:
+@pytest.mark.parametrize("pause_s", [0.0, 0.02, 0.05, 0.1])
+def test_twice_while_a_call_is_pending_leaves_now(cli: Any, script: Any, pause_s: float) -> None:
     process, run_id = begun(cli, "--strategy", "direct", "--model", script(SLOW))
-    for _ in range(2):
+    for _ in range(4):  # however late the others come, the status stays
         process.send_signal(signal.SIGINT)
-        time.sleep(0.05)
+        time.sleep(pause_s)
     process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
     assert cli.json("show", run_id)["run"]["state"] in ("running", "cancelled")

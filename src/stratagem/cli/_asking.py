@@ -82,14 +82,15 @@ def _part(name: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _line(prompt: str) -> str:
-    # Whatever handles Ctrl-C elsewhere, here it must end the reading.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Whatever handles these elsewhere, here they must end the reading.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         sys.stderr.write(prompt)
         sys.stderr.flush()
         line = sys.stdin.readline()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if not line:
         raise KeyboardInterrupt
     return line.rstrip("\r\n")

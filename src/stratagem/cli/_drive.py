@@ -50,42 +50,51 @@ async def begin_anew(session: Session, listening: Listening, run_id: str, **chan
 async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     home = home_of(mode.home)
     listening = Listening(mode, SQLiteJournal(home / "journal.sqlite"))
-    async with stratagem.open(home=home, journal=listening.journal, **settings) as session:
-        answer = await _ended(mode, session, begin, listening)
-        while answer.stop == "suspended" and interactive(mode) and await _asked(session, answer.run_id):
-            answer = await _ended(mode, session, functools.partial(begin_anew, run_id=answer.run_id), listening)
-        if listening.reader_gone:
-            return PIPE_CLOSED
-        record = await session.show(answer.run_id) if mode.json or not answer.ok else None
+    with listening, Interrupts(listening.journal.aclose, listening.close) as interrupts:
+        try:
+            async with stratagem.open(home=home, journal=listening.journal, **settings) as session:
+                interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
+                answer = await _ended(mode, session, begin, listening)
+                record = await session.show(answer.run_id) if mode.json or not answer.ok else None
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None  # nothing was running yet that could have been stopped
+        finally:
+            await interrupts.leaving()
+    if listening.reader_gone:
+        return PIPE_CLOSED
     _print(mode, answer, record)
     return OF_STOP[answer.stop]
 
 
+def _stop(session: Session, driving: "asyncio.Task[Any]") -> None:
+    """Stop what runs, or if nothing does what is about to."""
+    for run_id in session.live:
+        session.cancel(run_id)
+    if not session.live:
+        driving.cancel()
+
+
 async def _ended(mode: Mode, session: Session, begin: Begin, listening: Listening) -> Answer:
-    driving = asyncio.current_task()
-    assert driving is not None
-
-    def stop() -> None:
-        for run_id in session.live:
-            session.cancel(run_id)
-        if not session.live:
-            driving.cancel()
-
-    listening.stop = stop
-    with listening, Interrupts(stop, listening.journal.aclose, listening.close):
-        try:
-            return await begin(session, listening)
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None  # before the run had begun
-        except StratagemError as failure:
-            run_id = listening.run_id
-            fault = understood(failure, run_id, mode.again("resume", run_id) if run_id else "", mode.path)
-            assert fault is not None
-            raise fault from failure
-        except Exception as failure:
-            if listening.run_id is not None:
-                failure.add_note(RUN_NOTE + listening.run_id)
-            raise
+    """Drive a run to its end; at a terminal its questions are asked on the way."""
+    try:
+        answer = await begin(session, listening)
+        while answer.stop == "suspended" and interactive(mode):
+            listening.close()
+            if not await _asked(session, answer.run_id):
+                break
+            answer = await begin_anew(session, listening, answer.run_id)
+        return answer
+    except StratagemError as failure:
+        run_id = listening.run_id
+        fault = understood(failure, run_id, mode.again("resume", run_id) if run_id else "", mode.path)
+        assert fault is not None
+        raise fault from failure
+    except Exception as failure:
+        if listening.run_id is not None:
+            failure.add_note(RUN_NOTE + listening.run_id)
+        raise
+    finally:
+        listening.close()
 
 
 async def _asked(session: Session, run_id: str) -> bool:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -24,17 +24,25 @@ class Interrupts:
     """Handles the two signals while a run is driven.
 
     Args:
-        stop: stops the run; called in the event loop.
         flush: writes what is queued in the journal.
-        leaving: puts the terminal back in order; called just before the process ends.
+        tidy: puts the terminal back in order; called just before the process ends at once.
+
+    Attributes:
+        driving: the task that made this object.
+        stop: stops the run; called in the event loop.
+        count: how often a signal came.
     """
 
-    def __init__(self, stop: Callable[[], None], flush: Callable[[], Any], leaving: Callable[[], None]) -> None:
-        self._stop, self._flush, self._leaving = stop, flush, leaving
+    def __init__(self, flush: Callable[[], Awaitable[None]], tidy: Callable[[], None]) -> None:
+        self._flush, self._tidy = flush, tidy
+        driving = asyncio.current_task()
+        assert driving is not None
+        self.driving: asyncio.Task[Any] = driving
+        self.stop: Callable[[], Any] = driving.cancel  # until there is something better to stop
+        self.count = 0
         self._loop = asyncio.get_running_loop()
         self._before: dict[signal.Signals, Any] = {}
         self._last: asyncio.Task[None] | None = None
-        self.count = 0
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():  # elsewhere Python delivers no signals
@@ -44,23 +52,34 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.count:
+            return  # what is left to do is short, and the second Ctrl-C still leaves at once
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _came(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (what Python hands over)
         self.count += 1
         if self.count == 1:
-            self._loop.call_soon_threadsafe(self._stop)
+            self._loop.call_soon_threadsafe(lambda: self.stop())
             return
         # The loop may be held up by the very thing that the user wants to leave, so a thread watches the clock.
         watch = threading.Timer(PATIENCE_S, self._leave)
         watch.daemon = True
         watch.start()
-        self._loop.call_soon_threadsafe(self._begin_to_leave)
+        try:
+            self._loop.call_soon_threadsafe(self._begin_to_leave)
+        except RuntimeError:  # the loop has ended, and with it all that could be flushed
+            self._leave()
 
-    def _begin_to_leave(self) -> None:
+    async def leaving(self) -> None:
+        """Return at once, unless somebody wants to leave now: then nothing else may end the process first."""
+        if self.count > 1:
+            await self._begin_to_leave()
+
+    def _begin_to_leave(self) -> "asyncio.Task[None]":
         if self._last is None:
-            self._last = asyncio.ensure_future(self._flushed())
+            self._last = self._loop.create_task(self._flushed())
+        return self._last
 
     async def _flushed(self) -> None:
         with contextlib.suppress(Exception):
@@ -69,6 +88,6 @@ class Interrupts:
 
     def _leave(self) -> None:
         with contextlib.suppress(Exception):
-            self._leaving()
+            self._tidy()
             sys.stderr.flush()
         os._exit(CANCELLED)
