@@ -260,6 +260,9 @@ CIRCUMSTANCES = frozenset({
     "BudgetExhausted", "TimedOut",
 })  # fmt: skip
 
+# What says that nothing was performed: never recorded, so a resume finds out anew.
+NOT_PERFORMED = (UsageError, CapabilityError, ConcurrentUse, JournalError)
+
 
 def record(error: StratagemError) -> list[Any]:
     """Return the error as JSON: its name and what `revive` needs."""

@@ -178,22 +178,22 @@ async def test_what_is_to_be_asked_waits_for_a_person() -> None:
 
 
 async def test_two_equal_calls_are_two_questions() -> None:
-    run = acting(policy=ReadOnly())
+    async def twice(run: Run) -> None:
+        for _ in range(2):
+            await run.call(mail, text="x")
+
     numbers: list[str] = []
     tape = Tape()
     for _ in range(2):
         run = acting(tape, policy=ReadOnly())
         with pytest.raises(Suspended):
-            for _ in range(2):
-                await run.call(mail, text="x")
+            await twice(run)
         (number,) = run.strand.world.questions
         numbers.append(number)
         tape = tape_of(run)
         tape.answers[number] = True
     assert len(set(numbers)) == 2
-    run = acting(tape, policy=ReadOnly())
-    for _ in range(2):
-        await run.call(mail, text="x")
+    await twice(acting(tape, policy=ReadOnly()))
     assert done == [("mail", "x")] * 2
 
 

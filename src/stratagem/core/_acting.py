@@ -7,12 +7,14 @@ from stratagem.core._admission import admit, nothing, seconds_left
 from stratagem.core._book import Key
 from stratagem.core._canonical import Json, encoded, hashed, json_of
 from stratagem.core._effects import digest_of, finished, journaled, recorded, settled, unperformed
-from stratagem.core._label import Label
+from stratagem.core._label import SYSTEM, Label
 from stratagem.core._strand import Strand
 from stratagem.core._tool import Tool
-from stratagem.core._values import Observation, ToolCall
-from stratagem.errors import BudgetExhausted, Suspended, UsageError
+from stratagem.core._transcript import Transcript
+from stratagem.core._values import Execution, Observation, ToolCall
+from stratagem.errors import BudgetExhausted, CapabilityError, Suspended, UsageError
 
+EXECUTED = Label({"sandbox"}, ())  # what code printed is not trusted, and may hold what it could read
 HAPPENED = {
     "type": "object",
     "properties": {"happened": {"type": ["boolean", "null"]}, "result": {"type": "string"}},
@@ -95,7 +97,8 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
     )
     world.book.performed += 1
     if world.feeds:
-        finished(strand, "tool", tool.name, times[2] / 1e6, None, None)
+        line = seen.text.partition("\n")[0][:200]
+        finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=line, failed=seen.failed)
     await settled(strand, durable)
     return seen, seq
 
@@ -140,6 +143,47 @@ async def asked(strand: Strand, question: str, schema: Json, about: Key | None =
         raise Suspended(question)
 
     return await journaled(strand, "wait", form, read)
+
+
+async def executed(strand: Strand, code: str, language: str, files: tuple[str, ...], timeout_s: float) -> Execution:
+    """Execute code in the sandbox; `CapabilityError` if there is none."""
+    sandbox = strand.world.services.sandbox
+    if sandbox is None:
+        raise CapabilityError(
+            "code cannot be executed: no sandbox is configured",
+            remedy="Give one to the session: `open(sandbox=...)`.",
+        )
+
+    async def perform() -> Json:
+        found = await sandbox.execute(code, language=language, files=files, timeout_s=timeout_s)
+        return [found.output, found.error, found.value, found.timed_out]
+
+    form = {"execute": code, "language": language, "files": list(files), "sandbox": sandbox.spec}
+    found = Execution(*await journaled(strand, "tool", form, perform))
+    strand.label = strand.label | EXECUTED
+    return found
+
+
+async def put_back(strand: Strand, steps: Transcript | None) -> Observation:
+    """Put the environment back to its start, or to where a conversation's calls lead."""
+    stage = strand.stage
+    if stage is None:
+        raise UsageError("the task has no environment to reset: give one, `Task(..., environment=...)`")
+    calls = [call for turn in steps or () for call in turn.step.calls]
+
+    async def perform() -> Json:
+        stage.pending.clear()
+        seen = stage.world.reset()
+        stage.pending = [*calls]
+        await stage.catch_up()
+        return [seen.text, list(seen.sources)]
+
+    form = {"reset": [call.plain() for call in calls]}
+    performed = strand.world.book.performed
+    text, sources = await journaled(strand, "reset", form, perform)
+    if strand.world.book.performed == performed:
+        stage.pending = [None, *calls]
+    return Observation(text, sources=tuple(sources), label=SYSTEM)
 
 
 def question_id(strand: Strand, form: Json) -> str:

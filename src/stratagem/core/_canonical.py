@@ -49,6 +49,15 @@ def encoded(value: Json) -> bytes:
     return text_of(value).encode()
 
 
+def encoded_clean(value: Json) -> bytes:
+    """Return the canonical bytes of plain data in which lone surrogates are replaced."""
+    text = text_of(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return clean(text).encode()
+
+
 def quoted(text: str) -> str:
     """Return a string as JSON, without an encoder."""
     return _escape(text)

@@ -13,7 +13,7 @@ from typing import Any
 from stratagem.core._admission import CLOCKS_DIFFER_S, NOTHING, admit, nothing, price, refuse, seconds_left
 from stratagem.core._book import Key, calls_of
 from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
-from stratagem.core._canonical import Json, decoded, encoded, hashed, text_of
+from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
 from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
 from stratagem.core._ledger import Asked
@@ -22,7 +22,7 @@ from stratagem.core._options import TIMEOUT_S
 from stratagem.core._strand import Place, Strand
 from stratagem.core._values import Usage
 from stratagem.core._world import World
-from stratagem.errors import BadReply, BudgetExhausted, Diverged, NoReply, StratagemError, record, revive
+from stratagem.errors import NOT_PERFORMED, BadReply, BudgetExhausted, Diverged, NoReply, StratagemError, record, revive
 
 BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
 FAILED = Usage(calls=1)
@@ -174,6 +174,10 @@ async def _all_draws(
         reply = made if type(made) is Reply else await _in_time(strand, request, made)  # pyright: ignore[reportArgumentType]
         usage, samples = reply.usage, reply.samples
         _check_draws(strand, request, samples)
+    except NOT_PERFORMED:
+        services.in_flight -= 1
+        settle(strand.meters, need, None, 0)
+        raise
     except StratagemError as raised:
         failure = raised
     except BaseException:
@@ -366,7 +370,7 @@ def _again(request: Request, occurrence: int) -> Request:
 async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[], Awaitable[Json]]) -> Json:
     """Perform and record an effect that is neither a model call nor a tool, or return what is recorded of it."""
     world, services = strand.world, strand.world.services
-    request = encoded(form)
+    request = encoded_clean(form)
     digest = digest_of(kind, request)
     key: Key = (strand.path, digest, strand.occurrence(digest))
     strand.next()
@@ -383,13 +387,15 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
     failure: StratagemError | None = None
     try:
         value = await perform()
+    except NOT_PERFORMED:
+        raise
     except StratagemError as raised:
         failure, value = raised, record(raised)
     finally:
         services.in_flight -= 1
     times = world.times(begun)
     durable = world.book.add(
-        kind, key, request, encoded(value), times, None, failure is not None, -1, services.in_flight == 0
+        kind, key, request, encoded_clean(value), times, None, failure is not None, -1, services.in_flight == 0
     )
     world.book.performed += 1
     await settled(strand, durable)
@@ -436,10 +442,10 @@ def digest_of(kind: str, request: bytes) -> bytes:
 
 
 def finished(
-    strand: Strand, kind: str, name: str, seconds: float, failure: StratagemError | None, usage: Usage | None
+    strand: Strand, kind: str, name: str, seconds: float, failure: StratagemError | None, usage: Usage | None, **facts: Json
 ) -> None:
-    """Tell listeners that an effect has ended."""
+    """Tell listeners that an effect has ended; of a tool, `text` is the first line of its result."""
     strand.world.emit(
         "effect.finished", strand.path, kind=kind, name=name, n=strand.world.book.seq - 1, seconds=round(seconds, 6),
-        error=None if failure is None else record(failure), usage=None if usage is None else usage.plain(),
+        error=None if failure is None else record(failure), usage=None if usage is None else usage.plain(), **facts,
     )  # fmt: skip

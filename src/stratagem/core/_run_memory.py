@@ -1,9 +1,10 @@
 """The long-term memory, as a strand sees it."""
 
-from stratagem.core._canonical import Json, clean, encoded, hashed
+from stratagem.core._canonical import Json, clean, encoded_clean, hashed, json_of
 from stratagem.core._effects import journaled
 from stratagem.core._environment import Recalled
 from stratagem.core._strand import Strand
+from stratagem.errors import UsageError
 
 
 class RunMemory:
@@ -24,14 +25,15 @@ class RunMemory:
         strand = self._strand
         strand.begin()
         try:
-            form = {"observe": clean(text), "fields": fields}
-            key = hashed(b"y" + encoded([strand.world.origin, strand.path, strand.steps, form])).hex()
+            said: Json = json_of(fields)
+            form = {"observe": clean(text), "fields": said}
+            key = hashed(b"y" + encoded_clean([strand.world.origin, strand.path, strand.steps, form])).hex()
 
             async def perform() -> Json:
                 world = strand.world
                 time = _rfc3339(world.services.clock.wall())
                 await world.services.memory.observe(
-                    clean(text), key=key, source=f"run {world.run_id}", time=time, label=strand.label, fields=fields
+                    clean(text), key=key, source=f"run {world.run_id}", time=time, label=strand.label, fields=said
                 )
                 return None
 
@@ -42,11 +44,13 @@ class RunMemory:
     async def recall(self, query: str, n: int = 3) -> tuple[Recalled, ...]:
         """Return at most `n` records that fit the query, the best first. Each is a text with `source`, `time`, `label`."""
         strand = self._strand
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"n must be a whole number from 1 up, got {n!r}")
         strand.begin()
         try:
 
             async def perform() -> Json:
-                found = await strand.world.services.memory.recall(query, n)
+                found = await strand.world.services.memory.recall(clean(query), n)
                 return [one.form() for one in found]
 
             forms = await journaled(strand, "memory", {"recall": query, "n": n}, perform)
