@@ -76,6 +76,7 @@ async def outcome(wanted: Wanted, root: Path, session: Session, strategy: Strate
 
 def judged(wanted: Wanted, answer: str, root: Path) -> None:
     """Raise `AssertionError` if the answer is not right, or not what its citations hold."""
+    assert "\n" not in answer, "there is more than one line"
     locators, said = cited(answer)
     assert locators, "nothing is cited"
     opened = [open_locator(root, one) for one in locators]

@@ -24,6 +24,14 @@ SPLIT = {
         "What is the minimum price?", "What is the mean price?", "What is the maximum price?",
     ),
     "When was it built?\nWho built the mill?": ("When was it built?", "Who built the mill?"),
+    "Which city has the highest rent and which city has the lowest rent?": (
+        "Which city has the highest rent?", "Which city has the lowest rent?",
+    ),
+    "Who built the mill and who built the dam?": ("Who built the mill?", "Who built the dam?"),
+    "How many rows are there and in which city is the highest rent?": (
+        "How many rows are there?", "In which city is the highest rent?",
+    ),
+    "How many rooms are there, and list the cities.": ("How many rooms are there?", "List the cities."),
     "What does code 4 mean; what does code 5 mean?": ("What does code 4 mean?", "What does code 5 mean?"),
 }  # fmt: skip
 
@@ -32,6 +40,15 @@ WHOLE = (
     "How many orders have price over 5 and city Kiel?",
     "Which city has the highest price and what is its rent?",
     "What is the mean price and how does it compare with the median?",
+    "How many houses are there in Bonn and whose rent is over 5?",
+    "How many houses are there in Bonn and where rent is over 5?",
+    "Which house has the highest rent in Bonn and which has 3 rooms?",
+    "List the houses which are in Bonn and which Anna bought.",
+    "How many people who live in Bonn and who own a car are there?",
+    "How many days are there when it rained and when the wind blew?",
+    "List the city and name of the houses",
+    "What is the mean and count of price?",
+    "How many houses are there with 3 rooms and how?",
     "Who built the mill and when did they do that?",
     "Prices are high. What is the mean price?",
     'What does "and what is next" mean?',

@@ -2,17 +2,29 @@
 
 import re
 
-from stratagem.models.offline.words import NEGATIONS, OPERATIONS, PRONOUNS, QUESTION_WORDS, tokens
+from stratagem.models.offline.words import NEGATIONS, OPERATIONS, PRONOUNS, tokens
 
 MOST = 6
 LONGEST = 4_000  # characters: a longer text is no question
 _ENDS = re.compile(r"(?<=[?!;])\s+|(?<=[^\W\d_]{2}\.)\s+(?=[A-Z])|\s*\n\s*")
 _JOINT = re.compile(r",?\s+(?:and\s+then|and\s+also|and|then|also)\s+", re.IGNORECASE)
-_LEADS = QUESTION_WORDS - {"many", "much", "often", "long", "far", "old", "tall", "big", "large", "heavy"}
+_LEADS = frozenset(("what", "which", "who", "when", "where", "how", "why"))
 _ORDERS = frozenset(("list", "show", "give", "count", "calculate", "compute", "find", "tell", "name"))
 _MEASURES = frozenset(
     phrase[0] for phrase, (kind, _) in OPERATIONS.items() if kind in ("measure", "extreme") and len(phrase) == 1
 )
+_VERBS = frozenset(
+    ("is", "are", "was", "were", "has", "have", "had", "do", "does", "did", "can", "could", "will", "would")
+)
+_ORDER = re.compile(
+    r"(?:list|show|give|count|calculate|compute|find|tell|name)\s+(?:the|all|me|how|what|which)\b", re.IGNORECASE
+)
+_WHAT = re.compile(
+    r"(?:(?:in|on|at|for|of)\s+)?(?:what(?:'s|\s+(?:is|are|was|were|do|does|did))|how\s+(?:many|much|often|long))\b"
+    r"|(?:when|where|who)\s+(?:is|are|was|were|do|does|did)\b",
+    re.IGNORECASE,
+)
+_WHICH = re.compile(r"(?:(?:in|on|at|for|of)\s+)?(which|who)\s+(\w+)", re.IGNORECASE)
 _PAIR = re.compile(
     r"^(?P<lead>.*?\bthe\s+)(?P<first>\w+)(?P<more>(?:,\s*(?:the\s+)?\w+)*),?\s+and\s+(?:the\s+)?(?P<last>\w+)\s+(?P<rest>.+)$",
     re.IGNORECASE | re.DOTALL,
@@ -43,11 +55,11 @@ def parts_of(question: str) -> tuple[str, ...]:
 
 
 def _joined(sentence: str) -> list[str]:
-    """Split where a conjunction is followed by a question word or an order."""
+    """Split where a conjunction is followed by a question of its own, and not by a relative clause."""
     cuts: list[tuple[int, int]] = []
     for joint in _JOINT.finditer(sentence):
-        following = re.match(r"(?:(?:in|on|at|for|of)\s+)?(\w+)", sentence[joint.end() :])
-        if following and following[1].casefold() in _LEADS | _ORDERS and not _quoted(sentence, joint.start()):
+        before, after = sentence[: joint.start()], sentence[joint.end() :]
+        if _begins(before, after) and before.count('"') % 2 == 0:
             cuts.append(joint.span())
     pieces: list[str] = []
     begin = 0
@@ -57,8 +69,17 @@ def _joined(sentence: str) -> list[str]:
     return [piece.strip(" ,;") for piece in [*pieces, sentence[begin:]]]
 
 
-def _quoted(text: str, place: int) -> bool:
-    return text[:place].count('"') % 2 == 1
+def _begins(before: str, after: str) -> bool:
+    """Whether a question begins: `and what is`, `and how many`, `and which city`; not `and whose`, `and which have`."""
+    if _ORDER.match(after) or _WHAT.match(after):
+        return True
+    found = _WHICH.match(after)
+    if found is None:
+        return False
+    word = found[1].casefold()
+    words = [token.text.casefold() for token in tokens(before) if token.kind == "word"]
+    related = word in words[1:] or bool({"that", "whose"} & set(words))  # `houses which ... and which ...`
+    return not related and (word != "which" or found[2].casefold() not in _VERBS)
 
 
 def _leans(piece: str) -> bool:
