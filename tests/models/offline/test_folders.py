@@ -1,5 +1,7 @@
 """The proof: 20 folders of random files, asked through the real strategies and tools; every citation is opened."""
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import stratagem
 from stratagem.core import Strategy
 from stratagem.strategies import autonomous_agent, react
-from tests.models.offline.folders import Outcome, folder, outcome
+from tests.models.offline.folders import Outcome, folder, judged, outcome
 from tests.models.offline.tables_of import Wanted
 
 SEEDS = range(20)
@@ -46,3 +48,19 @@ async def test_the_reference_agent_comes_to_the_same_outcomes(seed: int, tmp_pat
     found = await asked(seed, tmp_path, autonomous_agent)
     assert complaints(found, "wrong") == []
     assert len(complaints(found, "refused")) <= 0.1 * len(found)
+
+
+async def test_two_questions_in_one_are_answered_one_by_one(tmp_path: Path) -> None:
+    asks = re.compile(r"(What (is|are|was)|How (many|much|often|long)|When)\b")
+    for seed in (200, 201, 202):
+        root = tmp_path / str(seed)
+        root.mkdir()
+        wanted = [one for one in folder(seed, root) if one.kind != "refuse" and asks.match(one.text)]
+        async with stratagem.open(model="offline", roots=[root], memory="none", journal="memory") as session:
+            for first, second in pairwise(wanted):
+                question = f"{first.text.rstrip('?')}, and {second.text[0].lower()}{second.text[1:]}"
+                answer = await session.run(autonomous_agent, question)
+                lines = answer.text.split("\n")
+                assert len(lines) == 2, f"{question} -> {answer.text or answer.reason}"
+                judged(first, lines[0], root)
+                judged(second, lines[1], root)

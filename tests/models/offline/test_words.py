@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "offline.md").read_text(encoding="u
 def published(title: str) -> list[str]:
     block = PAGE.partition(f"{title}\n\n```text\n")[2].partition("```")[0]
     assert block, title
-    return [" ".join(entry.split()) for entry in block.replace("·\n", "· ").split("·")]
+    return [" ".join(entry.split()) for entry in block.split("·")]
 
 
 @given(st.text(max_size=200))
@@ -65,6 +65,10 @@ def test_the_page_lists_exactly_the_operations_comparisons_and_fillers() -> None
         word for entry in published("Words that change nothing in a question about a table:") for word in entry.split()
     }
     assert fillers == words.ARTICLES | words.COPULAS | words.JOINERS | words.PLACERS | words.FILLERS
+    things = published("column or the table's name, or after `in the`):")
+    assert [set(entry.split()) for entry in things] == [words.STANDING, words.CONTAINERS]
+    units = {word for entry in published("Units, as columns and questions may spell them:") for word in entry.split()}
+    assert units == set(words.UNITS)
     short = {tuple(entry.split()) for entry in published("Two spellings of one word in names of columns:")}
     assert short == set(words.SHORT.items())
 
