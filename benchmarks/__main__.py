@@ -14,7 +14,7 @@ ORDER = ("wind_tunnel", "loop", "cap", "resume", "map", "imports", "many_runs", 
 
 def main(arguments: list[str]) -> int:
     """Run what is named; return 1 if a ratio is missed by half as much again and `--check` was given."""
-    from benchmarks.measure import Report, machine, unit  # noqa: PLC0415  (needs the path)
+    from benchmarks.measure import Report, advice, machine, units  # noqa: PLC0415  (needs the path)
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ORDER)}; all if none is given")
@@ -25,14 +25,13 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in given.names if name not in known]:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(known)}")
     report = Report()
-    report.say(f"{machine()}; one turn of the fixed loop: {unit() * 1e9:.0f} ns")
-    report.say(
-        "Trust the ratios: both sides of each were measured in turns. Absolute figures follow the machine's load;"
-    )
-    report.say("repeat when it is idle before you believe a MISSED.")
+    found = units()
+    report.say(f"{machine()}; one turn of a fixed loop: {found[0] * 1e9:.0f} ns; {advice(found)}")
     for name in given.names or known:
         importlib.import_module(f"benchmarks.{name}").measure(report)
-    report.say(f"\none turn of the fixed loop now: {unit() * 1e9:.0f} ns; {report.met} met, {report.missed} missed")
+    found = units()
+    report.say(f"\none turn of the fixed loop: {found[0] * 1e9:.0f} ns; {advice(found)}")
+    report.say(f"{report.met} met, {report.missed} missed")
     for failed in report.failed:
         report.say(f"beyond the slack: {failed}")
     return 1 if given.check and report.failed else 0

@@ -56,8 +56,8 @@ def measure(
     with collector(owner=True):
         best = smallest(
             repeats,
-            free=lambda: cpu(lambda: asyncio.run(capped(branches, 10 * branches, 0))),
-            capped=lambda: cpu(lambda: asyncio.run(capped(branches, cap, 0))),
+            free=lambda: cpu(lambda: capped(branches, 10 * branches, 0)),
+            capped=lambda: cpu(lambda: capped(branches, cap, 0)),
         )
     report.shown("yardstick: the same with room for all", best["free"] * 1000, "ms CPU")
     report.shown("  with the cap, of that", best["capped"] / best["free"], "x", f"{best['capped'] * 1000:.1f} ms CPU")

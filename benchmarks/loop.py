@@ -1,10 +1,11 @@
 """A tool loop of 200 and 800 steps: in memory, with a listener, and with every effect durable in SQLite."""
 
 import asyncio
+import gc
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,25 @@ from stratagem.journals.sqlite import SQLiteJournal
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=240", "journal_size_limit=1000000")
 
 
-def plain(steps: int) -> int:
+async def plain(steps: int) -> int:
     """Do the same without a core: keep the messages, write each as JSON once; return the transcript's bytes."""
+    model, log = world.Looped(steps), bytearray()
+    messages: list[dict[str, Any]] = []
 
-    async def main() -> int:
-        model, log = world.Looped(steps), bytearray()
-        messages: list[dict[str, Any]] = []
+    def keep(message: dict[str, Any]) -> None:
+        messages.append(message)
+        log.extend(json.dumps(message).encode())
 
-        def keep(message: dict[str, Any]) -> None:
-            messages.append(message)
-            log.extend(json.dumps(message).encode())
-
-        keep({"role": "user", "content": world.QUESTION})
-        for number in range(steps):
-            reply = model.complete(_Asked(number))  # pyright: ignore[reportArgumentType]
-            sample = reply.samples[0]
-            calls = [{"id": str(number), "name": name, "arguments": given} for name, given in sample.calls]
-            keep({"role": "assistant", "content": sample.text, "tool_calls": calls})
-            seen = await world.look.fn(**calls[0]["arguments"])
-            keep({"role": "tool", "tool_call_id": str(number), "content": seen})
-        reply = model.complete(_Asked(steps))  # pyright: ignore[reportArgumentType]
-        keep({"role": "assistant", "content": reply.samples[0].text})
-        return len(log)
-
-    return asyncio.run(main())
+    keep({"role": "user", "content": world.QUESTION})
+    for number in range(steps):
+        sample = model.complete(_Asked(number)).samples[0]  # pyright: ignore[reportArgumentType]
+        calls = [{"id": str(number), "name": name, "arguments": given} for name, given in sample.calls]
+        keep({"role": "assistant", "content": sample.text, "tool_calls": calls})
+        seen = await world.look.fn(**calls[0]["arguments"])
+        keep({"role": "tool", "tool_call_id": str(number), "content": seen})
+    sample = model.complete(_Asked(steps)).samples[0]  # pyright: ignore[reportArgumentType]
+    keep({"role": "assistant", "content": sample.text})
+    return len(log)
 
 
 class _Asked:
@@ -64,37 +60,30 @@ async def _loop(steps: int, journal: Journal | None = None, *, listened: bool = 
 
 def in_memory(steps: int, *, listened: bool = False) -> float:
     """Return the CPU seconds of the loop with the journal in memory."""
-    return cpu(lambda: asyncio.run(_loop(steps, listened=listened)))
+    return cpu(lambda: _loop(steps, listened=listened))
 
 
 def durable(folder: Path, steps: int) -> tuple[float, int, int]:
     """Return the CPU seconds of the loop in a new file, the bytes of the closed file, and of its log while open."""
     path = folder / "loop.sqlite"
     log = path.with_name(f"{path.name}-wal")
-    took, longest = 0.0, 0
+    lengths: list[int] = []
 
-    async def main() -> None:
-        nonlocal took, longest
+    async def main() -> float:
         journal = SQLiteJournal(path)
         await journal.ids("none")  # the file is made before the clock runs
-        took = await _timed(lambda: _loop(steps, journal))
-        longest = log.stat().st_size
+        gc.collect()
+        began = time.process_time()
+        await _loop(steps, journal)
+        took = time.process_time() - began
+        lengths.append(log.stat().st_size)
         await journal.aclose()
+        return took
 
-    asyncio.run(main())
+    took = asyncio.run(main())
     size = path.stat().st_size
     path.unlink()
-    return took, size, longest
-
-
-async def _timed(work: Callable[[], Any]) -> float:
-    import gc  # noqa: PLC0415
-    import time  # noqa: PLC0415
-
-    gc.collect()
-    began = time.process_time()
-    await work()
-    return time.process_time() - began
+    return took, size, lengths[0]
 
 
 def bare(folder: Path, commits: int, row: int) -> float:
@@ -116,9 +105,9 @@ def bare(folder: Path, commits: int, row: int) -> float:
     return took
 
 
-def measure(report: Report, *, steps: int = 200, repeats: int = 15) -> None:
+def measure(report: Report, *, steps: int = 200, repeats: int = 25) -> None:
     """Print CPU, bytes and growth of the loop."""
-    transcript = plain(steps)
+    transcript = asyncio.run(plain(steps))
     report.title("loop", f"{steps} steps, {2 * steps + 1} effects, a transcript of {transcript / 1000:.0f} KB")
     with collector(owner=True):
         best = smallest(

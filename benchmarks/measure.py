@@ -5,15 +5,17 @@ Rule 2: what is compared is measured in turns in one process, so that a busy mac
 Rule 3: absolute figures are for the report; only ratios can fail, and only under `--check`, with half as much again.
 """
 
+import asyncio
 import contextlib
 import gc
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 SLACK = 1.5  # a ratio may be so much worse before `--check` fails
+STEADY = 1.2  # of a quiet machine: the middle one of `units`, of the smallest
 TURNS = 20_000  # of the fixed loop
 THRESHOLD = (50_000, 20, 100)  # what the `stratagem` command sets, as the owner of its process
 
@@ -38,11 +40,21 @@ def collector(*, owner: bool) -> Iterator[None]:
 
 
 def cpu(work: Callable[[], Any]) -> float:
-    """Return the CPU seconds of one use, with the garbage of earlier ones out of the way."""
-    gc.collect()
-    began = time.process_time()
-    work()
-    return time.process_time() - began
+    """Return the CPU seconds of one use, with the garbage of earlier ones out of the way.
+
+    Args:
+        work: what is measured; if it returns an awaitable that is awaited, in a loop that runs already.
+    """
+
+    async def main() -> float:
+        gc.collect()
+        began = time.process_time()
+        waiting = work()
+        if isinstance(waiting, Awaitable):
+            await waiting
+        return time.process_time() - began
+
+    return asyncio.run(main())
 
 
 def smallest(repeats: int, **cases: Callable[[], float]) -> dict[str, float]:
@@ -54,15 +66,24 @@ def smallest(repeats: int, **cases: Callable[[], float]) -> dict[str, float]:
     return best
 
 
-def unit() -> float:
-    """Return the CPU seconds of one turn of a fixed loop: how fast this machine is at this moment."""
+def units() -> list[float]:
+    """Return the CPU seconds of one turn of a fixed loop, measured some times: how fast this machine is now."""
 
     def turns() -> None:
         kept: dict[int, tuple[int, str]] = {}
         for number in range(TURNS):
             kept[number & 255] = (number, f"{number:x}")
 
-    return min(cpu(turns) for _ in range(7)) / TURNS
+    return sorted(cpu(turns) / TURNS for _ in range(9))
+
+
+def advice(found: list[float]) -> str:
+    """Return how far absolute figures can be trusted, from `units`."""
+    waiting = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    spread, cores = found[len(found) // 2] / found[0], os.cpu_count() or 1
+    if waiting <= cores and spread < STEADY:
+        return "the machine is quiet"
+    return f"the machine is busy ({waiting:.1f} processes for {cores} cores): trust the ratios; repeat a MISSED when it is quiet"
 
 
 def resident() -> float | None:

@@ -1,6 +1,5 @@
 """Sequential `ask` of a simulated reply, all in; through `map` and a strategy: effects per second of one core."""
 
-import asyncio
 import hashlib
 import json
 from typing import Any
@@ -58,7 +57,7 @@ async def voted(asks: int) -> None:
         await whole(run, task)
 
 
-def measure(report: Report, *, asks: int = 2000, repeats: int = 15) -> None:
+def measure(report: Report, *, asks: int = 1000, repeats: int = 40) -> None:
     """Print effects per second."""
     report.title(
         "wind_tunnel", f"a simulated reply, all in; {asks:,} effects a round, the smallest of {repeats} rounds"
@@ -67,10 +66,10 @@ def measure(report: Report, *, asks: int = 2000, repeats: int = 15) -> None:
         with collector(owner=owner):
             best = smallest(
                 repeats,
-                plain=lambda: cpu(lambda: asyncio.run(plain(asks))),
-                sequential=lambda: cpu(lambda: asyncio.run(sequential(asks))),
-                mapped=lambda: cpu(lambda: asyncio.run(mapped(asks, world.one))),
-                voted=lambda: cpu(lambda: asyncio.run(voted(asks))),
+                plain=lambda: cpu(lambda: plain(asks)),
+                sequential=lambda: cpu(lambda: sequential(asks)),
+                mapped=lambda: cpu(lambda: mapped(asks, world.one)),
+                voted=lambda: cpu(lambda: voted(asks)),
             )
         us = {name: took / asks * 1e6 for name, took in best.items()}
         if owner:

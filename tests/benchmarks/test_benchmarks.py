@@ -49,8 +49,8 @@ def test_the_loop_is_measured_in_memory_and_in_a_file(report, lines) -> None:
     assert yardsticks(lines) == ["yardstick: a plain loop that logs JSON", "yardstick: 7 bare commits of one row"]
 
 
-def test_a_step_of_the_loop_adds_what_the_peers_were_measured_with() -> None:
-    assert 850 < (loop.plain(200) - loop.plain(100)) / 100 < 1000
+async def test_a_step_of_the_loop_adds_what_the_peers_were_measured_with() -> None:
+    assert 850 < (await loop.plain(200) - await loop.plain(100)) / 100 < 1000
 
 
 def test_many_runs_are_measured_bare_and_through_a_session(report, lines, monkeypatch) -> None:
@@ -165,6 +165,25 @@ def test_the_collector_is_put_back() -> None:
     with measure.collector(owner=True):
         assert gc.get_threshold() == measure.THRESHOLD
     assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize(
+    ("waiting", "found", "said"),
+    [(0.5, [1.0, 1.1, 3.0], "is quiet"), (0.5, [1.0, 1.3, 1.4], "is busy"), (99.0, [1.0, 1.0, 1.0], "is busy")],
+)
+def test_a_busy_machine_is_said_to_be_busy(monkeypatch, waiting, found, said) -> None:
+    monkeypatch.setattr(measure.os, "getloadavg", lambda: (waiting, 0.0, 0.0), raising=False)
+    assert f"the machine {said}" in measure.advice(found)
+
+
+def test_what_is_awaited_is_measured_in_a_loop_that_runs() -> None:
+    loops: list[object] = []
+
+    async def work() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    assert measure.cpu(work) >= 0.0
+    assert len(loops) == 1
 
 
 def test_cases_take_turns_and_the_smallest_counts() -> None:
