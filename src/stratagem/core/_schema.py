@@ -4,6 +4,7 @@ Atoms, choices and sequences of them are done by hand, in microseconds; everythi
 is imported when the first such type is met (it costs as much as the rest of the package).
 """
 
+import math
 import types
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
@@ -79,17 +80,17 @@ def _is_sequence(hint: Any) -> bool:
 
 
 def _atom(hint: Any, value: Any) -> Any:
+    if hint is float:
+        return _finite(value)
     if type(value) is hint or (hint is str and isinstance(value, str)):
         return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if hint is bool and isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    if hint in (int, float) and isinstance(value, str):
+    if hint is int and isinstance(value, str):
         try:
-            return hint(value.strip())
+            return int(value.strip())
         except ValueError:
             pass
     if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
@@ -98,9 +99,21 @@ def _atom(hint: Any, value: Any) -> Any:
     raise ValueError(f"must be {article} {_NAMES[hint]}, got {value!r}")
 
 
+def _finite(value: Any) -> float:
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise ValueError(f"must be a number, got {value!r}")
+
+
 def _chosen(options: tuple[Any, ...], value: Any) -> Any:
-    if value in options:
-        return value
+    for option in options:
+        if option == value and isinstance(option, bool) == isinstance(value, bool):
+            return option
     if isinstance(value, str):
         meant = [option for option in options if isinstance(option, str) and option.lower() == value.strip().lower()]
         if len(meant) == 1:
