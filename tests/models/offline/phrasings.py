@@ -91,7 +91,10 @@ def dated(dice: random.Random, made: Made, column: str) -> tuple[str, Condition]
         (f"between {year} and {year + 1}", [(column, "date>=", start), (column, "date<", f"{year + 2}-01-01")]),
         (f"on {day}", [(column, "date>=", day), (column, "date<", following(day))]),
     ]
-    return dice.choice(options)
+    words, meaning = dice.choice(options)
+    if column not in ("date", "day"):  # a property of the row: it is named
+        words = f"with {made.spoken[column]} {words}"
+    return words, meaning
 
 
 def following(day: str) -> str:
@@ -362,6 +365,8 @@ def refused(dice: random.Random, made: Made, words: set[str]) -> Wanted:
         f"What is the average {name} squared?",
         f"How many {many} had their {name} doubled?",
     ]
+    if any(made.kinds[name] == "date" and name not in ("date", "day") for name in made.columns):
+        texts += [f"How many {many} are there in 2010?", f"What is the total number of {many} before 2012?"]
     if column:
         texts += [f"What is the average {name} limit?", f"What is the mean shipping {name}?", f"What is the {name}?"]
     return Wanted(dice.choice(texts), "refuse", where=made.path)

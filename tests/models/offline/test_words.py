@@ -69,6 +69,10 @@ def test_the_page_lists_exactly_the_operations_comparisons_and_fillers() -> None
     assert [set(entry.split()) for entry in things] == [words.STANDING, words.CONTAINERS]
     units = {word for entry in published("Units, as columns and questions may spell them:") for word in entry.split()}
     assert units == set(words.UNITS)
+    dating = published(
+        "Words of which the name of a column of dates may be made, beside the table's own, so that it can be left out:"
+    )
+    assert set(dating[0].split()) == words.DATING
     short = {tuple(entry.split()) for entry in published("Two spellings of one word in names of columns:")}
     assert short == set(words.SHORT.items())
 

@@ -303,7 +303,10 @@ class Reading:
 
     def _years(self) -> Column:
         years = [column for column in self.table.columns if column.words == ("year",) and column.numeric]
-        if len(years) != 1 or any(column.kind == "date" for column in self.table.columns):
+        dates = [column.name for column in self.table.columns if column.kind == "date"]
+        if dates:
+            raise Unfit(f"which date is meant is not said: name the column, such as {dates[0]!r}")
+        if len(years) != 1:
             raise Unfit("there is no one column of dates")
         return years[0]
 

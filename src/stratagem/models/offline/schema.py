@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stratagem.models.offline.words import PERIODS, UNITS, parts, tokens
+from stratagem.models.offline.words import DATING, PERIODS, UNITS, parts, root, tokens
 
 NUMERIC = frozenset(("number", "integer"))
 _SILENT = frozenset("-/.,'’():\"|")
@@ -189,6 +189,12 @@ def _strippable(name: str) -> bool:
     if last not in UNITS or last in ("min", "max"):
         return False
     return last not in PERIODS or name.casefold().rstrip(" )]").endswith("s")
+
+
+def dates_rows(column: Column, table: Table) -> bool:
+    """Whether a column of dates says when its rows happened: it is called so, or like the table."""
+    own = {root(word) for word in table.words}
+    return column.kind == "date" and all(word in DATING or root(word) in own for word in column.words)
 
 
 def key(text: Any) -> str:

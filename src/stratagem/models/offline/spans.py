@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from stratagem.models.offline import words as lists
-from stratagem.models.offline.schema import Table, file_stem, flat, key, named
+from stratagem.models.offline.schema import Table, dates_rows, file_stem, flat, key, named
 from stratagem.models.offline.words import Token, number, parts, stem, tokens
 
 Entries = dict[tuple[str, ...], list[tuple[str, Any]]]
@@ -161,7 +161,7 @@ class Lexicon:
                 if not column.numeric and column.kind != "date":
                     self._add(flat(key(value)), "V", (column, key(value)))
         dates = [column for column in table.columns if column.kind == "date"]
-        self.date = dates[0] if len(dates) == 1 else None
+        self.date = dates[0] if len(dates) == 1 and dates_rows(dates[0], table) else None
         self._rows()
         self.longest = min(LONGEST, max(map(len, self.entries), default=1))
 

@@ -272,7 +272,7 @@ _SKELETONS: list[tuple[str, Callable[[Reading, list[Span]], Query]]] = [
     (r"[WL]?ND?C", _count_values),
     (r"[WL]?[OS]N?C|WCO", _measure),
     (r"W[CR]SN?C|HSN?C|WC[CR]SN?C", _extreme_row),
-    (r"ZS[CR]", _when),
+    (r"ZSN?[CR]", _when),
     (r"WC(?:Y|SN|YN)R|[WL]?#C(?:Y|SN)R", _most_rows),
     (r"WCYC", _most_of),
     (r"WCSON?C|[WL]?#CSON?C|[WL]?K#CPON?C", _best),

@@ -184,6 +184,12 @@ UNITS: dict[str, str] = {
 }  # fmt: skip
 """Names of units. A column may carry one (`weight_kg`) that a question leaves out; a number's unit must be the column's."""
 
+DATING = frozenset(
+    ("date", "day", "time", "timestamp", "datetime", "month", "week", "on", "at", "of", "created", "recorded", "measured",
+     "observed", "logged"),
+)  # fmt: skip
+"""Names of columns that say when the row itself happened; other dates are properties, such as a birthday."""
+
 PERIODS = frozenset(("second", "minute", "hour", "day", "week", "month", "year"))
 
 SHORT: dict[str, str] = {
