@@ -183,6 +183,16 @@ def test_two_rows_that_changed_places_are_found(path):
     assert refused(path) == "run 'abcdef': row 5 is not what was written"
 
 
+def test_an_end_that_was_rewritten_with_its_seal_is_found(path):
+    """Each row fits the one before; the run's record knows with which it stopped."""
+    other = ROWS[8]._replace(took=1)
+    file = sqlite3.connect(path)
+    file.execute("UPDATE effect SET took=1, seal=? WHERE run=1 AND seq=8", (chain([*ROWS[:8], other]),))
+    file.commit()
+    file.close()
+    assert refused(path) == "run 'abcdef': row 8 is not the one with which it stopped"
+
+
 def test_the_rows_of_another_run_are_not_taken_for_its_own(path):
     """Runs 1 and 2 have equal rows up to here; the longer continuation of one does not fit the other's end."""
     execute(path, "INSERT INTO effect SELECT n + 100, 1, 9, kind, path, occurrence, wall, active, took, failed, sample,"
