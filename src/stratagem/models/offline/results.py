@@ -154,7 +154,8 @@ def answer(query: Query, seen: Observation, rows: Observation | None = None) -> 
 
 def _exact(result: Form, text: str) -> Form:
     """Return the result with its fractions as the text has them: JSON may hold fewer digits."""
-    written = {float(digits): digits for digits in re.findall(r"(?<![\w.-])-?\d+\.\d+(?![\w.])", text)}
+    found = re.findall(r"(?<![\w.-])-?\d+\.\d+(?![\w.])", text)
+    written = {float(digits): digits for digits in reversed(found)}  # the first one is the result's own
 
     def exact(value: Any) -> Any:
         return written.get(value, value) if isinstance(value, float) and not value.is_integer() else value
