@@ -248,7 +248,7 @@ def computed(rows: list[dict[str, Any]], spec: dict[str, Any]) -> Any:
             groups.setdefault(str(row[spec["group"]]), []).append(row)
         pairs = {name: one(members, measure, column) for name, members in groups.items()}
         pairs = {name: value for name, value in pairs.items() if value is not None}
-        return best(pairs, spec) if spec.get("way") else pairs
+        return best(pairs, spec) if spec.get("way") and pairs else pairs
     if spec.get("k"):
         known = [row for row in rows if str(row[column] or "")]
         known.sort(key=lambda row: Decimal(str(row[column])), reverse=spec["way"] == "max")
