@@ -72,8 +72,8 @@ def test_a_name_that_does_not_exist_gets_the_nearest(cli: Any, words: list[str],
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("react(max_steps=-1)", "`react`: max_steps must be in [1, inf], got -1"),
-        ("react(max_steps=0)", "`react`: max_steps must be in [1, inf], got 0"),
+        ("react(max_steps=-1)", "`react`: max_steps must be at least 1, got -1"),
+        ("react(max_steps=0)", "`react`: max_steps must be at least 1, got 0"),
         ("react(max_steps=2.5)", "`react`: max_steps must be an integer, got 2.5"),
         ("react(max_steps='many')", "`react`: max_steps must be an integer, got 'many'"),
         ("react(max_steps=True)", "`react`: max_steps must be an integer, got True"),

@@ -49,10 +49,10 @@ async def begin_anew(session: Session, listening: Listening, run_id: str, **chan
 
 async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     home = home_of(mode.home)
-    listening = Listening(mode, SQLiteJournal(home / "journal.sqlite"))
-    with listening, Interrupts(listening.journal.aclose, listening.close) as interrupts:
+    listening, journal = Listening(mode), SQLiteJournal(home / "journal.sqlite")
+    with listening, Interrupts(journal.aclose, listening.close) as interrupts:
         try:
-            async with stratagem.open(home=home, journal=listening.journal, **settings) as session:
+            async with stratagem.open(home=home, journal=journal, **settings) as session:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)
                 record = await session.show(answer.run_id) if mode.json or not answer.ok else None

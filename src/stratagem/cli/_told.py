@@ -6,8 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from stratagem.cli._output import Mode, first_line, json_text, warn
-from stratagem.cli._tap import Tap
-from stratagem.core import Answer, Event, Journal
+from stratagem.core import Answer, Event
 from stratagem.errors import revive
 from stratagem.session._progress import Progress, progress
 
@@ -19,16 +18,13 @@ class Listening:
     """Hears the events of one run and tells them as the mode wants it.
 
     Attributes:
-        journal: what the session must use as its journal.
         run_id: the run that began, if one did.
         reader_gone: whether nobody reads standard output any more.
         stop: called when that is so.
     """
 
-    def __init__(self, mode: Mode, journal: Journal) -> None:
+    def __init__(self, mode: Mode) -> None:
         self._mode = mode
-        self._tap = None if mode.machine or (mode.quiet and not mode.verbose) else Tap(journal)
-        self.journal: Journal = self._tap or journal
         self.run_id: str | None = None
         self.reader_gone = False
         self.stop: Callable[[], None] = lambda: None
@@ -54,15 +50,7 @@ class Listening:
             self.run_id = event.run_id
         if self._mode.jsonl:
             self._line(event)
-        elif self._tap is not None:
-            self._words(event, self._tap)
-
-    def _words(self, event: Event, tap: Tap) -> None:
-        if event.type == "effect.finished" and event.data["kind"] == "tool":
-            result = tap.result(event.data["n"])
-            line = first_line(str(result.get("text", "")), RESULT)
-            event.data |= {"text": line, "failed": result.get("failed", False)}
-        if self._drawn is not None:
+        elif self._drawn is not None:
             self._drawn(event)
         elif self._mode.verbose:
             for line in told(event):
@@ -128,7 +116,7 @@ def _finished(data: dict[str, Any]) -> str:
     if data["error"] is not None:
         return f"✗ {data['name']}: {first_line(str(revive(data['error'])), RESULT)}  {took}"
     if data["kind"] == "tool":
-        return f"{'✗' if data['failed'] else '←'} {data['text'] or '(nothing)'}  {took}"
+        return f"{'✗' if data['failed'] else '←'} {first_line(data['text'], RESULT) or '(nothing)'}  {took}"
     used: dict[str, int] = data["usage"] or {}
     tokens = used.get("prompt_tokens", 0) + used.get("completion_tokens", 0)
     return f"✓ {data['name']}  {tokens:,} tokens  {took}"

@@ -27,7 +27,7 @@ def resume(mode: Mode, run: str, budget: str | None, strategy: str | None, drop_
     async def begin(session: Session, listening: Listening) -> Any:
         run_id = await session.find(run)
         if drop_damaged:
-            dropped = await listening.journal.drop_damaged(run_id)
+            dropped = await session.drop_damaged(run_id)
             mode.tell(f"{dropped} damaged records of {run_id} were removed")
         return await begin_anew(session, listening, run_id, budget=budget, strategy=strategy)
 

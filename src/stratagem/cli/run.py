@@ -82,11 +82,14 @@ def run(
         lambda session, listening: session.run(strategy, question, on_event=listening),
         model=model,
         roots=roots_of(root),
-        tools=list(tool),
+        tools=[*(() if root else ALWAYS), *tool],
         policy=approve,
         budget=budget,
         seed=seed,
     )  # fmt: skip
+
+
+ALWAYS = ("calculate", "now")  # without a root; beneath one they come with the tools that read
 
 
 def _read() -> str:

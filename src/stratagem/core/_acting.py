@@ -97,7 +97,8 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
     )
     world.book.performed += 1
     if world.feeds:
-        line = seen.text.partition("\n")[0][:200]
+        first, more, _ = seen.text.partition("\n")
+        line = f"{first[:200]} …" if more or len(first) > 200 else first
         finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=line, failed=seen.failed)
     await settled(strand, durable)
     return seen, seq

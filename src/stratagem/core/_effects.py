@@ -398,6 +398,8 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
         kind, key, request, encoded_clean(value), times, None, failure is not None, -1, services.in_flight == 0
     )
     world.book.performed += 1
+    if world.feeds:
+        finished(strand, kind, next(iter(form)), times[2] / 1e6, failure, None)
     await settled(strand, durable)
     if failure is not None:
         raise failure
@@ -442,7 +444,13 @@ def digest_of(kind: str, request: bytes) -> bytes:
 
 
 def finished(
-    strand: Strand, kind: str, name: str, seconds: float, failure: StratagemError | None, usage: Usage | None, **facts: Json
+    strand: Strand,
+    kind: str,
+    name: str,
+    seconds: float,
+    failure: StratagemError | None,
+    usage: Usage | None,
+    **facts: Json,
 ) -> None:
     """Tell listeners that an effect has ended; of a tool, `text` is the first line of its result."""
     strand.world.emit(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from stratagem.core._canonical import Json, is_object, json_of
+from stratagem.core._canonical import Json, clean, is_object, json_of
 from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._schema import converted
 from stratagem.core._transcript import Transcript
@@ -100,7 +100,8 @@ class Answer:
         return f"{shown} and {more} more" if more > 0 else shown
 
     def __str__(self) -> str:
-        why = "" if self.ok else f"{_STOPPED[self.stop]}{f': {self.reason}' if self.reason else ''}"
+        reason = self.reason.removeprefix("budget exhausted: ")
+        why = "" if self.ok else f"{_STOPPED[self.stop]}{f': {reason}' if reason else ''}"
         if not self.ok and self.text:
             why += "; best answer so far, not verified:"
         parts = [part for part in (why, self.text) if part]
@@ -265,6 +266,8 @@ def asked(task: "Task | str") -> Task:
     made = Task(task) if isinstance(task, str) else task
     if not isinstance(made, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  (callers without types)
         raise UsageError(f"a task is a Task or a question in words, got {made!r}")
+    if not isinstance(made.question, Content) and clean(made.question) is not made.question:
+        made = replace(made, question=clean(made.question))
     if not made.question.strip() and not getattr(made.question, "attachments", ()):
         raise UsageError("the question is empty: say what you want to know")
     return made
@@ -293,4 +296,10 @@ def _type_named(name: Json) -> Any:
 def _cited(text: str, steps: Transcript) -> tuple[str, ...]:
     """Return the steps' sources that the text mentions, else all of them, in order of first appearance."""
     every = tuple(dict.fromkeys(source for seen in steps.observations for source in seen.sources))
-    return tuple(source for source in every if source in text) or every
+    cited: set[str] = set()
+    for source in sorted(every, key=len, reverse=True):  # `a.md:1` is not cited by a text that cites `a.md:13`
+        whole = re.compile(rf"(?<![\w/]){re.escape(source)}(?![\w-])")
+        if whole.search(text):
+            cited.add(source)
+            text = whole.sub(" ", text)
+    return tuple(source for source in every if source in cited) or every

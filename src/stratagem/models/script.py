@@ -59,7 +59,9 @@ class ScriptModel:
         except UnicodeDecodeError as failure:
             number = data.count(b"\n", 0, failure.start) + 1
             raise UsageError(f"{file}:{number}: this is not UTF-8", remedy="Save the script as UTF-8.") from None
-        return cls(text, name=file, strict=strict)
+        made = cls(text, name=file, strict=strict)
+        made.spec = f"script:{Path(file).expanduser().resolve()}"  # a run may be resumed from another folder
+        return made
 
     @property
     def unspent(self) -> tuple[int, ...]:

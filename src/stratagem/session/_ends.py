@@ -86,7 +86,8 @@ def filled(answer: Answer, run: Run, world: World) -> Answer:
 
 def saved(run: Run, world: World, stop: Stop, reason: str) -> Answer:
     """Return the best that was offered as the answer of a run that ended otherwise."""
-    best = run.strand.offers.best or Answer("")
+    offers = run.strand.offers
+    best = (offers.rescued if stop in ("cancelled", "suspended") else offers.best) or Answer("")
     return replace(filled(best, run, world), stop=stop, reason=reason)
 
 

@@ -186,8 +186,9 @@ def load_file(path: Path) -> ModuleType:
     if full in sys.modules:
         return sys.modules[full]
     for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == str(path) and module.__name__ != "__main__":
-            return module
+        file = getattr(module, "__file__", None)
+        if file and not module.__name__.startswith("stratagem_files.") and Path(file).resolve() == path:
+            return module  # imported in the usual way, or the program that runs
     spec = importlib.util.spec_from_file_location(full, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{str(path)!r} is no Python file")

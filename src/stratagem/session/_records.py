@@ -152,7 +152,7 @@ class RunRecord:
     def usage(self) -> Usage:
         """Return what the run has cost so far, from its effects."""
         total = Usage()
-        for row in self.rows:
+        for row in {(row.path, row.digest, row.occurrence): row for row in self.rows}.values():  # the later holds
             if row.kind == "model" and not (row.failed and row.usage is None):
                 total += (row.usage or Usage())._replace(calls=1)
         return total._replace(seconds=max((row.active + row.took for row in self.rows), default=0) / 1e6)

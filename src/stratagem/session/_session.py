@@ -1,7 +1,7 @@
 """`Session`: runs strategies, and continues, forks and replays them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from stratagem.core import (
     Answer,
     Book,
     Budget,
-    Event,
     Feed,
     Json,
     Listener,
@@ -32,23 +31,23 @@ from stratagem.core import (
     json_of,
 )
 from stratagem.errors import (
-    BudgetExhausted,
-    NoAnswer,
+    CapabilityError,
+    ConcurrentUse,
+    JournalError,
+    ModelError,
     OwnedElsewhere,
-    PolicyDenied,
     Refused,
-    SandboxError,
+    StratagemError,
     Suspended,
-    TimedOut,
-    ToolError,
     UnparsedReply,
     UsageError,
 )
 from stratagem.session import _loading, _records
 from stratagem.session._ends import Plan, checked_id, filled, fitted, label_of, prompts_of, saved, stop_of, written
+from stratagem.session._stream import Stream
 
-# What is an expected end of a run; every other error is raised.
-EXPECTED = (BudgetExhausted, UnparsedReply, Refused, NoAnswer, ToolError, PolicyDenied, SandboxError, TimedOut)
+# What somebody must repair: raised, and the run can be resumed. Every other failure of ours is an expected end.
+RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
 # What `resume` continues; any other end has its recorded answer.
 GOES_ON: frozenset[str] = frozenset({"suspended", "budget", "cancelled"})
 _PREFIXES = ("prompt.", "param.")
@@ -118,30 +117,13 @@ class Session:
         plan = await self._new(made, question, limits, run_id or _records.new_id())
         return await self._drive(plan, on_event)
 
-    async def stream(
-        self, strategy: Strategy | str, task: Task | str, *, budget: Budget | str | None = None
-    ) -> AsyncGenerator[Event, None]:
-        """Yield the events of a run while it runs; the last one, `run.finished`, carries the answer.
+    def stream(self, strategy: Strategy | str, task: Task | str, *, budget: Budget | str | None = None) -> Stream:
+        """Begin a run and return its events as an async iterator: `async for event in session.stream(...)`.
 
-        Leaving the loop does not cancel the run; `aclose()` of the generator does.
+        The last one, `run.finished`, carries the answer; an error of the run is raised after it. Leaving the loop
+        does not cancel the run; `aclose()` of the iterator does.
         """
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        driving = asyncio.ensure_future(self.run(strategy, task, budget=budget, on_event=queue.put_nowait))
-        driving.add_done_callback(lambda _: asyncio.get_running_loop().call_soon(queue.put_nowait, None))
-        try:
-            while True:
-                event = await queue.get()
-                if event is None:
-                    await driving  # raises what the run raised
-                    return
-                yield event
-                if event.type == "run.finished":
-                    await driving
-                    return
-        finally:
-            if not driving.done():
-                driving.cancel()
-                await asyncio.gather(driving, return_exceptions=True)
+        return Stream(lambda listener: self.run(strategy, task, budget=budget, on_event=listener))
 
     async def resume(
         self,
@@ -173,7 +155,8 @@ class Session:
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan.budget = self._budget.tightened(limits)
         changed = {**record.record, "budget": str(plan.budget)}
-        plan.stored = stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=stored.end)
+        plan.stored = stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=b"")
+        self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
         return await self._drive(plan, on_event)
 
     async def answer(self, run_id: str, value: Any, question: str | None = None) -> None:
@@ -252,6 +235,10 @@ class Session:
         if found:
             raise UsageError(f"{run!r} begins {len(found)} ids: {', '.join(found[:5])}")
         raise _loading.unknown("run", run, [stored.run_id for stored in await journal.runs(limit=200)])
+
+    async def drop_damaged(self, run_id: str) -> int:
+        """Remove a run's damaged records and what cannot be trusted after them; return how many went."""
+        return await self._services.journal.drop_damaged(run_id)
 
     def cancel(self, run_id: str) -> bool:
         """Stop a run of this session: what is recorded stays, and it can be resumed. Return whether it was running."""
@@ -464,7 +451,9 @@ class Session:
             stop, reason = "budget", str(world.refusal)
         except Suspended as pause:
             return saved(run, world, "suspended", pause.question), "waiting"
-        except EXPECTED as failure:
+        except StratagemError as failure:
+            if isinstance(failure, RAISED) and not isinstance(failure, UnparsedReply | Refused):
+                raise
             made, reason = None, str(failure)
             stop = "budget" if world.refusal is not None else stop_of(failure)
         if made is not None:
