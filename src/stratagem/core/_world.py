@@ -97,6 +97,8 @@ class Services:
         if spec is None:
             return self.model
         if not isinstance(spec, str):
+            if spec is not self.model:
+                self._models.setdefault(spec.spec, spec)  # by its name a resumed run finds it again
             return spec
         if spec == self.model.spec:
             return self.model

@@ -50,6 +50,7 @@ from stratagem.session._stream import Stream
 RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
 # What `resume` continues; any other end has its recorded answer.
 GOES_ON: frozenset[str] = frozenset({"suspended", "budget", "cancelled"})
+MOST_IDS = 20  # so many ids of one beginning a journal returns
 _PREFIXES = ("prompt.", "param.")
 
 
@@ -108,7 +109,7 @@ class Session:
             checked_id(run_id)
             if await self._exists(run_id):
                 known = self._spec(await self._stored(run_id))
-                if known != (_loading.spec_of(made), encoded(question.plain())):
+                if known != (_loading.spec_of(made) or repr(made), encoded(question.plain())):
                     raise UsageError(
                         f"run {run_id!r} is another strategy or task", remedy="Leave `run_id` out, or resume that run."
                     )
@@ -230,8 +231,10 @@ class Session:
                 raise UsageError("there is no run yet", remedy='Begin one: `stratagem run "..."`.')
             return newest[0].run_id
         found = await journal.ids(run) if run else []
-        if len(found) == 1 or run in found:
-            return run if run in found else found[0]
+        if run in found or (found and await self._exists(run)):
+            return run
+        if len(found) == 1:
+            return found[0]
         if found:
             raise UsageError(f"{run!r} begins {len(found)} ids: {', '.join(found[:5])}")
         raise _loading.unknown("run", run, [stored.run_id for stored in await journal.runs(limit=200)])
@@ -282,6 +285,7 @@ class Session:
         return {
             **self._facts,
             "strategy": spec,
+            **({} if spec else {"shown": repr(strategy)}),
             "source": source,
             "task": task.plain(),
             "unnamed": list(task.unnamed()),
@@ -296,7 +300,10 @@ class Session:
             "tools": [tool.spec for tool in services.tools],
             "roots": [str(root) for root in self._roots],
             "seed": services.seed,
-            "options": {name: json_of(value) for name, value in self._options.items() if name != "model"},
+            "options": {
+                name: services.named_model(value).spec if name == "model" else json_of(value)
+                for name, value in self._options.items()
+            },
             "repairs": services.repairs,
             "strict": services.strict,
             "policy": services.policy.spec,
@@ -475,11 +482,18 @@ class Session:
         await written(plan.services.journal.update(stored))
 
     async def _exists(self, run_id: str) -> bool:
-        return run_id in await self._services.journal.ids(run_id)
+        found = await self._services.journal.ids(run_id)
+        if run_id in found or len(found) < MOST_IDS:
+            return run_id in found
+        try:  # it may be older than so many that begin with it
+            await self._services.journal.load(run_id)
+        except UsageError:
+            return False
+        return True
 
     async def _stored(self, run_id: str) -> StoredRun:
         return (await self._services.journal.load(run_id))[0]
 
     def _spec(self, stored: StoredRun) -> tuple[str, bytes]:
         record = decoded(stored.record)
-        return record["strategy"], encoded(record["task"])
+        return record["strategy"] or record.get("shown", ""), encoded(record["task"])
