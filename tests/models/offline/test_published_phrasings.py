@@ -148,6 +148,33 @@ async def test_a_published_phrasing_is_answered(question: str, ask: Ask) -> None
     assert answer.partition("): ")[2] == ANSWERED[question], answer
 
 
+FLIGHTS = """\
+flight,airline,seats,delay_minutes
+LH1,Alpha,120,5
+LH1,Alpha,98,0
+EW7,Beta,180,35
+"""
+
+
+async def test_a_column_that_is_called_like_the_rows_is_not_taken_for_them(ask: Ask) -> None:
+    files = {"flights.csv": FLIGHTS}
+    ambiguous = await ask("How many flights are there?", files)
+    assert "count of rows / distinct of flight" in ambiguous or "distinct of flight / count of rows" in ambiguous
+    assert (await ask("What is the average delay of the flights?", files)).endswith(": 13.3333333333")
+    assert (await ask("Which flight has the highest delay?", files)).endswith(": EW7 (delay_minutes 35)")
+    assert (await ask("How many different flights are there?", files)).endswith(": 2")
+    single = {"planes.csv": "plane,seats\nA,3\nB,4\n"}
+    assert (await ask("How many planes are there in planes.csv?", single)).endswith("count of rows (2 of 2 rows): 2")
+
+
+async def test_plural_questions_list_and_both_at_once_is_not_one_of_them(ask: Ask) -> None:
+    files = {"flights.csv": FLIGHTS}
+    assert (await ask("What are the airlines?", files)).endswith(": Alpha; Beta")
+    assert (await ask("What are the seats of LH1?", files)).endswith(": 120; 98")
+    assert (await ask("How many rows are Alpha and Beta?", files)).startswith("cannot answer: ")
+    assert (await ask("How many rows are there for Alpha and Beta?", files)).endswith(": 3")
+
+
 @pytest.mark.parametrize("question", DATED)
 async def test_a_date_needs_no_column_where_rows_are_days_or_events(question: str, ask: Ask) -> None:
     answer = await ask(question, {"visits.csv": VISITS})

@@ -165,8 +165,9 @@ class Control:
         question = Question(self.question)
         found = self._looked_up(question, tables)
         queries = [query for _, one in found for query in one.queries]
-        if any(query.named for query in queries):
-            queries = [query for query in queries if query.named]
+        named = {query.table.place for query in queries if query.named}
+        if named:
+            queries = [query for query in queries if query.table.place in named]
         elif queries and self.partial:
             refuse("there are tables that were not read, which could answer too", "name the file in the question")
         if not queries:

@@ -220,7 +220,7 @@ class Reading:
             _refuse_empty(column)
         self.where.append(Filter(column.name, sign, value))
 
-    def _values(self, part: list[Span], _: str) -> None:
+    def _values(self, part: list[Span], before: str) -> None:
         columns = [item.data for item in part if item.code == "C"]
         values = [item.data for item in part if item.code == "V"]
         owner = values[0][0]
@@ -230,6 +230,8 @@ class Reading:
             self._loose(part)
         texts = tuple(dict.fromkeys(value for _, value in values))
         together = any(item.code == "&" for item in part)
+        if together and before.endswith("i"):
+            raise Unfit("whether both at once or one of them is meant is not said")
         if together and any(item.code in "OS" and item.data != "sum" for item in self.items):
             raise Unfit("whether the values count together or one by one is not said")
         if len(texts) == 1:

@@ -182,7 +182,7 @@ class Lexicon:
         whole = parts(file_stem(table.path))
         heads = [word for word in table.words if word.isalpha()]
         for phrase in {table.words, tuple(heads[-1:])}:
-            if not self._has(phrase, "CV"):
+            if not self._has(phrase, "V"):
                 self._add(phrase, "R", "own")
         for word in lists.ROWS:
             if not self._has((word,), "C"):

@@ -162,6 +162,8 @@ def _count(reading: Reading, items: list[Span]) -> Query:
 
 def _count_values(reading: Reading, items: list[Span]) -> Query:
     column = _columns(items)[0]
+    if column.distinct == reading.table.rows and column.words in (reading.table.words, reading.table.words[-1:]):
+        raise Unfit("")  # each row has its own: the rows are counted
     if column.numeric:
         if any(item.code == "D" for item in items) and not reading.where:
             return Query(reading.table, "value", "distinct", column.name)
@@ -251,6 +253,7 @@ def _values(reading: Reading, items: list[Span]) -> Query:
     column, lead = _columns(items)[0], items[0]
     listing = any(item.code in "DL" for item in items) or lead.text.casefold() == "which"
     there = any(item.code in "fe" for item in reading.items)
+    listing = listing or any(item.code == "i" and item.text.casefold() in ("are", "were") for item in reading.items)
     if not reading.where and not listing and not there:
         raise Unfit(f"of which row the {column.name!r} is asked is not said")
     if lead.data == "much" and not column.numeric:

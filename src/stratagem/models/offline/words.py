@@ -254,8 +254,8 @@ def stem(word: str) -> str:
     for ending in ("sse", "she", "che", "xe", "ze"):  # `sizes` and `boxes` look alike: both lose the `e`
         if word.endswith((ending, f"{ending}s")):
             return word[: word.rindex(ending) + len(ending) - 1]
-    if word.endswith("uses") and word[-5:-4] in ("b", "t"):
-        return word[:-2] if len(word) < 6 else word[:-3]
+    if word.endswith(("buses", "tuses", "buse", "tuse")):  # `statuses` and `statu`, as `status` becomes, are one
+        return word[:-2] if word == "buses" else word[: word.rindex("us") + 1]
     if word.endswith("s") and not word.endswith("ss"):
         return word[:-1]
     return word
