@@ -102,7 +102,7 @@ def test_the_file_is_read_as_it_was_written(path):
         ("path", "kind"),
         ("path", "99"),
         ("occurrence", "occurrence + 1"),
-        ("occurrence", "'1'"),
+        ("occurrence", "'0'"),
         ("wall", "wall - 1"),
         ("active", "active + 0.5"),
         ("took", "NULL"),
@@ -127,7 +127,8 @@ def test_a_changed_column_of_a_row_is_found(path, column, value):
     execute(
         path,
         "PRAGMA writable_schema=1",
-        "UPDATE sqlite_master SET sql=replace(sql, ' NOT NULL', '') WHERE name='effect'",
+        "UPDATE sqlite_master SET sql=replace(replace(sql, ' NOT NULL', ''), 'occurrence INTEGER', 'occurrence')"
+        " WHERE name='effect'",
     )
     execute(path, f"UPDATE effect SET {column}={value} WHERE run=1 AND seq=6")
     execute(path, "PRAGMA writable_schema=1", *_restored())

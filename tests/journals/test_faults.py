@@ -310,7 +310,10 @@ async def test_a_read_only_directory_can_be_read(tmp_path):
 async def test_a_read_only_copy_without_its_log_is_not_read_as_if_it_were_whole(tmp_path):
     """A log with rows lies beside the file, and cannot be brought in: the file alone is not the journal."""
     path = tmp_path / "home" / "journal.sqlite"
-    journal = await begun(path)
+    await (await begun(path)).aclose()
+    journal = SQLiteJournal(path)
+    await journal.load("abcdef")
+    await durable(journal.append("abcdef", row(2)))
     files = {one.name: one.read_bytes() for one in path.parent.iterdir() if not one.name.endswith("-shm")}
     await journal.aclose()
     for name, data in files.items():
@@ -321,7 +324,7 @@ async def test_a_read_only_copy_without_its_log_is_not_read_as_if_it_were_whole(
             await journal.load("abcdef")
         await journal.aclose()
     journal = SQLiteJournal(path)
-    assert (await journal.load("abcdef"))[1] == [row(0), row(1)]
+    assert (await journal.load("abcdef"))[1] == [row(0), row(1), row(2)]
     await journal.aclose()
 
 

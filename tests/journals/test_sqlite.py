@@ -7,6 +7,7 @@ import random
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,16 @@ async def test_a_new_file_belongs_to_its_user_alone(tmp_path):
         "home/runs/journal.sqlite-wal": 0o600,
         "home/runs/journal.sqlite-shm": 0o600,
     }
+    await journal.aclose()
+
+
+async def test_what_is_durable_survives_a_loss_of_power(tmp_path):
+    """No test can pull the plug; these settings are what SQLite promises it for."""
+    journal = opened(tmp_path)
+    await durable(journal.create(run_of("abcdef")))
+    file: Any = journal._store._connection
+    said = {name: file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "page_size")}
+    assert said == {"journal_mode": "wal", "synchronous": 2, "page_size": 4096}
     await journal.aclose()
 
 

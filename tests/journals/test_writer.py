@@ -14,9 +14,8 @@ from stratagem.testing.journal_suite import row, run_of
 class Gate:
     """A store whose commits wait until `release` is called, once each."""
 
-    ready = True
-
     def __init__(self) -> None:
+        self.ready = True
         self.batches: list[list[int]] = []
         self.threads: list[str] = []
         self._may = threading.Semaphore(0)
@@ -163,6 +162,20 @@ async def test_the_first_row_is_not_written_in_the_loop():
     await ended(writer)
 
 
+async def test_a_store_that_is_not_open_is_not_opened_in_the_loop():
+    gate = Gate()
+    gate.release(2)
+    writer = Writer(gate, "writer")
+    await put(writer, 0)
+    gate.ready = False
+    write = writer.put_alone("abcdef", row(1))
+    assert write is not None
+    await write
+    assert gate.threads == ["writer", "writer"]
+    gate.ready = True
+    await ended(writer)
+
+
 async def test_an_error_reaches_each_who_waits_with_its_own_traceback():
     gate = Gate()
     gate.error = JournalError("full", remedy="Free space.")
@@ -224,6 +237,25 @@ async def test_ending_writes_what_is_queued_and_nothing_after():
     with pytest.raises(JournalError, match="closed"):
         await late
     assert gate.batches == [[0, 1]]
+
+
+def test_a_loop_takes_over_what_the_last_one_left_under_way():
+    gate = Gate()
+    writer = Writer(gate, "writer")
+
+    async def first() -> None:
+        put(writer, 0)
+        await turns()
+
+    async def then() -> None:
+        async with asyncio.timeout(20):
+            await put(writer, 1)
+        await ended(writer)
+
+    asyncio.run(first())
+    gate.release(2)
+    asyncio.run(then())
+    assert gate.batches == [[0], [1]]
 
 
 async def test_who_waits_in_a_loop_that_is_gone_disturbs_nobody():
