@@ -265,8 +265,9 @@ NOT_PERFORMED = (UsageError, CapabilityError, ConcurrentUse, JournalError)
 
 
 def record(error: StratagemError) -> list[Any]:
-    """Return the error as JSON: its name and what `revive` needs."""
-    return [type(error).__name__, *error.form()]
+    """Return the error as JSON: its name and what `revive` needs. One of a kind of your own is recorded as ours."""
+    name = next(kind.__name__ for kind in type(error).__mro__ if globals().get(kind.__name__) is kind)
+    return [name, *error.form()]
 
 
 def revive(recorded: list[Any]) -> StratagemError:

@@ -21,6 +21,8 @@ def interactive(mode: Mode) -> bool:
 def value_of(text: str, schema: Mapping[str, Any]) -> Any:
     """Return what a person wrote, as the question's schema wants it: yes and no, plain text, else JSON.
 
+    A question for an object of which one field is required takes a plain yes, no or unknown for that field.
+
     Raises:
         Fault: it does not fit.
     """
@@ -30,8 +32,11 @@ def value_of(text: str, schema: Mapping[str, Any]) -> Any:
     options = schema.get("enum")
     if options is not None and text.strip() in options:
         return text.strip()
-    if "boolean" in kinds and (word in YES or word in NO):
+    asks = kinds == ("object",) and len(schema.get("required", ())) == 1  # yes or no, and perhaps more
+    if ("boolean" in kinds or asks) and (word in YES or word in NO):
         return word in YES
+    if asks and word in UNKNOWN:
+        return {schema["required"][0]: None}
     if "null" in kinds and word in UNKNOWN:
         return None
     if kinds == ("string",) and options is None:

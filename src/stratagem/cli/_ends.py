@@ -80,6 +80,10 @@ def guarded(group: click.Group, args: list[str]) -> int:
     except BrokenPipeError:
         _let_go_of_the_pipe()
         return PIPE_CLOSED
+    except OSError as failure:
+        _let_go_of_the_pipe()
+        sys.stderr.write(f"error: standard output cannot be written: {failure.strerror}\n")
+        return STRANGE
     return status
 
 
@@ -200,6 +204,9 @@ def _report(fault: Fault, mode: Mode) -> None:
 
 def _robust_streams() -> None:
     """What a terminal cannot show is escaped instead of ending the command."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (closed by whoever called us)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -19,7 +19,9 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 @click.option("--state", type=click.Choice(STATES), help="Only runs that stand so.")
 @click.option("--strategy", metavar="NAME", help="Only runs of this strategy.")
 @click.option("--since", metavar="AGE", default="", help="Only runs begun since then: 30m, 2d, 1w, or a date.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, metavar="N", help="At most so many."
+)
 @speaking("json", "debug")
 @click.pass_obj
 def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: str, limit: int) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from stratagem.core._admission import admit, nothing, seconds_left
 from stratagem.core._book import Key
-from stratagem.core._canonical import Json, encoded, hashed, json_of
+from stratagem.core._canonical import Json, decoded, encoded, hashed, json_of
 from stratagem.core._effects import digest_of, finished, journaled, recorded, settled, unperformed
 from stratagem.core._label import SYSTEM, Label
 from stratagem.core._strand import Strand
@@ -107,6 +107,11 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
 async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> Observation | None:
     """Record that the tool is about to be performed. After a crash in between, `once` asks a person what happened."""
     world = strand.world
+    if tool.repeat == "once" and (done := world.book.done(tool.name)) and key not in world.book.intents:
+        before = "; ".join(encoded(decoded(row.request)["arguments"]).decode() for row in done[:3])
+        question = f"{tool.name} was called before, with {before}. Call it again, with {encoded(arguments).decode()}?"
+        if not await asked(strand, question, {"type": "boolean"}, key):
+            return Observation(f"`{tool.name}` was not called again: a person refused", failed=True)
     if key in world.book.intents:
         if tool.repeat == "keyed":
             return None

@@ -8,6 +8,7 @@ Rule 3: a fresh run has nothing recorded and pays nothing for looking.
 """
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Sequence
 
@@ -30,10 +31,12 @@ class Book:
         own: the run's own rows.
         base: rows that a fork reuses from its parent.
         keep_errors: whether circumstances stay, as they do for a replay.
+        raised: whether the budget was raised, so that its refusals do not stay.
+        dropped: rows of a parent that a fork performs again: what they did in the world is done.
     """
 
     __slots__ = (
-        "_append", "_heads", "_run_id", "_stored", "_texts", "answers", "base", "intents", "own_rows", "parent",
+        "_append", "_heads", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intents", "own_rows", "parent",
         "performed", "recorded", "reused", "seq",
     )  # fmt: skip
 
@@ -45,6 +48,8 @@ class Book:
         base: Iterable[Row] = (),
         *,
         keep_errors: bool = False,
+        raised: bool = False,
+        dropped: Iterable[Row] = (),
     ) -> None:
         self._append, self._run_id = journal.append, run_id
         self.seq = own[-1].seq + 1 if own else 0
@@ -60,7 +65,8 @@ class Book:
                 self.recorded[key] = row
                 self.base.add(key)
         self.answers: dict[str, Json] = {}
-        forgotten = set[int]() if keep_errors else passing(own)
+        forgotten = set[int]() if keep_errors else passing(own, refusals=raised)
+        self.dropped = tuple(dropped)
         for row in own:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
@@ -68,6 +74,7 @@ class Book:
             elif row.seq not in forgotten:
                 self.recorded[key] = row  # of two with one key the later holds: it was performed again
                 self.base.discard(key)
+        self.all_rows = own
         self.own_rows = sorted(
             (row for key, row in self.recorded.items() if key not in self.base), key=lambda row: row.seq
         )
@@ -136,7 +143,12 @@ class Book:
 
     def held(self) -> "Held":
         """Return what the run's own recorded effects cost, by scope."""
-        return Held(self.own_rows)
+        return Held(self.all_rows)
+
+    def done(self, tool: str) -> list[Row]:
+        """Return the recorded calls of a tool that the program has not asked for: what they did is done."""
+        rows = [row for row in (*self.recorded.values(), *self.dropped) if row.kind == "tool"]
+        return [row for row in rows if decoded(row.request).get("tool") == tool]
 
     def unused(self) -> list[Row]:
         """Return the rows that the program has not asked for, in order."""
@@ -203,29 +215,54 @@ def circumstance(row: Row) -> bool:
     return row.failed and decoded(row.result)[0] in CIRCUMSTANCES
 
 
-def passing(rows: Sequence[Row]) -> set[int]:
-    """Return the circumstances from which the program did not go on."""
+def passing(rows: Sequence[Row], *, refusals: bool = False) -> set[int]:
+    """Return the circumstances from which the program did not go on.
+
+    Args:
+        rows: of one run, in order.
+        refusals: whether those of the run's own budget pass in any case, because it was raised.
+    """
     errors = [row for row in rows if row.failed and circumstance(row)]
-    if not errors:
-        return set()
-    by_path: dict[str, list[Row]] = defaultdict(list)
-    latest: dict[Key, int] = {}
-    for row in rows:
-        by_path[row.path].append(row)
-        latest[row.path, row.digest, row.occurrence] = row.seq
+    latest = {(row.path, row.digest, row.occurrence): row.seq for row in rows} if errors else {}
 
-    def went_on(error: Row) -> bool:
+    def passes(error: Row) -> bool:
         if latest[error.path, error.digest, error.occurrence] > error.seq:
-            return False  # it was performed again since: the later row holds
-        for scope in scopes(error.path):
-            for row in reversed(by_path.get(scope, ())):
-                if row.seq <= error.seq:
-                    break
-                if not siblings(row, error):
-                    return True
-        return False
+            return True  # it was performed again since: the later row holds
+        if refusals and _by_the_run(error):
+            return True
+        later = rows[bisect_right(rows, error.seq, key=lambda row: row.seq) :]
+        return not any(shows(row.path, error.path) and not siblings(row, error) for row in later)
 
-    return {error.seq for error in errors if not went_on(error)}
+    return {error.seq for error in errors if passes(error)}
+
+
+def _by_the_run(row: Row) -> bool:
+    form = decoded(row.result)
+    return form[0] == "BudgetExhausted" and form[3] == ""
+
+
+def shows(later: str, error: str) -> bool:
+    """Return whether a row at one place shows that the program went on from an earlier error at another.
+
+    It does in the error's strand, in an enclosing one, and in whatever an enclosing one opened since. It does not in a
+    sibling branch, nor where a pool may still have been running beside it.
+
+    >>> shows("", "map[0]"), shows("map[1]", "map[0]"), shows("map#2[1]", "map[0]"), shows("pool[0]", "")
+    (True, False, True, False)
+    """
+    theirs, ours = later.split("/") if later else [], error.split("/") if error else []
+    while theirs and ours and theirs[0] == ours[0]:
+        theirs, ours = theirs[1:], ours[1:]
+    if not theirs:
+        return True
+    wave = theirs[0].partition("[")[0]
+    if wave.startswith("pool") and "[" in theirs[0]:
+        return False
+    if not ours:
+        return True
+    if ours[0].startswith("pool") and "[" in ours[0]:
+        return False
+    return not ("[" in theirs[0] and wave == ours[0].partition("[")[0])
 
 
 def siblings(one: Row, other: Row) -> bool:

@@ -24,6 +24,7 @@ from stratagem.core._values import Usage
 from stratagem.core._world import World
 from stratagem.errors import NOT_PERFORMED, BadReply, BudgetExhausted, Diverged, NoReply, StratagemError, record, revive
 
+UNWRITABLE = (ValueError, TypeError, AttributeError, RecursionError)  # of a draw that is no text, or no JSON
 BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
 FAILED = Usage(calls=1)
 _TAGS: dict[str, bytes] = {"tool": b"o", "memory": b"m", "wait": b"w", "decision": b"d", "order": b"p", "reset": b"e"}
@@ -95,6 +96,10 @@ def _performed(strand: Strand, request: Request, need: Need, sample: int = -1) -
     if len(samples) != 1 or request.max_tokens is not None:
         return _in_the_end(strand, request, need, sample, begun, made)
     usage, drawn = made.usage, samples[0]
+    try:
+        result = sample_bytes(drawn)
+    except UNWRITABLE:
+        return _in_the_end(strand, request, need, sample, begun, made)  # which says what is wrong
     if strand.flags[0]:
         settle(strand.meters, need, usage, 1)
     else:
@@ -105,7 +110,7 @@ def _performed(strand: Strand, request: Request, need: Need, sample: int = -1) -
     book = world.book
     seq = book.seq
     durable = book.add(
-        "model", (request.path, request.digest, request.occurrence), request_form(world, request), sample_bytes(drawn),
+        "model", (request.path, request.digest, request.occurrence), request_form(world, request), result,
         world.times(begun), usage, False, sample, services.in_flight == 0,
     )  # fmt: skip
     book.performed += 1
@@ -208,6 +213,11 @@ def _check_draws(strand: Strand, request: Request, samples: tuple[Sample, ...]) 
     """Refuse what is no reply: too few draws, or one cut off by what the budget had left."""
     if len(samples) != request.n:
         raise BadReply(f"{request.head.spec} sent {len(samples)} draws instead of {request.n}")
+    try:
+        for drawn in samples:
+            sample_bytes(drawn)
+    except UNWRITABLE as failure:
+        raise BadReply(f"{request.head.spec} sent what is no reply: {type(failure).__name__}: {failure}") from None
     if request.max_tokens is not None and any(drawn.finish == "length" for drawn in samples):
         lefts = [(m.left(limit), m, limit) for m in strand.meters for limit in ("tokens", "completion_tokens")]
         _, tightest, limit = min(lefts, key=lambda one: one[0])  # the one that the cap was derived from
@@ -297,9 +307,11 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     requests = [request, *(_again(request, strand.occurrence(request.digest)) for _ in range(n - 1))]
     keys: list[Key] = [(strand.path, one.digest, one.occurrence) for one in requests]
     missing = [place for place, key in enumerate(keys) if key not in recorded]
-    for place, key in enumerate(keys):
-        if key in recorded and recorded[key].failed:
-            await _one_of(strand, requests[place], first, NOTHING, set())  # raises what was recorded
+    if any(key in recorded and recorded[key].failed for key in keys):
+        known = [one for one, key in zip(requests, keys, strict=True) if key in recorded]
+        return await asyncio.gather(
+            *(_one_of(strand, one, first, NOTHING, set()) for one in known), return_exceptions=True
+        )
     each = NOTHING
     if missing and not world.replaying:
         k = len(missing)

@@ -96,7 +96,9 @@ class Feed:
             made = self._listener(event)
             if inspect.isawaitable(made):
                 await made
-        except Exception as failure:  # noqa: BLE001  (foreign code must not reach the run)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as failure:  # noqa: BLE001  (foreign code must not reach the run, by `sys.exit` neither)
             self._broken = True
             print(f"stratagem: a listener failed and is not called again: {failure!r}", file=sys.stderr)
 

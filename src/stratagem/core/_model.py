@@ -47,6 +47,9 @@ class Capabilities:
         self.context, self.max_output, self.free = context, max_output, free
 
 
+FLOOR = -9999.0  # of a log-probability: providers send it, or minus infinity, for what cannot be
+
+
 class Sample:
     """One draw: what the model said.
 
@@ -88,7 +91,7 @@ class Sample:
         if self.finish != "stop":
             form["finish"] = self.finish
         if self.logprobs is not None:
-            form["logprobs"] = list(self.logprobs)
+            form["logprobs"] = [max(logprob, FLOOR) for logprob in self.logprobs]
         return form
 
     @staticmethod

@@ -7,7 +7,9 @@ Python literal (single quotes, True, None). What none of these reads is a `Value
 import ast
 import json
 import re
-from typing import Any
+from typing import Any, cast
+
+from stratagem.core._canonical import clean
 
 _FENCE = re.compile(r"```[\w-]*[ \t]*\n(.*?)(?:\n[ \t]*)?```", re.DOTALL)
 _PAIRS = {"}": "{", "]": "["}
@@ -35,13 +37,13 @@ def read_json(text: str) -> Any:
     tried = list(dict.fromkeys(part for part in (text.strip(), unfenced(text), balanced(text)) if part))
     for part in tried:
         try:
-            return json.loads(part, parse_constant=_no_constant)
+            return _clean(json.loads(part, parse_constant=_no_constant))
         except (ValueError, RecursionError):
             continue
     for part in tried:
         try:
             value = ast.literal_eval(part)
-            return json.loads(json.dumps(value, allow_nan=False))
+            return _clean(json.loads(json.dumps(value, allow_nan=False)))
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     raise ValueError("no JSON value in the reply")
@@ -72,6 +74,17 @@ def balanced(text: str) -> str:
             elif not stack:
                 found = text[start : place + 1]
     return found
+
+
+def _clean(value: Any) -> Any:
+    """Return JSON data whose texts have no lone surrogates: an escape may write one that no encoder writes again."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {clean(key): _clean(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
 
 
 def _no_constant(name: str) -> Any:

@@ -122,8 +122,8 @@ class Answer:
         """Return the answer as JSON, without its steps."""
         return {
             "text": self.text,
-            "value": json_of(self.value) if not callable(self.value) else None,
-            "confidence": self.confidence,
+            "value": _storable(self.value),
+            "confidence": _storable(self.confidence),
             "sources": list(self.sources),
             "needs": sorted(self.needs),
             "stop": self.stop,
@@ -206,6 +206,7 @@ class Task:
 
         Without `sources`, they are those of `steps` that the text cites, else all of them.
         """
+        text = clean(text)
         value = self.extract(text) if self.extract else _extract(self.output, text)
         if sources is None:
             sources = _cited(text, steps) if steps is not None else ()
@@ -259,6 +260,14 @@ class Task:
             notes=tuple(form.get("notes", ())),
             tools=tuple(form["tools"]) if "tools" in form else None,
         )
+
+
+def _storable(value: Any) -> Json:
+    """Return a value as JSON, or None if it has no such form: an answer is kept whatever its value is."""
+    try:
+        return json_of(value)
+    except UsageError:
+        return None
 
 
 def asked(task: "Task | str") -> Task:

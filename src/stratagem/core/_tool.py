@@ -398,4 +398,7 @@ def _bounded(form: Json) -> Json:
 def _error(failure: BaseException) -> str:
     if isinstance(failure, _OwnTimeout):
         failure = failure.args[0]
-    return f"{type(failure).__name__}: {failure}".removesuffix(": ")
+    try:
+        return f"{type(failure).__name__}: {failure}".removesuffix(": ")
+    except Exception:  # noqa: BLE001  (foreign code, in its `__str__`)
+        return type(failure).__name__

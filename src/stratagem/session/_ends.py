@@ -1,7 +1,8 @@
 """How a run ends: what is kept of it, and what a person's answer must fit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from stratagem.core import (
@@ -9,6 +10,7 @@ from stratagem.core import (
     Answer,
     Budget,
     Content,
+    Journal,
     Json,
     Label,
     Row,
@@ -18,12 +20,20 @@ from stratagem.core import (
     StoredRun,
     Strategy,
     Task,
+    Tools,
     World,
+    decoded,
+    encoded,
     json_of,
 )
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import BudgetExhausted, Refused, StratagemError, UnparsedReply, UsageError
+from stratagem.session._loading import tools_of, unknown, versions
+from stratagem.session._owner import this_process
+from stratagem.session._records import RunRecord
+
+MOST_IDS = 20  # so many ids of one beginning a journal returns
 
 
 class Plan:
@@ -37,6 +47,7 @@ class Plan:
         "origin",
         "own",
         "prompts",
+        "raised",
         "services",
         "stored",
         "strategy",
@@ -58,6 +69,7 @@ class Plan:
         self.base: list[Row] = []
         self.prompts: dict[str, str] = {}
         self.origin = stored.run_id
+        self.raised = False  # whether the budget was raised by whoever resumes
 
 
 async def written(durable: Any) -> None:
@@ -113,8 +125,111 @@ def fitted(schema: Json, value: Any) -> Json:
     try:
         if "enum" in facts and value not in facts["enum"]:
             raise ValueError(f"must be one of {facts['enum']}, got {value!r}")
-        if kind == "object" and not (is_object(value) and all(name in value for name in needed)):
-            raise ValueError(f"must be an object with {', '.join(needed)}, got {value!r}")
+        if kind == "object" and isinstance(value, bool) and len(needed) == 1:
+            value = {needed[0]: value}  # a plain yes or no to a question that wants little more
+        if kind == "object":
+            _check_object(facts, needed, value)
         return json_of(converted(_KINDS[kind], value) if kind in _KINDS else value)
     except ValueError as failure:
         raise UsageError(f"the answer {failure}") from None
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "boolean": bool, "integer": int, "number": (int, float), "string": str, "null": type(None),
+}  # fmt: skip
+
+
+def _check_object(facts: dict[str, Json], needed: list[str], value: Any) -> None:
+    if not (is_object(value) and all(name in value for name in needed)):
+        raise ValueError(f"must be an object with {', '.join(needed)}, got {value!r}")
+    for name, item in value.items():
+        wanted = facts.get("properties", {}).get(name, {}).get("type")
+        kinds: list[str] = [wanted] if isinstance(wanted, str) else wanted or []
+        fits = any(isinstance(item, _TYPES[kind]) and (kind == "boolean" or type(item) is not bool) for kind in kinds)
+        if kinds and not fits:
+            raise ValueError(f"has {item!r} as {name!r}, which must be {' or '.join(kinds)}")
+
+
+def check_prompts(parent: RunRecord, changes: Mapping[str, Any]) -> None:
+    """Refuse a prompt that nobody asks for, unless the fork may ask for what its parent did not."""
+    asked = {parent.name(row) for row in parent.rows if row.kind == "model"}
+    if parent.parent or "strategy" in changes or any(name.startswith("param.") for name in changes):
+        return
+    for name in changes:
+        if name.startswith("prompt.") and name.removeprefix("prompt.") not in asked:
+            raise unknown("signature", name.removeprefix("prompt."), sorted(asked))
+
+
+def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Services:
+    """Return a session's services, with model, tools, seed and policy as a run had them."""
+    from stratagem.session._open import policy_of  # noqa: PLC0415  (it imports the session)
+
+    facts = record.record
+    own = {tool.spec: tool for tool in mine.tools}
+    missing = [spec for spec in facts["tools"] if spec not in own]
+    loaded = tools_of(missing, [Path(root) for root in facts["roots"]]) if missing else ()
+    every = {**own, **{tool.spec: tool for tool in loaded}}
+    return Services(
+        mine.named_model(facts["model"]),
+        open_model=mine.named_model,
+        tools=Tools(tuple(every[spec] for spec in facts["tools"] if spec in every)),
+        memory=mine.memory,
+        journal=mine.journal,
+        policy=mine.policy if own_policy or mine.policy.spec == facts["policy"] else policy_of(facts["policy"]),
+        sandbox=mine.sandbox,
+        clock=mine.clock,
+        seed=facts["seed"],
+        repairs=facts["repairs"],
+        strict=facts["strict"],
+    )
+
+
+async def exists(journal: Journal, run_id: str) -> bool:
+    """Return whether a journal has a run of this id."""
+    found = await journal.ids(run_id)
+    if run_id in found or len(found) < MOST_IDS:
+        return run_id in found
+    try:  # it may be older than so many that begin with it
+        await journal.load(run_id)
+    except UsageError:
+        return False
+    return True
+
+
+def recorded_spec(stored: StoredRun) -> tuple[str, bytes]:
+    """Return the strategy and the task of a stored run, as they are compared with others."""
+    record = decoded(stored.record)
+    return record["strategy"] or record.get("shown", ""), encoded(record["task"])
+
+
+def question_of(record: RunRecord, question: str | None) -> tuple[str, Json]:
+    """Return id and schema of the open question that is meant; `UsageError` if that is unclear."""
+    waiting = {one["id"]: one for one in record.questions()}
+    if not waiting:
+        raise UsageError(f"run {record.id!r} waits for nobody")
+    if question is None and len(waiting) > 1:
+        raise UsageError(f"run {record.id!r} asks {len(waiting)} questions: name one of {', '.join(waiting)}")
+    number = question or next(iter(waiting))
+    if number not in waiting:
+        raise unknown("open question", number, list(waiting))
+    return number, waiting[number]["schema"]
+
+
+def facts_of(services: Services, roots: Sequence[Path], options: Mapping[str, Any]) -> dict[str, Json]:
+    """Return what the records of all runs of a session have in common."""
+    return {
+        "model": services.model.spec,
+        "tools": [tool.spec for tool in services.tools],
+        "roots": [str(root) for root in roots],
+        "seed": services.seed,
+        "options": {
+            name: services.named_model(value).spec if name == "model" else json_of(value)
+            for name, value in options.items()
+        },
+        "repairs": services.repairs,
+        "strict": services.strict,
+        "policy": services.policy.spec,
+        "owner": this_process(),
+        "sandbox": services.sandbox.spec if services.sandbox else None,
+        "versions": versions(),
+    }

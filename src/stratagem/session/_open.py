@@ -93,7 +93,15 @@ async def open(  # noqa: A001  (the contract's name)
         repairs=repairs,
         strict=strict,
     )
-    session = Session(services, limits, roots=tuple(paths), options=options or {}, home=folder, on_event=on_event)
+    session = Session(
+        services,
+        limits,
+        roots=tuple(paths),
+        options=options or {},
+        home=folder,
+        on_event=on_event,
+        own_policy=policy is not None,
+    )
     try:
         yield session
     finally:

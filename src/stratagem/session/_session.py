@@ -1,7 +1,8 @@
 """`Session`: runs strategies, and continues, forks and replays them."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from stratagem.core import (
     StoredRun,
     Strategy,
     Task,
-    Tools,
     World,
     asked,
     budget_of,
@@ -30,6 +30,7 @@ from stratagem.core import (
     forked,
     json_of,
 )
+from stratagem.core._canonical import encoded_clean
 from stratagem.errors import (
     CapabilityError,
     ConcurrentUse,
@@ -43,14 +44,30 @@ from stratagem.errors import (
     UsageError,
 )
 from stratagem.session import _loading, _records
-from stratagem.session._ends import Plan, checked_id, filled, fitted, label_of, prompts_of, saved, stop_of, written
+from stratagem.session._ends import (
+    Plan,
+    as_recorded,
+    check_prompts,
+    checked_id,
+    exists,
+    facts_of,
+    filled,
+    fitted,
+    label_of,
+    prompts_of,
+    question_of,
+    recorded_spec,
+    saved,
+    stop_of,
+    written,
+)
+from stratagem.session._owner import elsewhere
 from stratagem.session._stream import Stream
 
 # What somebody must repair: raised, and the run can be resumed. Every other failure of ours is an expected end.
 RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
 # What `resume` continues; any other end has its recorded answer.
 GOES_ON: frozenset[str] = frozenset({"suspended", "budget", "cancelled"})
-MOST_IDS = 20  # so many ids of one beginning a journal returns
 _PREFIXES = ("prompt.", "param.")
 
 
@@ -66,16 +83,19 @@ class Session:
         options: Mapping[str, Any] | None = None,
         home: Path | None = None,
         on_event: Listener | None = None,
+        own_policy: bool = True,
     ) -> None:
+        self._own_policy = own_policy  # it was given, so it holds for what is resumed as well
         self._services, self._budget, self._roots, self._home = services, budget, roots, home
         self._options = {"temperature": 0.0, **(options or {})}
         self._listener = on_event
         self._live: dict[str, asyncio.Task[Any]] = {}
+        self._claims: set[str] = set()
         self._stopping: set[str] = set()
         self._ended: dict[str, Answer] = {}
         self._closed = False
         services.options(self._options)
-        self._facts = self._recorded()
+        self._facts = facts_of(services, roots, self._options)
         self._named: dict[int, tuple[Strategy, str, str]] = {}  # by identity: two files may hold strategies of one name
 
     async def run(
@@ -107,16 +127,17 @@ class Session:
         made, question = _loading.strategy_of(strategy), asked(task)
         if run_id is not None:
             checked_id(run_id)
-            if await self._exists(run_id):
-                known = self._spec(await self._stored(run_id))
-                if known != (_loading.spec_of(made) or repr(made), encoded(question.plain())):
+        limits, known_id = budget_of(budget), run_id is not None
+        with self._claimed(run_id or (run_id := _records.new_id())):
+            if known_id and await exists(self._services.journal, run_id):
+                stored, rows = await self._services.journal.load(run_id)
+                if recorded_spec(stored) != (_loading.spec_of(made) or repr(made), encoded(question.plain())):
                     raise UsageError(
                         f"run {run_id!r} is another strategy or task", remedy="Leave `run_id` out, or resume that run."
                     )
-                return await self.resume(run_id, budget=budget, strategy=made, task=question, on_event=on_event)
-        limits = self._budget.tightened(budget_of(budget))
-        plan = await self._new(made, question, limits, run_id or _records.new_id())
-        return await self._drive(plan, on_event)
+                return await self._resumed(_records.RunRecord(stored, rows), budget, made, question, on_event)
+            plan = await self._new(made, question, self._budget.tightened(limits), run_id)
+            return await self._drive(plan, on_event)
 
     def stream(self, strategy: Strategy | str, task: Task | str, *, budget: Budget | str | None = None) -> Stream:
         """Begin a run and return its events as an async iterator: `async for event in session.stream(...)`.
@@ -148,15 +169,27 @@ class Session:
             UsageError: there is no such run, or something that could not be stored must be given again.
             OwnedElsewhere: somebody drives it already.
         """
-        stored, rows = await self._services.journal.load(run_id)
-        record = _records.RunRecord(stored, rows)
-        if record.stop is not None and record.stop not in GOES_ON and stored.state == "finished":
-            return self._ended.get(run_id) or _records.answer_of(record.end, self._task(record, task))
+        with self._claimed(run_id):
+            stored, rows = await self._services.journal.load(run_id)
+            return await self._resumed(_records.RunRecord(stored, rows), budget, strategy, task, on_event)
+
+    async def _resumed(
+        self,
+        record: _records.RunRecord,
+        budget: Budget | str | None,
+        strategy: Strategy | str | None,
+        task: Task | str | None,
+        on_event: Listener | None,
+    ) -> Answer:
+        if record.stop is not None and record.stop not in GOES_ON and record.state == "finished":
+            return self._ended.get(record.id) or _records.answer_of(record.end, self._task(record, task))
+        if record.state == "running" and (owner := elsewhere(record.record.get("owner"))):
+            raise OwnedElsewhere(f"run {record.id!r} is driven by {owner}")
         plan = await self._again(record, strategy, task)
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
-        plan.budget = self._budget.tightened(limits)
-        changed = {**record.record, "budget": str(plan.budget)}
-        plan.stored = stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=b"")
+        plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
+        changed = {**record.record, "budget": str(plan.budget), "owner": self._facts["owner"]}
+        plan.stored = record.stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=b"")
         self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
         return await self._drive(plan, on_event)
 
@@ -169,17 +202,8 @@ class Session:
             question: id of the question; may be left out if there is only one.
         """
         stored, rows = await self._services.journal.load(run_id)
-        record = _records.RunRecord(stored, rows)
-        waiting = {one["id"]: one for one in record.questions()}
-        if not waiting:
-            raise UsageError(f"run {run_id!r} waits for nobody")
-        if question is None and len(waiting) > 1:
-            raise UsageError(f"run {run_id!r} asks {len(waiting)} questions: name one of {', '.join(waiting)}")
-        number = question or next(iter(waiting))
-        if number not in waiting:
-            raise _loading.unknown("open question", number, list(waiting))
-        said = fitted(waiting[number]["schema"], value)
-        answers = {**decoded(stored.answers), number: said}
+        number, schema = question_of(_records.RunRecord(stored, rows), question)
+        answers = {**decoded(stored.answers), number: fitted(schema, value)}
         await written(self._services.journal.update(stored._replace(answers=encoded(answers))))
 
     async def fork(self, run_id: str, at: int | None = None, set: Mapping[str, Any] | None = None) -> Answer:  # noqa: A002
@@ -231,7 +255,7 @@ class Session:
                 raise UsageError("there is no run yet", remedy='Begin one: `stratagem run "..."`.')
             return newest[0].run_id
         found = await journal.ids(run) if run else []
-        if run in found or (found and await self._exists(run)):
+        if run in found or (found and await exists(journal, run)):
             return run
         if len(found) == 1:
             return found[0]
@@ -292,31 +316,30 @@ class Session:
             "budget": str(budget),
         }
 
-    def _recorded(self) -> dict[str, Json]:
-        """Return what the records of all runs of this session have in common."""
-        services = self._services
-        return {
-            "model": services.model.spec,
-            "tools": [tool.spec for tool in services.tools],
-            "roots": [str(root) for root in self._roots],
-            "seed": services.seed,
-            "options": {
-                name: services.named_model(value).spec if name == "model" else json_of(value)
-                for name, value in self._options.items()
-            },
-            "repairs": services.repairs,
-            "strict": services.strict,
-            "policy": services.policy.spec,
-            "sandbox": services.sandbox.spec if services.sandbox else None,
-            "versions": _loading.versions(),
-        }
+    @contextlib.contextmanager
+    def _claimed(self, run_id: str) -> Generator[None, None, None]:
+        """Keep a run to one driver of this session, from the first look at it on."""
+        if self._closed:
+            raise UsageError("the session is closed")
+        if run_id in self._claims:
+            raise OwnedElsewhere(f"run {run_id!r} is driven by this session already")
+        self._claims.add(run_id)
+        try:
+            yield
+        finally:
+            self._claims.discard(run_id)
 
     async def _again(self, record: _records.RunRecord, strategy: Any, task: Any) -> Plan:
-        if record.id in self._live:
-            raise OwnedElsewhere(f"run {record.id!r} is driven by this session already")
         made = self._strategy(record, strategy)
         options = record.record.get("options", {})
-        plan = Plan(record.stored, made, self._task(record, task), Budget(), self._as_recorded(record), options)
+        plan = Plan(
+            record.stored,
+            made,
+            self._task(record, task),
+            Budget(),
+            as_recorded(record, self._services, own_policy=self._own_policy),
+            options,
+        )
         plan.own = record.rows
         plan.base, plan.origin, changes = await self._base(record)
         plan.prompts = prompts_of(changes)
@@ -338,29 +361,6 @@ class Session:
                 "`resume(task=...)`"
             )
         return Task.of(record.record["task"])
-
-    def _as_recorded(self, record: _records.RunRecord) -> Services:
-        """Return this session's services, with model, tools, seed and policy as the run had them."""
-        from stratagem.session._open import policy_of  # noqa: PLC0415  (it imports this module)
-
-        facts, mine = record.record, self._services
-        own = {tool.spec: tool for tool in mine.tools}
-        missing = [spec for spec in facts["tools"] if spec not in own]
-        loaded = _loading.tools_of(missing, [Path(root) for root in facts["roots"]]) if missing else ()
-        every = {**own, **{tool.spec: tool for tool in loaded}}
-        return Services(
-            mine.named_model(facts["model"]),
-            open_model=mine.named_model,
-            tools=Tools(tuple(every[spec] for spec in facts["tools"] if spec in every)),
-            memory=mine.memory,
-            journal=mine.journal,
-            policy=mine.policy if mine.policy.spec == facts["policy"] else policy_of(facts["policy"]),
-            sandbox=mine.sandbox,
-            clock=mine.clock,
-            seed=facts["seed"],
-            repairs=facts["repairs"],
-            strict=facts["strict"],
-        )
 
     async def _base(self, record: _records.RunRecord) -> tuple[list[Row], str, dict[str, Json]]:
         """Return the rows that a run reuses from its parents, its first ancestor, and what it changes."""
@@ -387,11 +387,15 @@ class Session:
         stored, rows = await self._services.journal.load(run_id)
         parent = _records.RunRecord(stored, rows)
         forked(rows, at=at)  # refuses an effect that does not exist
+        check_prompts(parent, changes)
         strategy = self._strategy(parent, changes.get("strategy"))
         settings = {name[6:]: value for name, value in changes.items() if name.startswith("param.")}
         strategy = strategy.using(**settings) if settings else strategy
         budget = budget_of(changes.get("budget", parent.record.get("budget", "")))
-        kept = {name: json_of(value) for name, value in changes.items() if name not in ("strategy", "budget")}
+        kept = {
+            name: json_of(value) if name == "reply" or name.startswith("prompt.") else str(value)
+            for name, value in changes.items()
+        }
         record = {
             **parent.record,
             "strategy": _loading.spec_of(strategy),
@@ -401,15 +405,15 @@ class Session:
         }
         now = int(self._services.clock.wall() * 1e6)
         made = StoredRun(_records.new_id(), "running", now, now, parent=run_id, record=encoded(record))
-        self._services.journal.create(made)
         plan = await self._again(_records.RunRecord(made), strategy, None)
+        self._services.journal.create(made)  # only now: what was refused leaves no run
         plan.budget = self._budget.tightened(budget)
         return plan
 
     async def _drive(self, plan: Plan, listener: Listener | None, *, replaying: bool = False) -> Answer:
         run_id = plan.stored.run_id
         feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
-        book = Book(plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying)
+        book = Book(plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised)
         book.answers = decoded(plan.stored.answers)
         world = World(
             plan.services,
@@ -473,27 +477,10 @@ class Session:
             state=state,
             updated=int(plan.services.clock.wall() * 1e6),
             rows=0,
-            end=b"" if answer is None else encoded(_records.ended(answer, waiting)),
+            end=b"" if answer is None else encoded_clean(_records.ended(answer, waiting)),
         )
         if answer is not None and state == "finished" and answer.stop not in GOES_ON:
             self._ended[plan.stored.run_id] = answer
             if len(self._ended) > 1000:
                 self._ended.pop(next(iter(self._ended)))
         await written(plan.services.journal.update(stored))
-
-    async def _exists(self, run_id: str) -> bool:
-        found = await self._services.journal.ids(run_id)
-        if run_id in found or len(found) < MOST_IDS:
-            return run_id in found
-        try:  # it may be older than so many that begin with it
-            await self._services.journal.load(run_id)
-        except UsageError:
-            return False
-        return True
-
-    async def _stored(self, run_id: str) -> StoredRun:
-        return (await self._services.journal.load(run_id))[0]
-
-    def _spec(self, stored: StoredRun) -> tuple[str, bytes]:
-        record = decoded(stored.record)
-        return record["strategy"] or record.get("shown", ""), encoded(record["task"])
