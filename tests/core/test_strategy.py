@@ -222,3 +222,24 @@ def test_a_tournament_counts_its_pairwise_judge() -> None:
         return Answer("")
 
     assert tournament.max_calls == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("self_consistency(sampler='my.py:solve')", ["self_consistency", "my.py:solve"]),
+        ("self_consistency(sampler='dir/my.py:solve(n=1)', n=2)", ["self_consistency", "dir/my.py:solve"]),
+        ("my.py:solve", ["my.py:solve"]),
+        ("./a b/my.py:solve(n=3)", ["./a b/my.py:solve"]),
+        ("C:\\a\\my.py:solve", ["C:\\a\\my.py:solve"]),
+    ],
+)
+def test_a_spec_may_name_a_file_outside_and_inside(text: str, asked: list[str]) -> None:
+    names: list[str] = []
+
+    def found(name: str) -> Any:
+        names.append(name)
+        return self_consistency
+
+    parse_spec(text, found)
+    assert names == asked
