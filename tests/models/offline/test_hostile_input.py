@@ -85,7 +85,7 @@ async def test_an_instruction_in_a_cell_or_a_header_is_a_value_like_any_other(as
 
 async def test_a_value_in_two_columns_needs_its_column(ask: Ask) -> None:
     files = {"trips.csv": "origin,destination,price\nBonn,Kiel,3\nKiel,Bonn,4\nKiel,Ulm,6\n"}
-    assert "origin = Kiel / " in await ask("What is the mean price for Kiel?", files)
+    assert "column 'origin' does not name the rows" in await ask("What is the mean price for Kiel?", files)
     assert (await ask("What is the mean price where origin is Kiel?", files)).endswith(": 5")
     assert (await ask("How many trips from Ulm are there?", files)).startswith("cannot answer: ")
 

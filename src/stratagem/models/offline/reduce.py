@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from stratagem.models.offline.schema import Column, key, same
+from stratagem.models.offline.schema import Column, Table, key, same
 from stratagem.models.offline.spans import Day, Lexicon, Span, month_of
 from stratagem.models.offline.words import MONTHS
 
@@ -16,6 +16,7 @@ _DIRECTED = frozenset(("to", "destination", "target", "receiver", "arrival", "en
 _TRUE = frozenset(("true", "yes", "y", "1"))
 _FALSE = frozenset(("false", "no", "n", "0"))
 _COMPUTED = "OSNYFK"
+_WITHIN = frozenset(("in", "on", "at", "from", "during", "within", "among"))
 
 
 class Filter(NamedTuple):
@@ -31,6 +32,10 @@ class Unfit(Exception):
     """This reading does not make sense; the text says why."""
 
 
+class Doubtful(Unfit):
+    """This reading may be meant, and must not be: no other reading may take its place."""
+
+
 class _Kept(Exception):
     """The items are left for another rule."""
 
@@ -43,6 +48,8 @@ class Reading:
         group: the column that is grouped by; None if there is none.
         named: whether the table is named.
         loose: texts of values that stand without their column.
+        meant: the columns of values that stand without their column, or after `of`, and whether they say of which row
+            something is asked: `the rent of Alma`, and not `the rent in Bonn`.
     """
 
     def __init__(self, spans: list[Span], lexicon: Lexicon) -> None:
@@ -50,6 +57,7 @@ class Reading:
         self.where: list[Filter] = []
         self.group: Column | None = None
         self.loose: list[str] = []
+        self.meant: list[tuple[Column, bool, str]] = []
         self.named = any(span.code == "M" or (span.code == "R" and span.data == "own") for span in spans)
         self.items: list[Span] = []
         for span in spans:
@@ -187,6 +195,8 @@ class Reading:
         if any(item.code == "C" for item in part[:2]):
             _refuse_computed(before)
         _unit(part, column)
+        if re.search(r"oa?$", before):
+            self.meant.append((column, True, ""))
         self.where.append(Filter(column.name, "=", _number(part)))
 
     def _truth(self, part: list[Span], _: str) -> None:
@@ -226,8 +236,7 @@ class Reading:
         owner = values[0][0]
         if {column.name for column, _ in values} != {owner.name} or (columns and columns[0].name != owner.name):
             raise _Kept
-        if not columns:
-            self._loose(part)
+        self._owned(part, before, owner, said=bool(columns))
         texts = tuple(dict.fromkeys(value for _, value in values))
         together = any(item.code == "&" for item in part)
         if together and before.endswith("i"):
@@ -238,6 +247,20 @@ class Reading:
             self.where.append(Filter(owner.name, "=", texts[0]))
         else:
             self.where.append(Filter(owner.name, "in", None, texts))
+
+    def _owned(self, part: list[Span], before: str, owner: Column, *, said: bool) -> None:
+        """Note whose value it is; `the boss of Cy` is another row than the one whose boss is Cy."""
+        codes = "".join(item.code for item in part)
+        if re.match(r"Co", codes) and not re.search(r"w$|wa$|pa?$", before):
+            raise doubt(
+                self.table, _of(part, "V")[1], f"whether {part[-1].text!r} is the {owner.name} or has one is not said"
+            )
+        lead = next((item.text.casefold() for item in part if item.code in "po"), "")
+        if not said:
+            self._loose(part)
+            self.meant.append((owner, lead not in _WITHIN, _of(part, "V")[1]))
+        elif re.search(r"oa?$", before) or codes.startswith(("o", "Co")):
+            self.meant.append((owner, True, _of(part, "V")[1]))
 
     def _loose(self, part: list[Span]) -> None:
         """Note values whose column is not said, and refuse those that read like words of the question."""
@@ -318,6 +341,14 @@ class Reading:
         if day.grain != "year" or sign not in signs:
             raise Unfit("there is no one column of dates")
         self.where.append(Filter(years.name, signs[sign], day.year))
+
+
+def doubt(table: Table, value: str, why: str) -> Unfit:
+    """Return why a reading is none: another may take its place only if the value is the name of a row too."""
+    label = table.label
+    first = next((column.name for column in table.columns if column.kind == "text"), "")
+    known = label is not None and label.name == first and any(same(value, one) for one in label.values)
+    return Unfit(why) if known else Doubtful(why)
 
 
 def _of(part: list[Span], code: str) -> Any:

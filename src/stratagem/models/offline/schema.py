@@ -66,6 +66,48 @@ class Table(NamedTuple):
         """How a person is told where it is."""
         return f"{self.path}/{self.name}" if self.name else self.path
 
+    def called_like_rows(self, column: Column) -> bool:
+        """Whether a column is called as the rows are: `order` in `orders.csv`."""
+        return column.words in (self.words, self.words[-1:])
+
+    def unique(self, column: Column) -> bool:
+        """Whether no value of a column stands in two rows."""
+        return column.distinct >= self.rows - column.empty
+
+    def numbering(self, column: Column) -> bool:
+        """Whether a column seems to number the rows, such as order numbers: they are no amounts."""
+        if column.kind != "integer" or column.empty or not self.unique(column):
+            return False
+        low, high = column.low, column.high
+        running = isinstance(low, int | float) and isinstance(high, int | float) and high - low == self.rows - 1
+        first = column.name == self.columns[0].name and not column.name.casefold().endswith("s")
+        several = self.rows > 3  # of fewer, anything may be chance
+        return (running and several) or (first and (several or self.called_like_rows(column)))
+
+    @property
+    def label(self) -> Column | None:
+        """The column that names the rows; None if none does."""
+        texts = [column for column in self.columns if column.kind == "text"]
+        like = [column for column in texts if self.called_like_rows(column)]
+        titles = {"name", "title", "label"}
+        titled = [c for c in texts if titles & set(c.words) and set(c.words) <= titles | set(self.words)]
+        single = [column for column in texts if self.unique(column)]
+        first = [column for column in texts if column.name == self.columns[0].name]
+        return next((having[0] for having in (like, titled, single, first) if having), None)
+
+    def names_rows(self, column: Column) -> bool:
+        """Whether a value of a column says which row is meant."""
+        if column.numeric:
+            return column.name == self.columns[0].name or self.called_like_rows(column)
+        return self.label is not None and column.name == self.label.name
+
+    def related(self, column: Column) -> bool:
+        """Whether the values of a column are names of rows too, such as the boss of a person."""
+        label = self.label
+        if label is None or label.name == column.name:
+            return False
+        return not {value.casefold() for value in label.values}.isdisjoint(value.casefold() for value in column.values)
+
     def column(self, name: str) -> Column | None:
         """Return the column of that name."""
         return next((column for column in self.columns if column.name == name), None)

@@ -7,9 +7,10 @@ Rule 2: two different readings are one too many: nothing is guessed.
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
-from stratagem.models.offline.reduce import Filter, Reading, Unfit
+from stratagem.models.offline.reduce import Doubtful, Filter, Reading, Unfit, doubt
 from stratagem.models.offline.schema import Column, Table
 from stratagem.models.offline.spans import READINGS, Question, Span, lexicon_of, readings, unknown
 
@@ -72,8 +73,11 @@ def read(question: Question, table: Table) -> Found:
         if number == READINGS:
             return Found((), "its words can mean too many things", (), ())
         try:
+            _refuse_possessive(question, spans)
             reading = Reading(spans, lexicon)
             query = _query(reading)
+        except Doubtful as why:
+            return Found((), str(why), (), tuple(dict.fromkeys((*loose, *_values_of(spans)))))
         except Unfit as why:
             reasons.append(str(why))
             continue
@@ -82,6 +86,20 @@ def read(question: Question, table: Table) -> Found:
         found[same] = query if query.named else found.get(same, query)
     reason = next((reason for reason in reasons if reason), "did not understand how its words belong together")
     return Found(tuple(found.values()), reason, (), tuple(dict.fromkeys(loose)))
+
+
+def _values_of(spans: list[Span]) -> list[str]:
+    return [span.text.strip('"') for span in spans if span.code == "V"]
+
+
+def _refuse_possessive(question: Question, spans: list[Span]) -> None:
+    """Refuse `Cy's boss` as the rows whose boss is Cy."""
+    for owner, owned in pairwise(spans):
+        if owner.code + owned.code != "VC" or owner.data[0].name != owned.data.name:
+            continue
+        after = question.tokens[question.words[owner.end - 1].token].end
+        if question.text[after : after + 2] in ("'s", "’s", "' "):
+            raise Doubtful(f"whether {owner.text!r} is the {owned.data.name} or has one is not said")
 
 
 def _query(reading: Reading) -> Query:
@@ -94,8 +112,33 @@ def _query(reading: Reading) -> Query:
                 group = reading.group.name if reading.group is not None else ""
                 if group and query.kind != "groups":
                     raise Unfit("this is not computed per group")
+                _refuse_strangers(reading, query)
                 return query._replace(where=tuple(reading.where), named=reading.named, group=query.group or group)
     raise Unfit("")
+
+
+def _refuse_strangers(reading: Reading, query: Query) -> None:
+    """Refuse values that do not say which row is meant: `the population of Rome` is not that of Italy."""
+    if query.measure == "count" or (query.measure == "distinct" and query.kind == "value"):
+        return
+    table = reading.table
+    looked_up = query.kind in ("one", "values", "single")
+    for column, asked, value in reading.meant:
+        strange = (looked_up and asked) or query.kind == "single" or table.unique(column) or table.related(column)
+        if strange and not table.names_rows(column):
+            why = f"column {column.name!r} does not name the rows: say 'where {column.name} is ...'"
+            raise doubt(table, value, why)
+
+
+def _refuse_numbering(table: Table, items: list[Span], column: Column, measure: str) -> None:
+    """Refuse to add up numbers that only tell the rows apart, or to take them for how many there are."""
+    counted = any(item.code == "N" for item in items)
+    like = table.called_like_rows(column)
+    numbering = table.numbering(column)
+    if (like and counted) or (numbering and (like or counted or measure not in ("min", "max"))):
+        raise (Unfit if numbering and counted and measure != "mean" else Doubtful)(
+            f"column {column.name!r} numbers the rows: whether they are to be counted is not said"
+        )
 
 
 def _without_rows(items: list[Span]) -> list[Span]:
@@ -146,7 +189,7 @@ def _shown(reading: Reading, item: Span) -> str:
         return reading.lexicon.date.name
     for wanted in ("name",) if item.code == "H" else ("name", "title", "label"):
         having = [column for column in columns if wanted in column.words]
-        if len(having) == 1:
+        if len(having) == 1 and set(having[0].words) <= {wanted, *reading.table.words}:
             return having[0].name
     single = [column for column in columns if column.kind == "text" and column.distinct == reading.table.rows]
     if len(single) == 1 and item.code != "H":
@@ -162,12 +205,19 @@ def _count(reading: Reading, items: list[Span]) -> Query:
 
 def _count_values(reading: Reading, items: list[Span]) -> Query:
     column = _columns(items)[0]
-    if column.distinct == reading.table.rows and column.words in (reading.table.words, reading.table.words[-1:]):
+    table = reading.table
+    if column.distinct == table.rows and table.called_like_rows(column):
+        if column.numeric and not table.numbering(column):
+            raise Doubtful(f"whether the rows are counted or {column.name!r} is added up is not said")
         raise Unfit("")  # each row has its own: the rows are counted
     if column.numeric:
         if any(item.code == "D" for item in items) and not reading.where:
             return Query(reading.table, "value", "distinct", column.name)
-        if any(one.op == "=" for one in reading.where) and not any(item.code == "D" for item in items):
+        if table.called_like_rows(column):
+            return Query(table, "value", "distinct", column.name)
+        equal = [table.column(one.column) for one in reading.where if one.op == "="]
+        rowed = any(one is not None and table.names_rows(one) for one in equal) and not table.numbering(column)
+        if rowed and not any(item.code == "D" for item in items):
             return Query(reading.table, "single", "list", label=column.name)
         raise Unfit(f"whether the rows or the values of {column.name!r} are counted is not said")
     return Query(reading.table, "value", "distinct", column.name)
@@ -182,14 +232,16 @@ def _measure(reading: Reading, items: list[Span]) -> Query:
     else:
         measure = _operation(items)
         _numeric(column, measure)
+    _refuse_numbering(reading.table, items, column, measure)
     return Query(reading.table, "groups" if reading.group else "value", measure, column.name)
 
 
 def _extreme_row(reading: Reading, items: list[Span]) -> Query:
     """Which city has the highest price; the price of the city with the highest rent."""
     column = items[-1].data
-    shown = items[0] if items[0].code == "H" else items[1]
-    return Query(reading.table, "rows_of", _extreme(items, column), column.name, label=_shown(reading, shown))
+    shown, measure = items[0] if items[0].code == "H" else items[1], _extreme(items, column)
+    _refuse_numbering(reading.table, items, column, measure)
+    return Query(reading.table, "rows_of", measure, column.name, label=_shown(reading, shown))
 
 
 def _when(reading: Reading, items: list[Span]) -> Query:
@@ -213,6 +265,8 @@ def _most_of(reading: Reading, items: list[Span]) -> Query:
     if label.distinct != reading.table.rows:
         raise Unfit(f"say 'highest' or 'highest total' {column.name!r}: {label.name!r} has several rows")
     measure = "max" if _way(items) == "descending" else "min"
+    if reading.table.numbering(column) or reading.table.called_like_rows(column):
+        raise Unfit(f"column {column.name!r} numbers the rows: whether they are to be counted is not said")
     return Query(reading.table, "rows_of", measure, column.name, label=label.name)
 
 
@@ -223,6 +277,7 @@ def _best(reading: Reading, items: list[Span]) -> Query:
         raise Unfit("")
     measure = _operation(items)
     _numeric(column, measure)
+    _refuse_numbering(reading.table, items, column, measure)
     return Query(reading.table, "best", measure, column.name, group=label.name, way=_way(items), k=_many(items, 1))
 
 
@@ -243,6 +298,7 @@ def _top(reading: Reading, items: list[Span]) -> Query:
         _extreme(items, ordering)
     elif not ordering.numeric:
         raise Unfit(f"column {ordering.name!r} is {ordering.kind}: it has no order")
+    _refuse_numbering(reading.table, items, ordering, "max")
     label = _shown(reading, shown)
     if label == ordering.name:
         raise Unfit("")
@@ -256,6 +312,8 @@ def _values(reading: Reading, items: list[Span]) -> Query:
     listing = listing or any(item.code == "i" and item.text.casefold() in ("are", "were") for item in reading.items)
     if not reading.where and not listing and not there:
         raise Unfit(f"of which row the {column.name!r} is asked is not said")
+    if any(one.column == column.name and one.op in ("=", "in") for one in reading.where):
+        raise Unfit(f"which {column.name!r} is asked is already said")
     if lead.data == "much" and not column.numeric:
         raise Unfit(f"column {column.name!r} is {column.kind}")
     if lead.code in "HZ" and (not reading.where or column.kind != {"H": "text", "Z": "date"}[lead.code]):
