@@ -5,10 +5,26 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stratagem.core import Answer, ReadOnly, Reply, Run, Sample, Task, ToolCall, Usage, signature, strategy, tool
-from stratagem.core._book import shows
-from stratagem.errors import BadReply, RateLimited, StratagemError, Suspended, record, revive
+from stratagem.core import (
+    Answer,
+    ReadOnly,
+    Reply,
+    Row,
+    Run,
+    Sample,
+    Task,
+    ToolCall,
+    Usage,
+    encoded,
+    signature,
+    strategy,
+    tool,
+)
+from stratagem.core._book import passing, shows, siblings
+from stratagem.errors import BadReply, BudgetExhausted, RateLimited, StratagemError, Suspended, record, revive
 from stratagem.testing import Raw, ScriptedModel, scripted, tape_of
 
 
@@ -198,3 +214,39 @@ async def test_a_lone_surrogate_that_json_escapes_is_replaced() -> None:
 
 def test_an_unknown_kind_is_still_an_error_of_ours() -> None:
     assert isinstance(revive(["Gone", "why", {}]), StratagemError)
+
+
+PARTS = st.sampled_from(["a", "map[0]", "map[1]", "map#2[0]", "pool[0]", "pool[1]", "pool", "map"])
+PATHS = st.lists(PARTS, max_size=3).map("/".join)
+
+
+@given(st.lists(st.tuples(PATHS, st.sampled_from(["fine", "failed", "drawn"])), max_size=20))
+def test_the_newest_rows_are_enough_to_see_that_a_program_went_on(plan: list[tuple[str, str]]) -> None:
+    failure = encoded(["RateLimited", "slow", {}])
+    rows = [
+        Row(seq, "model", path, bytes([seq, *bytes(31)]) if how != "drawn" else bytes(32), seq, 0, 0, 0, None, b"{}",
+            b"{}" if how == "fine" else failure, how != "fine", 0 if how == "drawn" else -1)
+        for seq, (path, how) in enumerate(plan)
+    ]  # fmt: skip
+    expected = {
+        error.seq
+        for error in rows
+        if error.failed
+        and not any(shows(row.path, error.path) and not siblings(row, error) for row in rows[error.seq + 1 :])
+    }
+    assert passing(rows) == expected
+
+
+async def test_many_refusals_cost_a_moment_to_look_through() -> None:
+    import time
+
+    async def refused(count: int) -> float:
+        run = scripted(ECHO, calls=10, prompt=True)
+        await run.map(numbered, range(count), tolerate=(BudgetExhausted,))
+        begun = time.process_time()
+        again = scripted(ECHO, calls=10, tape=tape_of(run), prompt=True)
+        assert len(again.strand.world.book.recorded) == 10
+        return time.process_time() - begun
+
+    small, large = await refused(500), await refused(5000)
+    assert large < 40 * small + 0.5

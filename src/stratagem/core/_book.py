@@ -8,7 +8,6 @@ Rule 3: a fresh run has nothing recorded and pays nothing for looking.
 """
 
 import re
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Sequence
 
@@ -223,17 +222,54 @@ def passing(rows: Sequence[Row], *, refusals: bool = False) -> set[int]:
         refusals: whether those of the run's own budget pass in any case, because it was raised.
     """
     errors = [row for row in rows if row.failed and circumstance(row)]
-    latest = {(row.path, row.digest, row.occurrence): row.seq for row in rows} if errors else {}
+    if not errors:
+        return set()
+    latest = {(row.path, row.digest, row.occurrence): row.seq for row in rows}
+    newest = Newest(rows)
 
     def passes(error: Row) -> bool:
         if latest[error.path, error.digest, error.occurrence] > error.seq:
             return True  # it was performed again since: the later row holds
         if refusals and _by_the_run(error):
             return True
-        later = rows[bisect_right(rows, error.seq, key=lambda row: row.seq) :]
+        later = (row for row in newest.around(error) if row.seq > error.seq)
         return not any(shows(row.path, error.path) and not siblings(row, error) for row in later)
 
     return {error.seq for error in errors if passes(error)}
+
+
+class Newest:
+    """The newest rows of a run by place: the few among which one shows that the program went on, if any does.
+
+    What `shows` says of a row depends, where its path leaves the error's, only on the name there without the number
+    of the branch. So of each scope the last rows of its own are enough, and of what it opened the newest row of two
+    names: one of the two is not the error's own.
+    """
+
+    __slots__ = ("_below", "_own")
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._own: dict[str, list[Row]] = defaultdict(list)
+        self._below: dict[str, list[tuple[str, Row]]] = {}
+        for row in rows:
+            self._own[row.path].append(row)
+            scope, below = "", row.path
+            while below:
+                part, _, below = below.partition("/")
+                name, branch, _ = part.partition("[")
+                if not (branch and name.startswith("pool")):  # what a pool does shows nothing
+                    two = self._below.setdefault(scope, [])
+                    two[:] = [(name + branch, row), *(other for other in two if other[0] != name + branch)][:2]
+                scope = f"{scope}/{part}" if scope else part
+
+    def around(self, error: Row) -> Iterable[Row]:
+        """Return the rows that may show that the program went on from an error."""
+        for scope in scopes(error.path):
+            for row in reversed(self._own[scope]):
+                yield row
+                if not siblings(row, error):
+                    break
+            yield from (row for _, row in self._below.get(scope, ()))
 
 
 def _by_the_run(row: Row) -> bool:
