@@ -102,9 +102,9 @@ def test_an_entry_is_found_by_id_in_any_case_with_what_implements_it() -> None:
 
 
 def test_an_implementation_is_found_by_name() -> None:
-    entry, found = find("self_check")
+    entry, found = find("self_consistency")
     assert entry is not None
-    assert [one["name"] for one in found] == ["self_check"]
+    assert [one["name"] for one in found] == ["self_consistency"]
 
 
 def test_an_entry_that_nothing_implements_is_found_too() -> None:

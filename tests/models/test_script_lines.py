@@ -101,7 +101,7 @@ def test_a_file_may_be_named_beneath_the_users_home(tmp_path: Path, monkeypatch:
     (tmp_path / "s.jsonl").write_text('{"signature": "a", "reply": "x"}')
     monkeypatch.setenv("HOME", str(tmp_path))
     model = ScriptModel.open("~/s.jsonl")
-    assert (model.spec, model.unspent) == ("script:~/s.jsonl", (1,))
+    assert (model.spec, model.unspent) == (f"script:{tmp_path.resolve()}/s.jsonl", (1,))
 
 
 def test_every_error_that_a_script_may_name_is_a_model_error() -> None:
