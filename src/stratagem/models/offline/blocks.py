@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from stratagem.models.offline.doubts import HIDDEN, shown
+
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
 _UNDERLINE = re.compile(r"^([=\-~^\"'`#*+.:_])\1{2,}\s*$")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,3}[.)])\s+(?=\S)")
 _FENCE = re.compile(r"^\s*(```+|~~~+)\s*(\S*)")
+_KEYED = re.compile(r"\s*[^\s:|][^:|.!?]{0,60}:(?:\s|$)")  # `weight: 3 kg` is a line of its own
 _RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|?\s*$")
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[^\sa-z])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|Dr|Mr|Mrs|Ms|Prof|No|St|Fig|Inc|Ltd)|\b[A-Z])\.$")
@@ -37,6 +40,13 @@ class Statement(NamedTuple):
 
 def statements(path: str, lines: Mapping[int, str]) -> Iterator[Statement]:
     """Yield what the known lines of a file say, in order; a gap between line numbers is a gap in the text."""
+    lines = shown(lines)
+    for said in _statements(path, lines):
+        if HIDDEN not in said.text and not said.text.startswith("[//]:"):
+            yield said
+
+
+def _statements(path: str, lines: Mapping[int, str]) -> Iterator[Statement]:
     headings: list[tuple[int, str]] = []
     header: tuple[str, ...] = ()
     intro = ""
@@ -109,6 +119,9 @@ def _paragraph(lines: Mapping[int, str], numbers: list[int], at: int) -> int:
         number = numbers[at + size]
         line = lines[number]
         ends = not line.strip() or _ITEM.match(line) or _HEADING.match(line) or line.lstrip().startswith("|")
+        above = lines[numbers[at + size - 1]]
+        ends = ends or line.lstrip().startswith(">") != above.lstrip().startswith(">")
+        ends = ends or bool(_KEYED.match(line) and _KEYED.match(above))
         if ends or number != numbers[at + size - 1] + 1 or _UNDERLINE.match(lines.get(number + 1, "")):
             break
         size += 1

@@ -1,5 +1,7 @@
 """Whether a statement says what the question word asks for, in the place where such a statement says it."""
 
+from itertools import pairwise
+
 from stratagem.models.offline import words as lists
 from stratagem.models.offline.asked import Asked
 from stratagem.models.offline.flow import Piece
@@ -31,6 +33,8 @@ def holds(question: Asked, flow: list[Piece], start: int, end: int) -> bool:
         return False
     if question.explains:
         return not any(piece.content for piece in left) and _defines(right)
+    if question.said & {"do", "does", "did"} and _suffered(question, flow):
+        return False
     if {piece.plain for piece in flow} & _DENIALS or (question.copular and not _stated(question, flow, start, end)):
         return False
     match question.kind:
@@ -80,9 +84,19 @@ def _defines(right: list[Piece]) -> bool:
     return bool(set(right[0].before) & _SAYING) or right[0].plain in _DEFINING or right[0].before == "-"
 
 
+def _suffered(question: Asked, flow: list[Piece]) -> bool:
+    """Whether `closes` is asked, and `is closed` is said."""
+    return any(
+        piece.word == question.verb and piece.plain.endswith("ed") and before.plain in lists.COPULAS
+        for before, piece in pairwise(flow)
+    )
+
+
 def _stated(question: Asked, flow: list[Piece], start: int, end: int) -> bool:
     """Whether the statement says what something is: `X is ...`, `... is X`, `Y has X of ...`, `X: ...`."""
     right, left = flow[end:], flow[:start]
+    if right and right[0].plain in ("was", "were") and question.said & {"is", "are"}:
+        return False
     past = any(piece.plain in ("was", "were", "had") for piece in flow)
     if past and not question.past and {piece.plain for piece in (*left, *right)} & _ONCE:
         return False

@@ -5,6 +5,7 @@ from stratagem.models.offline.asked import Asked
 from stratagem.models.offline.flow import Piece
 
 _BOUNDS = frozenset(":;–—→=|")
+_MEANING = ("means", "denotes", "stands")
 _PLAIN = frozenset(("of", "in", "on", "at", "for", "from", "with", "by", "to", "as", "per", "during", "about"))
 
 
@@ -25,7 +26,8 @@ def phrase(question: Asked, flow: list[Piece], start: int, end: int) -> bool:
             return False
         if place > start and _BOUNDS & set(piece.before) and question.kind != "any":
             return False
-    return _begins(flow, start, question.kind, question.noun) and _ends(flow, end, question.verb, question.verbs)
+    verbs = (*question.verbs, *_MEANING) if question.explains else question.verbs
+    return _begins(flow, start, question.kind, question.noun) and _ends(flow, end, question.verb, verbs)
 
 
 def _belongs(flow: list[Piece], place: int, noun: str, kind: str) -> bool:
@@ -62,4 +64,4 @@ def _ends(flow: list[Piece], end: int, verb: str, verbs: tuple[str, ...]) -> boo
     right = flow[end]
     if not right.content or right.before or right.number:
         return True
-    return right.word in verbs or right.plain in lists.RATES or flow[end - 1].word == verb != ""
+    return right.word in verbs or right.plain in verbs or right.plain in lists.RATES or flow[end - 1].word == verb != ""

@@ -6,10 +6,12 @@ Rule 3: the statement says something that the question does not, of the kind and
 """
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import NamedTuple
 
 from stratagem.models.offline.asked import Asked
 from stratagem.models.offline.blocks import Statement, cells
+from stratagem.models.offline.doubts import doubted_above, doubtful, taken_back
 from stratagem.models.offline.flow import flow_of, window
 from stratagem.models.offline.holds import cell_holds, holds
 from stratagem.models.offline.phrase import phrase
@@ -25,9 +27,12 @@ class Quote(NamedTuple):
 def answers(question: Asked, said: Iterable[Statement]) -> list[Quote]:
     """Return the statements that answer, the most direct first."""
     found: list[Quote] = []
-    for statement in said:
+    every = list(said)
+    for statement, after in zip_longest(every, every[1:]):
+        if after is not None and after.kind == "sentence" and after.path == statement.path and taken_back(after.text):
+            continue
         rank = _row(question, statement) if statement.kind == "row" else _sentence(question, statement)
-        if rank is not None:
+        if rank is not None and not doubted_above(question, statement.above):
             found.append(Quote(statement, rank))
     return sorted(found, key=lambda quote: (quote.rank, quote.statement.path, quote.statement.line))
 
@@ -55,6 +60,8 @@ def _sentence(question: Asked, statement: Statement) -> int | None:
     inside = {piece.word for piece in flow[start:end]}
     missing = tuple(word for word in question.words if word not in inside)
     if missing and (any(piece.content for piece in flow[:start]) or not _above(question, missing, statement.above)):
+        return None
+    if doubtful(question, flow, start, end):
         return None
     if not phrase(question, flow, start, end) or not holds(question, flow, start, end):
         return None
