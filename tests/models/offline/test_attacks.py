@@ -175,3 +175,43 @@ async def test_what_a_text_says_itself_is_quoted(text: str, question: str, ask: 
 )
 async def test_another_statement_is_no_answer(text: str, question: str, ask: Ask) -> None:
     assert (await ask(question, {"notes.md": f"{text}\n"})).startswith(REFUSED)
+
+
+DEALS = {
+    "deals.csv": "company,worth\nAcme,3\nNot Acme,4\nIn Time,5\n",
+    "tests.csv": "player,score\nAnn,10%\nBob,30%\nCy,50%\n",
+}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many deals have company Not Acme?",
+        "How many deals are not Acme?",
+        "What is the worth of Not Acme?",
+        "How many deals have a worth over 2.000?",
+        "How many tests have a score over 0.2?",
+    ],
+)
+async def test_what_can_be_read_in_two_ways_is_refused(question: str, ask: Ask) -> None:
+    assert (await ask(question, DEALS)).startswith(REFUSED)
+
+
+async def test_percent_stay_percent(ask: Ask) -> None:
+    assert (await ask("What is the average score?", DEALS)).endswith("): 30%")
+    assert (await ask("Which player has the highest score?", DEALS)).endswith("): Cy (score 50%)")
+    assert (await ask("How many tests have a score over 20?", DEALS)).endswith("): 2")
+
+
+async def test_a_file_that_cannot_be_read_blocks_only_questions_that_name_it(ask: Ask) -> None:
+    files = {**ORDERS, "empty.csv": ""}
+    assert (await ask("What is the total amount?", files)).endswith("): 100")
+    assert (await ask("How many rows are in empty.csv?", files)).startswith("cannot answer: `empty.csv` is empty")
+
+
+async def test_a_refusal_names_a_table_only_if_it_is_meant_and_says_what_it_answers(ask: Ask) -> None:
+    assert "orders.csv" not in await ask("What is the pump?", ORDERS)
+    refusal = await ask("Which amount is biggest among stuff?", ORDERS)
+    assert "it answers: What is the average amount? How many different customer are there?" in refusal
+    assert (await ask("What is the average amount?", ORDERS)).endswith("): 25")
+    assert (await ask("How many different customer are there?", ORDERS)).endswith("): 3")

@@ -7,6 +7,7 @@ Rule 3: what is not fully understood is refused, with the reason.
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
 from stratagem.core import Observation, Step, Tool, ToolCall, Tools, Transcript, json_of
@@ -17,7 +18,7 @@ from stratagem.models.offline.arithmetic import expression
 from stratagem.models.offline.asked import asked_of, explains
 from stratagem.models.offline.blocks import Statement, statements
 from stratagem.models.offline.schema import Table, described, flat, names
-from stratagem.models.offline.spans import Question
+from stratagem.models.offline.spans import Question, lexicon_of
 from stratagem.models.offline.tables import Found, Query, read
 from stratagem.models.offline.words import FUNCTION, QUESTION_WORDS, root, stem, tokens
 
@@ -132,7 +133,7 @@ class Control:
         made: list[Table] = []
         for path, one in seen.items() if tool is not None else ():
             if one is None or one.failed:
-                self.partial |= one is not None
+                self._unreadable(path, one)
                 continue
             own = described(one.result)
             inner: list[Observation | None] = []
@@ -144,6 +145,12 @@ class Control:
         self._pause("look at each table of the database")
         return made
 
+    def _unreadable(self, path: str, seen: Observation | None) -> None:
+        """Refuse if the question names a file that cannot be read; any other one is left aside."""
+        name = path.rpartition("/")[2]
+        if seen is not None and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", self.question, re.IGNORECASE):
+            refuse(seen.text[:300].rstrip("."))
+
     def _search(self) -> Observation | None:
         tool = self.roles.searcher
         if tool is None:
@@ -152,8 +159,7 @@ class Control:
         content = [word for word in words if word.casefold() not in FUNCTION | QUESTION_WORDS] or words
         if not content:
             return None
-        forms = dict.fromkeys(form for word in content for form in _forms(word))
-        arguments: dict[str, Any] = {route.query_of(tool): " ".join(forms)[:500]}
+        arguments: dict[str, Any] = {route.query_of(tool): " ".join(dict.fromkeys(content))[:500]}
         if route.count_of(tool):
             arguments[route.count_of(tool)] = PASSAGES
         return self._call(tool, arguments)
@@ -171,7 +177,7 @@ class Control:
         elif queries and self.partial:
             refuse("there are tables that were not read, which could answer too", "name the file in the question")
         if not queries:
-            return "", _nearest(found)
+            return "", _nearest(question, found)
         if len(queries) > 1:
             places = sorted({query.table.place for query in queries})
             if len(places) > 1:
@@ -310,18 +316,26 @@ def _with(table: Table, name: str, values: tuple[Any, ...]) -> Table:
     return table._replace(columns=tuple(columns))
 
 
-def _forms(word: str) -> tuple[str, ...]:
-    """Return the word and its other forms, because a search may compare words as they are."""
-    short = root(word)
-    if not word.isascii() or not word.isalpha() or len(word) < 4:
-        return (word,)
-    return (word, short, f"{short}e", f"{short}ed", f"{short}ing")
-
-
-def _nearest(found: list[tuple[Table, Found]]) -> str:
-    """Return the reason of the table that understood most."""
-    if not found:
+def _nearest(question: Question, found: list[tuple[Table, Found]]) -> str:
+    """Return the reason of the table that understood most, with questions that it answers; empty if none is meant."""
+    meant = [(table, one) for table, one in found if _mentions(question, table)]
+    if not meant:
         return ""
-    table, one = min(found, key=lambda pair: len(" ".join(pair[1].gaps)))
+    table, one = min(meant, key=lambda pair: len(" ".join(pair[1].gaps)))
     columns = ", ".join(column.name for column in table.columns[:12])
-    return f"{table.place}: {one.reason}; its columns: {columns}"
+    able = " ".join(_answerable(table))
+    return f"{table.place}: {one.reason}; its columns: {columns}{f'; it answers: {able}' if able else ''}"
+
+
+def _mentions(question: Question, table: Table) -> bool:
+    """Whether the question names a column, a value, the rows or the table, or something that is computed."""
+    lexicon = lexicon_of(table)
+    return any(span.code in "CVRMOSYFKD" for at in range(len(question.words)) for span in lexicon.spans(question, at))
+
+
+def _answerable(table: Table) -> list[str]:
+    """Return two questions about the table that can be answered."""
+    made = [f"What is the average {column.name}?" for column in table.columns if column.numeric]
+    made += [f"How many different {column.name} are there?" for column in table.columns if not column.numeric]
+    made.append(f"How many rows are in {table.path}?")
+    return list(islice((one for one in made if len(read(Question(one), table).queries) == 1), 2))

@@ -10,12 +10,17 @@ from typing import Any, NamedTuple
 
 from stratagem.models.offline.schema import Column, Table, key, same
 from stratagem.models.offline.spans import Day, Lexicon, Span, month_of
-from stratagem.models.offline.words import MONTHS
+from stratagem.models.offline.words import MONTHS, NEGATIONS
 
 _DIRECTED = frozenset(("to", "destination", "target", "receiver", "arrival", "end"))
 _TRUE = frozenset(("true", "yes", "y", "1"))
 _FALSE = frozenset(("false", "no", "n", "0"))
 _COMPUTED = "OSNYFK"
+_LEADING = frozenset(
+    (*NEGATIONS, "in", "on", "at", "for", "from", "over", "under", "above", "below", "before", "after", "since", "until",
+     "between", "and", "or", "all", "any", "with", "where", "more", "less", "most"),
+)  # fmt: skip
+_THOUSANDS = re.compile(r"[-\u2212]?\d{1,3}(?:\.\d{3})+")
 _WITHIN = frozenset(("in", "on", "at", "from", "during", "within", "among"))
 
 
@@ -216,6 +221,8 @@ class Reading:
             raise _Kept
         if not columns:
             self._loose(part)
+        if any(same(f"not {value}", one) for one in owner.values):
+            raise Doubtful(f"whether {f'not {value}'!r} is one value is not said")
         _refuse_empty(owner)
         self.where.append(Filter(owner.name, "!=", value))
 
@@ -237,6 +244,10 @@ class Reading:
         if {column.name for column, _ in values} != {owner.name} or (columns and columns[0].name != owner.name):
             raise _Kept
         self._owned(part, before, owner, said=bool(columns))
+        for item in part:
+            first, *more = item.text.casefold().split()
+            if item.code == "V" and more and first in _LEADING:
+                raise Doubtful(f"whether {item.text!r} is one value is not said: put it into quotation marks")
         texts = tuple(dict.fromkeys(value for _, value in values))
         together = any(item.code == "&" for item in part)
         if together and before.endswith("i"):
@@ -357,12 +368,24 @@ def _of(part: list[Span], code: str) -> Any:
 
 def _number(part: list[Span]) -> Any:
     value = _of(part, "#")
+    _refuse_separator(part)
     if value is None:
         raise Unfit("a number cannot be read")
     return value
 
 
+def _refuse_separator(part: list[Span]) -> None:
+    for item in part:
+        if item.code == "#" and _THOUSANDS.fullmatch(item.text):
+            raise Doubtful(f"whether the point in {item.text!r} begins a fraction is not said")
+
+
 def _unit(part: list[Span], column: Column) -> None:
+    _refuse_separator(part)
+    bare = not any(item.code == "U" for item in part)
+    shares = [item.data for item in part if item.code == "#" and isinstance(item.data, float) and 0 < item.data < 1]
+    if bare and shares and column.unit == "pct" and not (isinstance(column.high, int | float) and column.high <= 1):
+        raise Doubtful(f"whether {shares[0]} is a share or percent is not said")
     for item in part:
         if item.code == "U" and item.data != column.unit:
             raise Unfit(f"column {column.name!r} does not say that it is in {item.text!r}")

@@ -16,6 +16,8 @@ _HIT = re.compile(r"^\[\d+\] (\S.*?):(\d+)(?:-(\d+))?  (.*)$")
 _NUMBERED = re.compile(r"^\s*(\d+)  (.*)$")
 _LISTED = re.compile(r"^(\S.*?) +(text|csv|sqlite|other)\s")
 
+_KEEPING = frozenset(("sum", "mean", "min", "max", "median"))  # measures in the unit of the cells
+
 Form = Mapping[str, Any]
 
 
@@ -144,11 +146,14 @@ def answer(query: Query, seen: Observation, rows: Observation | None = None) -> 
         value = _BUILD[query.kind](query, result if rows is None else mapping(rows.result))
     except _Unclear as why:
         return Answered("", f"{why} ({wording(query)})")
-    shown = value if rows is None else f"{value} ({query.column} {key(result.get('value'))})"
+    sign = _sign(query)
+    shown = value if rows is None else f"{value} ({query.column} {key(result.get('value'))}{sign})"
     sources = [*seen.sources[:1], *(rows.sources[:1] if rows is not None else ())]
     where = "".join(f"[{source}] " for source in sources)
     left = f"; {result['left_out']} without a value left out" if result.get("left_out") else ""
     counted = f"({result['matched']} of {result.get('total')} rows{left})"
+    if query.kind == "value":
+        shown += sign
     return Answered(f"{where}{wording(query)} {counted}: {shown}", value=value)
 
 
@@ -186,6 +191,12 @@ def _value(_: Query, result: Form) -> str:
     return key(result["value"])
 
 
+def _sign(query: Query) -> str:
+    """Return the sign that a computed value carries because the cells carry it."""
+    column = query.table.column(query.column)
+    return "%" if column is not None and column.said == "pct" and query.measure in _KEEPING else ""
+
+
 def _pairs(result: Form) -> list[tuple[str, str]]:
     """Return name and value of each group; groups without a value are left out."""
     groups = [group for group in map(items, items(result.get("groups"))) if len(group) >= 2]
@@ -196,11 +207,11 @@ def _records(result: Form) -> list[Form]:
     return [mapping(record) for record in items(result.get("records"))]
 
 
-def _groups(_: Query, result: Form) -> str:
+def _groups(query: Query, result: Form) -> str:
     pairs = _pairs(result)
     if not 0 < len(pairs) <= SHOWN:
         raise _Unclear(f"there are {len(pairs)} groups")
-    return "; ".join(f"{name or '(empty)'}: {value}" for name, value in pairs)
+    return "; ".join(f"{name or '(empty)'}: {value}{_sign(query)}" for name, value in pairs)
 
 
 def _best(query: Query, result: Form) -> str:
@@ -212,7 +223,7 @@ def _best(query: Query, result: Form) -> str:
     tied = [group for group in known[query.k :] if group[1] == first[-1][1]]
     if tied and query.k > 1:
         raise _Unclear(f"there is a tie at place {query.k}")
-    return "; ".join(f"{name} ({value})" for name, _, value in [*first, *tied])
+    return "; ".join(f"{name} ({value}{_sign(query)})" for name, _, value in [*first, *tied])
 
 
 def _decimal(text: str) -> Decimal:

@@ -325,7 +325,10 @@ def _values(reading: Reading, items: list[Span]) -> Query:
 def _rows(reading: Reading, items: list[Span]) -> Query:
     if not reading.where:
         raise Unfit("which rows is not said")
-    return Query(reading.table, "values", "distinct", _shown(reading, items[-1]))
+    shown = _shown(reading, items[-1])
+    if any(one.column == shown and one.op in ("=", "in") for one in reading.where):
+        raise Unfit(f"which {shown!r} is asked is already said")
+    return Query(reading.table, "values", "distinct", shown)
 
 
 _SKELETONS: list[tuple[str, Callable[[Reading, list[Span]], Query]]] = [
