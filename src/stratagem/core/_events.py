@@ -53,14 +53,36 @@ class Event:
 Listener = Callable[[Event], Any]
 
 
+class Buffer:
+    """Events that wait for one reader: at most `ROOM` of them. What does not fit is counted, and said at its place.
+
+    The end of a run always fits.
+    """
+
+    __slots__ = ("dropped", "events")
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.events: deque[Event] = deque()
+
+    def put(self, event: Event) -> None:
+        """Queue an event, or count it."""
+        if len(self.events) >= ROOM and event.type != "run.finished":
+            self.dropped += 1
+            return
+        if self.dropped:
+            lost, self.dropped = {"count": self.dropped}, 0
+            self.events.append(Event("events.dropped", event.run_id, event.number, event.at, "", lost))
+        self.events.append(event)
+
+
 class Feed:
     """Hands events to one listener, in order, from a task of its own."""
 
-    __slots__ = ("_broken", "_listener", "_queue", "_task", "_wake", "dropped")
+    __slots__ = ("_broken", "_listener", "_task", "_waiting", "_wake")
 
     def __init__(self, listener: Listener) -> None:
-        self._listener, self.dropped = listener, 0
-        self._queue: deque[Event] = deque()
+        self._listener, self._waiting = listener, Buffer()
         self._wake: asyncio.Event = asyncio.Event()
         self._broken = False
         self._task: asyncio.Task[None] | None = None
@@ -69,26 +91,21 @@ class Feed:
         """Queue an event; never waits."""
         if self._broken:
             return
-        if len(self._queue) >= ROOM and event.type != "run.finished":
-            self.dropped += 1
-            return
-        self._queue.append(event)
+        self._waiting.put(event)
         self._wake.set()
         if self._task is None:
             self._task = asyncio.create_task(self._deliver())
 
     async def _deliver(self) -> None:
+        events = self._waiting.events
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
-                event = self._queue.popleft()
-                if self.dropped:
-                    lost, self.dropped = self.dropped, 0
-                    await self._hand(Event("events.dropped", event.run_id, event.number, event.at, "", {"count": lost}))
+            while events:
+                event = events.popleft()
                 await self._hand(event)
                 if self._broken or event.type == "run.finished":
-                    self._queue.clear()
+                    events.clear()
                     return
 
     async def _hand(self, event: Event) -> None:

@@ -196,7 +196,7 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[full] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:  # a user's file may do anything
         del sys.modules[full]
         if isinstance(failure, UsageError):
             raise

@@ -74,8 +74,10 @@ async def open(  # noqa: A001  (the contract's name)
         UsageError: an unknown model, tool, limit or folder.
         CapabilityError: the model needs a package that is not installed.
     """
-    if isinstance(repairs, bool) or repairs < 0:
+    if type(repairs) is not int or repairs < 0:
         raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
+    if type(seed) is not int:
+        raise UsageError(f"seed must be a whole number, got {seed!r}")
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
     limits = budget_of(budget)

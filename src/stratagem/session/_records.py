@@ -11,7 +11,7 @@ from stratagem.core._schema import converted
 from stratagem.errors import revive
 
 # The words by which requests other than those of models and tools say what they ask for.
-_WORDS = ("budget", "execute", "now", "observe", "order", "recall", "reset", "wait")
+_WORDS = ("budget", "clock", "execute", "observe", "order", "recall", "reset", "wait")
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 

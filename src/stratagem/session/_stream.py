@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from stratagem.core import Answer, Event, Listener
+from stratagem.core._events import Buffer
 
 
 class Stream:
@@ -14,15 +15,18 @@ class Stream:
     """
 
     def __init__(self, begin: Callable[[Listener], Coroutine[Any, Any, Answer]]) -> None:
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._driving = asyncio.ensure_future(begin(self._queue.put_nowait))
+        self._waiting, self._news, self._over = Buffer(), asyncio.Event(), False
+        self._driving = asyncio.ensure_future(begin(self._hear))
         self._driving.add_done_callback(self._ended)
-        self._over = False
+
+    def _hear(self, event: Event) -> None:
+        self._waiting.put(event)
+        self._news.set()
 
     def _ended(self, driving: "asyncio.Future[Answer]") -> None:
         if not driving.cancelled():
             driving.exception()  # raised to whoever still reads; nobody else has to
-        self._queue.put_nowait(None)
+        self._news.set()
 
     def __aiter__(self) -> "Stream":
         return self
@@ -30,7 +34,10 @@ class Stream:
     async def __anext__(self) -> Event:
         if self._over:
             raise StopAsyncIteration
-        event = await self._queue.get()
+        while not self._waiting.events and not self._driving.done():
+            self._news.clear()
+            await self._news.wait()
+        event = self._waiting.events.popleft() if self._waiting.events else None
         self._over = event is None or event.type == "run.finished"
         if self._over:
             await self._driving  # raises what the run raised
