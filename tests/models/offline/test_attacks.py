@@ -215,3 +215,15 @@ async def test_a_refusal_names_a_table_only_if_it_is_meant_and_says_what_it_answ
     assert "it answers: What is the average amount? How many different customer are there?" in refusal
     assert (await ask("What is the average amount?", ORDERS)).endswith("): 25")
     assert (await ask("How many different customer are there?", ORDERS)).endswith("): 3")
+
+
+async def test_a_number_of_each_row_is_no_amount_wherever_its_column_stands(ask: Ask) -> None:
+    files = {"shop.csv": "customer,order,amount\nAnn,7,10\nBob,9,20\nCy,14,30\nDi,22,40\n"}
+    for question in (
+        "How many orders does Bob have?",
+        "What is the total number of orders?",
+        "Which customer has the fewest orders?",
+        "What is the average number of orders per customer?",
+    ):
+        assert (await ask(question, files)).startswith(REFUSED)
+    assert (await ask("What is the amount of Bob?", files)).endswith("): 20")

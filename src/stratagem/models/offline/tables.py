@@ -125,9 +125,18 @@ def _refuse_strangers(reading: Reading, query: Query) -> None:
     looked_up = query.kind in ("one", "values", "single")
     for column, asked, value in reading.meant:
         strange = (looked_up and asked) or query.kind == "single" or table.unique(column) or table.related(column)
-        if strange and not table.names_rows(column):
+        placed = not asked and table.label is not None and query.column == table.label.name  # `which team is in Oslo`
+        if strange and not placed and not table.names_rows(column):
             why = f"column {column.name!r} does not name the rows: say 'where {column.name} is ...'"
             raise doubt(table, value, why)
+
+
+def _refuse_counted_ids(table: Table, items: list[Span], column: Column) -> None:
+    """Refuse `orders` that are counted where each row has one `order` of its own: it is a number, no amount."""
+    single = column.kind == "integer" and table.unique(column) and not column.name.casefold().endswith("s")
+    spoken = any(item.code == "C" and item.data is column and item.text.casefold().endswith("s") for item in items)
+    if single and spoken and any(item.code in "NY" for item in items):
+        raise Doubtful(f"whether column {column.name!r} tells how many there are is not said")
 
 
 def _refuse_numbering(table: Table, items: list[Span], column: Column, measure: str) -> None:
@@ -135,6 +144,8 @@ def _refuse_numbering(table: Table, items: list[Span], column: Column, measure: 
     counted = any(item.code == "N" for item in items)
     like = table.called_like_rows(column)
     numbering = table.numbering(column)
+    if not numbering:
+        _refuse_counted_ids(table, items, column)
     if (like and counted) or (numbering and (like or counted or measure not in ("min", "max"))):
         raise (Unfit if numbering and counted and measure != "mean" else Doubtful)(
             f"column {column.name!r} numbers the rows: whether they are to be counted is not said"
@@ -217,6 +228,8 @@ def _count_values(reading: Reading, items: list[Span]) -> Query:
             return Query(table, "value", "distinct", column.name)
         equal = [table.column(one.column) for one in reading.where if one.op == "="]
         rowed = any(one is not None and table.names_rows(one) for one in equal) and not table.numbering(column)
+        if rowed:
+            _refuse_counted_ids(table, items, column)
         if rowed and not any(item.code == "D" for item in items):
             return Query(reading.table, "single", "list", label=column.name)
         raise Unfit(f"whether the rows or the values of {column.name!r} are counted is not said")
@@ -265,6 +278,7 @@ def _most_of(reading: Reading, items: list[Span]) -> Query:
     if label.distinct != reading.table.rows:
         raise Unfit(f"say 'highest' or 'highest total' {column.name!r}: {label.name!r} has several rows")
     measure = "max" if _way(items) == "descending" else "min"
+    _refuse_counted_ids(reading.table, items, column)
     if reading.table.numbering(column) or reading.table.called_like_rows(column):
         raise Unfit(f"column {column.name!r} numbers the rows: whether they are to be counted is not said")
     return Query(reading.table, "rows_of", measure, column.name, label=label.name)
