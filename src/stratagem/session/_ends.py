@@ -91,6 +91,15 @@ def label_of(question: str) -> Label:
     return label
 
 
+async def ended(world: World, answer: Answer | None, state: str) -> None:
+    """Tell who listens that the run has ended, and let go of them."""
+    if world.feeds:
+        book = world.book
+        world.emit("run.finished", "", answer=answer, state=state, reused=book.reused, performed=book.performed)
+        for feed in world.feeds:
+            await feed.aclose()
+
+
 def filled(answer: Answer, run: Run, world: World) -> Answer:
     usage = run.strand.meters[0].usage(round(world.active(), 3))
     return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label)

@@ -49,6 +49,7 @@ from stratagem.session._ends import (
     as_recorded,
     check_prompts,
     checked_id,
+    ended,
     exists,
     facts_of,
     filled,
@@ -446,12 +447,11 @@ class Session:
         finally:
             self._live.pop(run_id, None)
             self._stopping.discard(run_id)
-            if not replaying:
-                await self._store_end(plan, world, state, answer)
-            if feeds:
-                world.emit("run.finished", "", answer=answer, state=state, reused=book.reused, performed=book.performed)
-                for feed in feeds:
-                    await feed.aclose()
+            try:
+                if not replaying:
+                    await self._store_end(plan, world, state, answer)
+            finally:
+                await ended(world, answer, state)
 
     async def _outcome(self, plan: Plan, run: Run, world: World) -> tuple[Answer, State]:
         stop: Stop
