@@ -1,7 +1,6 @@
 """Who drives a run: one process. A second one is refused while the first is alive on this machine."""
 
 import os
-import socket
 from pathlib import Path
 
 from stratagem.core import Json
@@ -10,20 +9,25 @@ from stratagem.core._canonical import is_object
 
 def this_process() -> Json:
     """Return what tells this process from every other one on any machine, before and after."""
-    return {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "started": _started(os.getpid())}
+    return {"host": _host(), "boot": _boot(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
 def elsewhere(owner: Json) -> str:
     """Return who drives a run, in words, if it is another living process of this machine; else the empty string."""
     if not is_object(owner) or owner.get("pid") in (None, os.getpid()):
         return ""
-    if owner.get("host") != socket.gethostname() or owner.get("boot") != _boot():
+    if owner.get("host") != _host() or owner.get("boot") != _boot():
         return ""  # of another machine, or of before the last start: its writes are refused by the journal
     pid = int(owner["pid"])
     started = _started(pid)
     if started != owner.get("started") or not started:
         return ""
     return f"process {pid} on {owner['host']}"
+
+
+def _host() -> str:
+    uname = getattr(os, "uname", None)
+    return uname().nodename if uname else os.environ.get("COMPUTERNAME", "")
 
 
 def _boot() -> str:
