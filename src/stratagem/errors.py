@@ -266,7 +266,7 @@ NOT_PERFORMED = (UsageError, CapabilityError, ConcurrentUse, JournalError)
 
 def record(error: StratagemError) -> list[Any]:
     """Return the error as JSON: its name and what `revive` needs. One of a kind of your own is recorded as ours."""
-    known = next(kind for kind in type(error).__mro__ if globals().get(kind.__name__) is kind)
+    known: type[Any] = next(kind for kind in type(error).__mro__ if globals().get(kind.__name__) is kind)
     return [known.__name__, *known.form(error)]
 
 
