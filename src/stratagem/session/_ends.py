@@ -29,7 +29,7 @@ from stratagem.core import (
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import BudgetExhausted, Refused, StratagemError, UnparsedReply, UsageError
-from stratagem.session._loading import tools_of, unknown, versions
+from stratagem.session._loading import policy_of, tools_of, unknown, versions
 from stratagem.session._owner import this_process
 from stratagem.session._records import RunRecord
 
@@ -171,8 +171,6 @@ def check_prompts(parent: RunRecord, changes: Mapping[str, Any]) -> None:
 
 def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Services:
     """Return a session's services, with model, tools, seed and policy as a run had them."""
-    from stratagem.session._open import policy_of  # noqa: PLC0415  (it imports the session)
-
     facts = record.record
     own = {tool.spec: tool for tool in mine.tools}
     missing = [spec for spec in facts["tools"] if spec not in own]

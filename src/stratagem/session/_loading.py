@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from stratagem import judges, strategies
-from stratagem.core import Configurable, Json, Model, Strategy, StrategyFunction, Tool, parse_spec
+from stratagem.core import Configurable, Json, Model, Policy, ReadOnly, Strategy, StrategyFunction, Tool, parse_spec
 from stratagem.core._canonical import hashed
 from stratagem.errors import UsageError
 
@@ -165,6 +165,18 @@ def model_of(given: Model | str, *, home: Path | None = None) -> Model:
     from stratagem.models import open_model  # noqa: PLC0415  (only a session needs models)
 
     return open_model(given, home=home)
+
+
+def policy_of(given: Policy | str | None) -> Policy:
+    """Return a policy from itself or its spec: `ask` or `never`, then grants."""
+    if given is None:
+        return ReadOnly()
+    if not isinstance(given, str):
+        return given
+    mode, *grants = (part.strip() for part in given.split(","))
+    if mode not in ("ask", "never"):
+        raise UsageError(f"a policy begins with 'ask' or 'never', got {given!r}")
+    return ReadOnly(grants, ask=mode == "ask")
 
 
 def _from_file(spec: str) -> Any:

@@ -15,7 +15,6 @@ from stratagem.core import (
     MemoryJournal,
     Model,
     Policy,
-    ReadOnly,
     Sandbox,
     Services,
     Tool,
@@ -23,7 +22,7 @@ from stratagem.core import (
     budget_of,
 )
 from stratagem.errors import UsageError
-from stratagem.session._loading import model_of, tools_of
+from stratagem.session._loading import model_of, policy_of, tools_of
 from stratagem.session._records import home_of
 from stratagem.session._session import Session
 
@@ -143,18 +142,6 @@ def _memory(given: Memory | str | None, home: Path) -> Memory:
     return given
 
 
-def policy_of(given: Policy | str | None) -> Policy:
-    """Return a policy from itself or its spec: `ask` or `never`, then grants."""
-    if given is None:
-        return ReadOnly()
-    if not isinstance(given, str):
-        return given
-    mode, *grants = (part.strip() for part in given.split(","))
-    if mode not in ("ask", "never"):
-        raise UsageError(f"a policy begins with 'ask' or 'never', got {given!r}")
-    return ReadOnly(grants, ask=mode == "ask")
-
-
 def inside_loop() -> bool:
     """Return whether an event loop is running in this thread."""
     import asyncio  # noqa: PLC0415
@@ -192,4 +179,4 @@ def run(strategy: Any, task: Any, **settings: Any) -> Any:
     return asyncio.run(main())
 
 
-__all__ = ["open", "policy_of", "run"]
+__all__ = ["open", "run"]
