@@ -195,11 +195,13 @@ async def _all_draws(
     else:
         settle(strand.meters, need, usage, request.n)
         services.in_flight -= 1
-        key: Key = (request.path, request.digest, request.occurrence)
-        durable = world.book.add(
-            "model", key, request_form(world, request), encoded(record(failure)), world.times(begun), usage or FAILED, True, sample,
-            services.in_flight == 0,
-        )  # fmt: skip
+        durable, times, error = None, world.times(begun), encoded(record(failure))
+        for number in range(request.n):  # each draw was a call
+            key: Key = (request.path, request.digest, request.occurrence + number)
+            cost = usage if number == 0 and usage is not None else FAILED
+            durable = world.book.add(
+                "model", key, request_form(world, request), error, times, cost, True, sample, services.in_flight == 0
+            )
         world.book.performed += 1
     if world.feeds:
         finished(strand, "model", request.signature.name, (services.clock.stamp() - begun) / 1e6, failure, usage)

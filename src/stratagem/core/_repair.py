@@ -16,6 +16,12 @@ _PAIRS = {"}": "{", "]": "["}
 LONGEST = 1_000_000  # characters that are searched for a balanced value
 
 
+def fenced(text: str) -> bool:
+    """Return whether a text is one code fence and nothing else."""
+    whole = text.strip()
+    return len(whole) > 6 and whole.startswith("```") and whole.endswith("```") and whole.count("```") == 2
+
+
 def unfenced(text: str) -> str:
     r"""Return the content of the last code fence, or the text if there is none.
 
