@@ -75,6 +75,8 @@ class Answer:
         run_id: str = "",
     ) -> None:
         steps = Transcript() if steps is None else steps
+        if confidence is not None and (type(confidence) not in (int, float) or not 0 <= confidence <= 1):
+            raise UsageError(f"confidence must be a share from 0 to 1, got {confidence!r}")
         fields = {
             "text": text, "value": value, "confidence": confidence, "sources": sources, "steps": steps, "needs": needs,
             "stop": stop, "reason": reason, "usage": usage, "label": label, "run_id": run_id,
@@ -123,7 +125,7 @@ class Answer:
         return {
             "text": self.text,
             "value": _storable(self.value),
-            "confidence": _storable(self.confidence),
+            "confidence": self.confidence,
             "sources": list(self.sources),
             "needs": sorted(self.needs),
             "stop": self.stop,
@@ -263,10 +265,16 @@ class Task:
 
 
 def _storable(value: Any) -> Json:
-    """Return a value as JSON, or None if it has no such form: an answer is kept whatever its value is."""
+    """Return a value as JSON, from which its type reads it again; None for what no type reads."""
     try:
         return json_of(value)
     except UsageError:
+        pass
+    from pydantic_core import PydanticSerializationError, to_jsonable_python  # dates, decimals, enumerations
+
+    try:
+        return json_of(to_jsonable_python(value))
+    except (PydanticSerializationError, UsageError, UnicodeDecodeError):
         return None
 
 
