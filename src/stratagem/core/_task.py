@@ -75,8 +75,6 @@ class Answer:
         run_id: str = "",
     ) -> None:
         steps = Transcript() if steps is None else steps
-        if confidence is not None and (type(confidence) not in (int, float) or not 0 <= confidence <= 1):
-            raise UsageError(f"confidence must be a share from 0 to 1, got {confidence!r}")
         fields = {
             "text": text, "value": value, "confidence": confidence, "sources": sources, "steps": steps, "needs": needs,
             "stop": stop, "reason": reason, "usage": usage, "label": label, "run_id": run_id,
@@ -125,7 +123,7 @@ class Answer:
         return {
             "text": self.text,
             "value": _storable(self.value),
-            "confidence": self.confidence,
+            "confidence": _storable(self.confidence),
             "sources": list(self.sources),
             "needs": sorted(self.needs),
             "stop": self.stop,
