@@ -1,6 +1,5 @@
 """`Task` and `Answer`: what is asked, and what came of it. A task never contains the reference answer."""
 
-import html
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
@@ -112,6 +111,8 @@ class Answer:
         return f"Answer({printable(text)!r}, stop={self.stop!r}, calls={self.usage.calls})"[:119]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        import html  # noqa: PLC0415  (notebooks only)
+
         text = str(self)
         body = html.escape(text[: HTML_LIMIT // 6])
         cut = "" if len(text) <= HTML_LIMIT // 6 else "<p>[cut]</p>"
