@@ -47,7 +47,7 @@ async def in_file(branches: int, pace_s: float, path: Path) -> float:
 
 
 def measure(
-    report: Report, *, branches: int = 100, pace_s: float = 0.05, durable_pace_s: float = 0.2, repeats: int = 5
+    report: Report, *, branches: int = 100, pace_s: float = 0.05, durable_pace_s: float = 0.2, repeats: int = 7
 ) -> None:
     """Print the ratios to the critical path."""
     report.title("map", f"{branches} branches of {CALLS} calls; the critical path is {CALLS} calls")

@@ -1,6 +1,7 @@
 """Resume of 10,000 recorded effects: a loop of tool calls, and 100 x 100 branches. Nothing is performed again."""
 
 import asyncio
+import gc
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -28,22 +29,23 @@ async def branched(run: Run, width: int) -> None:
     await run.map(outer, range(width))
 
 
-async def recorded(path: Path, program: Program, steps: int) -> int:
+async def recorded(path: Path, program: Program, model: world.Model) -> int:
     """Run a program on a new file; return how many effects it has recorded."""
     journal = SQLiteJournal(path)
-    run = world.begun(world.services(world.Looped(steps), journal=journal, tools=[world.look]))
+    run = world.begun(world.services(model, journal=journal, tools=[world.look]))
     await program(run)
     await journal.aclose()
     return run.strand.world.book.seq
 
 
-async def resumed(path: Path, program: Program, steps: int) -> tuple[float, float, int, int]:
+async def resumed(path: Path, program: Program, model: world.Model) -> tuple[float, float, int, int]:
     """Continue it in a new journal: CPU seconds of loading, of the rest, and effects reused and performed."""
+    gc.collect()
     began = time.process_time()
     journal = SQLiteJournal(path)
     _, rows = await journal.load("bench1")
     loaded = time.process_time()
-    shared = world.services(world.Looped(steps), journal=journal, tools=[world.look])
+    shared = world.services(model, journal=journal, tools=[world.look])
     book = Book(journal, "bench1", rows)
     run = Run.start(World(shared, book, run_id="bench1"))
     await program(run)
@@ -64,22 +66,24 @@ def plain_read(path: Path) -> float:
     return time.process_time() - began
 
 
-def measure(report: Report, *, effects: int = 10_000, repeats: int = 5) -> None:
+def measure(report: Report, *, effects: int = 10_000, repeats: int = 12) -> None:
     """Print what a resume costs."""
     steps, width = effects // 2, round(effects**0.5)
-    programs: dict[str, Program] = {
-        "a loop": world.searched,
-        f"{width} x {width} branches": lambda run: branched(run, width),
+    programs: dict[str, tuple[Program, world.Model]] = {
+        "a loop": (world.searched, world.Looped(steps)),
+        f"{width} x {width} branches": (lambda run: branched(run, width), world.Drawn()),
     }
     report.title("resume", f"{effects:,} recorded effects, in SQLite")
-    for name, program in programs.items():
+    for name, (program, model) in programs.items():
         with tempfile.TemporaryDirectory() as folder, collector(owner=True):
             path = Path(folder) / "resume.sqlite"
-            made = asyncio.run(recorded(path, program, steps))
+            made = asyncio.run(recorded(path, program, model))
             rounds: list[tuple[float, float, int, int]] = []
 
-            def again(path: Path = path, program: Program = program, rounds: Any = rounds) -> float:
-                rounds.append(asyncio.run(resumed(path, program, steps)))
+            def again(
+                path: Path = path, program: Program = program, model: world.Model = model, rounds: Any = rounds
+            ) -> float:
+                rounds.append(asyncio.run(resumed(path, program, model)))
                 return rounds[-1][0] + rounds[-1][1]
 
             best = smallest(repeats, plain=lambda path=path: plain_read(path), again=again)

@@ -106,8 +106,10 @@ def test_a_resume_reuses_every_effect_and_performs_none(report, lines) -> None:
 
 
 async def test_a_branch_of_the_resumed_program_is_one_effect(tmp_path) -> None:
-    made = await resume.recorded(tmp_path / "a.sqlite", lambda run: resume.branched(run, 3), 0)
-    *_, reused, performed = await resume.resumed(tmp_path / "a.sqlite", lambda run: resume.branched(run, 3), 0)
+    made = await resume.recorded(tmp_path / "a.sqlite", lambda run: resume.branched(run, 3), world.Drawn())
+    *_, reused, performed = await resume.resumed(
+        tmp_path / "a.sqlite", lambda run: resume.branched(run, 3), world.Drawn()
+    )
     assert (made, reused, performed) == (9, 9, 0)
 
 
