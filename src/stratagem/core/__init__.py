@@ -16,9 +16,10 @@ from stratagem.core._environment import (
     Sandbox,
 )
 from stratagem.core._events import Event, Feed, Listener
-from stratagem.core._journal import VERSION, Journal, MemoryJournal, Row, State, StoredRun, missing
+from stratagem.core._journal import VERSION, Condition, Journal, Row, State, StoredRun, missing
 from stratagem.core._label import SYSTEM, UNKNOWN, USER, Label
 from stratagem.core._ledger import Asked, Ledger
+from stratagem.core._memory_journal import MemoryJournal
 from stratagem.core._model import Capabilities, Delta, Head, Model, Reply, Request, Sample
 from stratagem.core._options import OPTIONS
 from stratagem.core._pool import Pool
@@ -64,7 +65,7 @@ from stratagem.core.roles import ROLES, Role
 
 __all__ = [
     "OPTIONS", "ROLES", "SYSTEM", "UNKNOWN", "USER", "VERSION", "Act", "Answer", "Asked", "Attachment", "Book",
-    "Budget", "Capabilities", "Card", "Clock", "Configurable", "Content", "Count", "Decision", "Delta", "Draw",
+    "Budget", "Capabilities", "Card", "Clock", "Condition", "Configurable", "Content", "Count", "Decision", "Delta", "Draw",
     "Environment", "Event", "Example", "Examples", "Execution", "Feed", "Forgetful", "Head", "Journal", "Json", "Judge",
     "JudgeFunction", "Label", "Ledger", "Listener", "Marked", "Memory", "MemoryJournal", "Meter", "Model",
     "ModelRetry", "Observation", "Operation", "OperationFunction", "Oracle", "PairJudge", "Policy", "Pool",

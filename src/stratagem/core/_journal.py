@@ -5,12 +5,14 @@ Rule 2: `seal` chains each row to the one before, so a changed, missing or reord
         stores how many rows it has and its last seal, so that a cut tail is found.
 Rule 3: rows of one run are stored in the order of `append`. A row is durable before `append`'s awaitable returns;
         None means that nothing needs to be awaited.
+Rule 4: a run has one owner, who knows its epoch. Whoever takes it over raises the epoch in the same transaction that
+        looks at it, and from then on every write of the old owner is refused.
 """
 
 from collections.abc import Awaitable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from stratagem.core._canonical import Json, encoded, hashed
+from stratagem.core._canonical import Json, hashed
 from stratagem.core._values import Usage
 
 VERSION = 1  # of the rows; a store refuses a newer one and reads one older
@@ -65,10 +67,12 @@ class StoredRun(NamedTuple):
         parent: the run it was forked from, or empty.
         epoch: counts owners; a write under an old epoch is refused.
         record: canonical JSON: strategy, task, model, tools, roots, seed, budget, options, versions ...
-        answers: canonical JSON object: what persons said, by question.
+        answers: canonical JSON object: what persons said, by question. Only `answer` writes it.
         end: canonical JSON of the answer, usage and waiting questions, or empty while it has not ended.
         rows: how many rows it had when it stopped; -1 while it runs.
         seal: the seal of the last of them, or empty.
+        owner: canonical JSON of who drives it (`id` tells owners apart), or empty if nobody does.
+        questions: canonical JSON object: what was asked of persons, by question. Only `ask` writes it.
     """
 
     run_id: str
@@ -82,6 +86,28 @@ class StoredRun(NamedTuple):
     end: bytes = b""
     rows: int = -1
     seal: bytes = b""
+    owner: bytes = b""
+    questions: bytes = b"{}"
+
+
+class Condition(NamedTuple):
+    """What `Journal.check` found.
+
+    Attributes:
+        bytes: that the store takes up.
+        runs: how many there are.
+        rows: of all runs.
+        blobs: payloads that are stored once for all rows that have them.
+        orphans: blobs that no row and no record refers to; `sweep` removes them.
+        damage: what is not as it was written, one line each.
+    """
+
+    bytes: int
+    runs: int
+    rows: int
+    blobs: int = 0
+    orphans: int = 0
+    damage: tuple[str, ...] = ()
 
 
 FIRST = hashed(b"j%d" % VERSION)
@@ -117,9 +143,11 @@ def seal(before: bytes, row: Row) -> bytes:
 class Journal(Protocol):
     """Where runs are recorded. One process may hold many runs in one journal; all calls come from one event loop.
 
-    `spec` is how it is named on the command line: `memory`, or `sqlite:PATH`. Errors are `JournalError`s: a damaged
-    record is named, and refused as `JournalCorrupt`; a full disk or a locked or read-only file is a `JournalError`
-    that says so, raised by the awaitable of the write that failed and of all later ones.
+    `spec` is how it is named on the command line: `memory`, `sqlite:PATH`, or the URL of a server without its password.
+    Errors are `JournalError`s: a damaged record is named, and refused as `JournalCorrupt`; a full disk or a locked or
+    read-only file is a `JournalError` that says so, raised by the awaitable of the write that failed and of all later
+    ones. Writes of one run (`create append update ask park`) are refused with `OwnedElsewhere` unless this object has
+    created or claimed it and it still has that epoch.
     """
 
     spec: str
@@ -133,7 +161,60 @@ class Journal(Protocol):
         ...
 
     def update(self, run: StoredRun) -> Awaitable[None] | None:
-        """Replace a run's record. With `rows` >= 0 the store fills in `rows` and `seal` from what it has written."""
+        """Replace a run's record, but for its answers and questions.
+
+        With `rows` >= 0 the store fills in `rows` and `seal` from what it has written. Without an `owner` it lets go of
+        the run: to write to it again, claim it.
+        """
+        ...
+
+    def ask(self, run_id: str, question: str, form: bytes) -> Awaitable[None] | None:
+        """Store what is asked of a person, canonical JSON, unless it is there already."""
+        ...
+
+    async def park(self, run: StoredRun, waiting: Sequence[str]) -> dict[str, bytes]:
+        """Let go of a run that waits for persons: `update`, unless a question it waits for has been answered.
+
+        Returns:
+            The answers that have come in meanwhile, by question: then nothing was written. No answer can come between
+            this look and the letting go, so whoever answers later sees that nobody drives the run.
+        """
+        ...
+
+    async def answer(self, run_id: str, question: str, value: bytes) -> StoredRun | None:
+        """Store what a person said, canonical JSON, once; the run need not be owned.
+
+        Returns:
+            The run as it stood at that moment, or None, with nothing changed, if the question was answered before.
+
+        Raises:
+            UsageError: there is no such run, or it has not asked that.
+        """
+        ...
+
+    async def answers(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
+        """Return what persons said to these runs, by run and question. Called often: it must cost little."""
+        ...
+
+    async def claim(self, run_id: str, epoch: int, owner: bytes) -> None:
+        """Take a run over, if it still has this epoch; it has the next one from then on. `load` it afterwards.
+
+        Raises:
+            UsageError: there is no such run.
+            OwnedElsewhere: it has another epoch: somebody else was faster.
+        """
+        ...
+
+    def beat(self, owner: bytes) -> Awaitable[None] | None:
+        """Say that an owner is alive, now, by the store's clock. Rides in the same queue as rows."""
+        ...
+
+    async def age(self, owner: bytes) -> float | None:
+        """Return the seconds since an owner's last beat; None if it never said that it is alive."""
+        ...
+
+    async def find(self, run_id: str) -> StoredRun | None:
+        """Return a run's record, verified; None if there is none."""
         ...
 
     async def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
@@ -141,7 +222,10 @@ class Journal(Protocol):
         ...
 
     async def drop_damaged(self, run_id: str) -> int:
-        """Remove the damaged rows of a run (and what cannot be trusted after them); return how many went."""
+        """Remove the damaged rows of a run (and what cannot be trusted after them); return how many went.
+
+        Its epoch is raised, and nobody owns it afterwards.
+        """
         ...
 
     async def runs(
@@ -154,69 +238,25 @@ class Journal(Protocol):
         """Return the ids that begin with `prefix`, newest first, at most 20."""
         ...
 
+    async def children(self, run_id: str) -> list[str]:
+        """Return the ids of the runs that were forked from this one, oldest first."""
+        ...
+
+    async def remove(self, run_ids: Sequence[str]) -> int:
+        """Remove runs with all that is theirs alone, in one transaction; return how many there were."""
+        ...
+
+    async def sweep(self) -> int:
+        """Remove payloads that nothing refers to, and give their space back; return how many went."""
+        ...
+
+    async def check(self) -> Condition:
+        """Look at every byte, and say what is wrong; nothing is changed."""
+        ...
+
     async def aclose(self) -> None:
         """Write what is queued, and let go of the file."""
         ...
-
-
-class MemoryJournal:
-    """A journal that dies with the process: for tests, comparisons and notebooks."""
-
-    spec = "memory"
-
-    def __init__(self) -> None:
-        self._runs: dict[str, StoredRun] = {}
-        self._rows: dict[str, list[Row]] = {}
-
-    def create(self, run: StoredRun) -> None:
-        """Keep a new run."""
-        self._runs[run.run_id] = run
-        self._rows.setdefault(run.run_id, [])
-
-    def append(self, run_id: str, row: Row, *, alone: bool = False) -> None:  # noqa: ARG002
-        """Keep a row."""
-        self._rows[run_id].append(row)
-
-    def update(self, run: StoredRun) -> None:
-        """Replace a run's record."""
-        rows = len(self._rows[run.run_id]) if run.rows >= 0 else -1
-        self._runs[run.run_id] = run._replace(rows=rows)
-
-    def rows(self, run_id: str) -> list[Row]:
-        """Return the rows of a run as they stand; the list grows with it."""
-        return self._rows[run_id]
-
-    async def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
-        """Return a run and its rows."""
-        if run_id not in self._runs:
-            raise missing(run_id, list(self._runs))
-        return self._runs[run_id], list(self._rows[run_id])
-
-    async def drop_damaged(self, run_id: str) -> int:  # noqa: ARG002
-        """Drop nothing: memory is not damaged."""
-        return 0
-
-    async def runs(
-        self, *, state: str | None = None, strategy: str | None = None, since: int = 0, text: str = "", limit: int = 20
-    ) -> list[StoredRun]:
-        """Return records, newest first."""
-        found = [
-            run
-            for run in self._runs.values()
-            if (state is None or run.state == state)
-            and run.created >= since
-            and (strategy is None or encoded(strategy)[1:-1] in run.record)
-            and (text.lower() in run.run_id or text.lower().encode() in run.record.lower())
-        ]
-        return sorted(found, key=lambda run: run.created, reverse=True)[:limit]
-
-    async def ids(self, prefix: str) -> list[str]:
-        """Return the ids that begin with `prefix`, newest first."""
-        found = [run for run in self._runs.values() if run.run_id.startswith(prefix)]
-        return [run.run_id for run in sorted(found, key=lambda run: run.created, reverse=True)[:20]]
-
-    async def aclose(self) -> None:
-        """Do nothing."""
 
 
 def missing(run_id: str, known: Sequence[str]) -> Exception:

@@ -9,7 +9,8 @@ from stratagem.core._clock import Clock, SystemClock
 from stratagem.core._environment import Forgetful, Memory, Policy, ReadOnly, Sandbox
 from stratagem.core._events import Event, Feed
 from stratagem.core._gate import Gate
-from stratagem.core._journal import Journal, MemoryJournal
+from stratagem.core._journal import Journal
+from stratagem.core._memory_journal import MemoryJournal
 from stratagem.core._model import Head, Model, Request
 from stratagem.core._options import OPTIONS, SOFT, UNSENT, Options, checked_option
 from stratagem.core._render import RENDERER
