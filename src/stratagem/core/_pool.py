@@ -1,7 +1,7 @@
 """`Pool`: branches that finish in an order which is a recorded decision."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stratagem.core._effects import decided
@@ -31,7 +31,7 @@ class Pool(Generic[X, T]):
         tolerate: tuple[type[StratagemError], ...],
     ) -> None:
         self._run, self._name, self._fn, self._tolerate = run, name, fn, tolerate
-        self._wave = Wave[T](run.strand.world.gate, width, order=True)
+        self._wave = Wave[T](run.strand.world.gate, self._branch, width, order=True)
         self._place = run.strand.next()
         self._items: list[X] = []
         self._branches: list[Strand] = []
@@ -57,10 +57,15 @@ class Pool(Generic[X, T]):
             raise ConcurrentUse(f"the pool {self._name!r} is closed: start branches inside its `async with` block")
         index = len(self._items)
         branch = self._run.strand.child(f"{self._name}[{index}]", (*self._place, index))
+        if branch.stage is not None:
+            branch.branched()
         self._items.append(item)
         self._branches.append(branch)
         self._waiting.add(index)
-        self._wave.start(self._run.branched(branch, self._fn, item))
+        self._wave.start()
+
+    def _branch(self, index: int) -> Coroutine[Any, Any, T]:
+        return self._run.branch(self._branches[index], self._fn, self._items[index], index, self._wave)
 
     def __aiter__(self) -> "Pool[X, T]":
         return self
