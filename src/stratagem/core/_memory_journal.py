@@ -21,33 +21,39 @@ class MemoryJournal:
         self._clock = clock or SystemClock()
         self._runs: dict[str, StoredRun] = {}
         self._rows: dict[str, list[Row]] = {}
+        self._driven: dict[str, list[Row]] = {}  # those of runs that somebody drives: only they may be written to
         self._beats: dict[str, int] = {}
 
     def create(self, run: StoredRun) -> None:
         """Keep a new run."""
         self._runs[run.run_id] = run
-        self._rows.setdefault(run.run_id, [])
+        self._driven[run.run_id] = self._rows.setdefault(run.run_id, [])
 
     def append(self, run_id: str, row: Row, *, alone: bool = False) -> None:  # noqa: ARG002
         """Keep a row."""
-        self._rows[run_id].append(row)
+        try:
+            self._driven[run_id].append(row)
+        except KeyError:
+            raise _let_go(run_id) from None
 
     def update(self, run: StoredRun) -> None:
         """Replace a run's record."""
-        known = self._runs[run.run_id]
+        known = self._mine(run.run_id)
         rows = len(self._rows[run.run_id]) if run.rows >= 0 else -1
         self._runs[run.run_id] = run._replace(
             rows=rows, epoch=known.epoch, answers=known.answers, questions=known.questions
         )
+        if not run.owner:
+            del self._driven[run.run_id]
 
     def ask(self, run_id: str, question: str, form: bytes) -> None:
         """Keep a question."""
-        run = self._runs[run_id]
+        run = self._mine(run_id)
         self._runs[run_id] = run._replace(questions=encoded({question: decoded(form), **decoded(run.questions)}))
 
     async def park(self, run: StoredRun, waiting: Sequence[str]) -> dict[str, bytes]:
         """Let go of a run, unless an answer is there."""
-        said: dict[str, Json] = decoded(self._runs[run.run_id].answers)
+        said: dict[str, Json] = decoded(self._mine(run.run_id).answers)
         found = {question: encoded(said[question]) for question in waiting if question in said}
         if not found:
             self.update(run)
@@ -56,11 +62,11 @@ class MemoryJournal:
     async def answer(self, run_id: str, question: str, value: bytes) -> StoredRun | None:
         """Keep an answer."""
         run = self._known(run_id)
-        if question not in decoded(run.questions):
-            raise UsageError(f"run {run_id!r} has not asked {question!r}")
         said: dict[str, Json] = decoded(run.answers)
         if question in said:
             return None
+        if question not in decoded(run.questions):
+            raise UsageError(f"run {run_id!r} has not asked {question!r}")
         self._runs[run_id] = run._replace(answers=encoded({**said, question: decoded(value)}))
         return self._runs[run_id]
 
@@ -78,6 +84,7 @@ class MemoryJournal:
         if run.epoch != epoch:
             raise OwnedElsewhere(f"run {run_id!r} has been taken over meanwhile")
         self._runs[run_id] = run._replace(epoch=epoch + 1, owner=owner)
+        self._driven[run_id] = self._rows[run_id]
 
     def beat(self, owner: bytes) -> None:
         """Keep that an owner is alive."""
@@ -125,13 +132,15 @@ class MemoryJournal:
 
     async def children(self, run_id: str) -> list[str]:
         """Return the ids of the runs that were forked from this one."""
-        return [run.run_id for run in self._runs.values() if run.parent == run_id]
+        found = [run for run in self._runs.values() if run.parent == run_id]
+        return [run.run_id for run in sorted(found, key=lambda run: run.created)]
 
     async def remove(self, run_ids: Sequence[str]) -> int:
         """Forget runs."""
         found = [run_id for run_id in dict.fromkeys(run_ids) if run_id in self._runs]
         for run_id in found:
             del self._runs[run_id], self._rows[run_id]
+            self._driven.pop(run_id, None)
         return len(found)
 
     async def sweep(self) -> int:
@@ -147,8 +156,17 @@ class MemoryJournal:
     async def aclose(self) -> None:
         """Do nothing."""
 
+    def _mine(self, run_id: str) -> StoredRun:
+        if run_id not in self._driven:
+            raise _let_go(run_id)
+        return self._runs[run_id]
+
     def _known(self, run_id: str) -> StoredRun:
         run = self._runs.get(run_id)
         if run is None:
             raise missing(run_id, list(self._runs))
         return run
+
+
+def _let_go(run_id: str) -> OwnedElsewhere:
+    return OwnedElsewhere(f"run {run_id!r} is not driven here", remedy="Claim it before writing to it.")

@@ -6,7 +6,8 @@
     test_conforms = journal_suite(make)
 
 `make` is called again with the same folder to open the same journal a second time. A journal that dies with the process
-says `lasting=False`, and is spared what it cannot do. A journal in files passes `damage`, see `journal_suite`.
+says `lasting=False`, and is spared what it cannot do. A journal in files passes `damage`, one that was given a clock
+passes `advance`, see `journal_suite`.
 """
 
 import asyncio
@@ -18,13 +19,25 @@ import pytest
 
 from stratagem.core import Journal, Row, Usage
 from stratagem.core._canonical import encoded
-from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere, UsageError
-from stratagem.testing._journal_bench import Bench, Damage, chain, durable, row, run_of
+from stratagem.errors import JournalError, UsageError
+from stratagem.testing._journal_bench import (
+    OTHER,
+    OWNER,
+    Advance,
+    Bench,
+    Check,
+    Damage,
+    chain,
+    durable,
+    row,
+    run_of,
+    taken,
+)  # fmt: skip
+from stratagem.testing._journal_owners import CLOCK, DAMAGE, OTHERS, OWNERS
+from stratagem.testing._journal_people import PEOPLE, SHARED
 
 LARGE = 5_000_000
 MANY = 10_000
-
-Check = Callable[[Bench], Awaitable[None]]
 
 
 async def rows_come_back_equal_and_in_order(bench: Bench) -> None:
@@ -173,7 +186,7 @@ async def a_cancelled_wait_does_not_stop_the_write(bench: Bench) -> None:
 
 
 async def a_record_can_be_replaced(bench: Bench) -> None:
-    """State, answers and end change; how many rows there are is counted by the store, when it stops."""
+    """State, owner and end change; how many rows there are is counted by the store, when it stops."""
     journal = bench.open()
     start = run_of("abcdef")
     await durable(journal.create(start))
@@ -184,7 +197,7 @@ async def a_record_can_be_replaced(bench: Bench) -> None:
     found, _ = await journal.load("abcdef")
     assert found._replace(seal=b"") == waits._replace(rows=3)
     assert found.seal in (b"", chain([row(seq) for seq in range(3)]))
-    again = start._replace(answers=b'{"q1":true}', updated=3000)
+    again = start._replace(owner=OTHER, updated=3000)
     journal.update(again)
     await durable(journal.append("abcdef", row(3)))
     assert await journal.load("abcdef") == (again, [row(seq) for seq in range(4)])
@@ -301,7 +314,7 @@ async def another_process_goes_on(bench: Bench) -> None:
     for number, one in enumerate(rows):
         if number % 2 == 0:
             journal = await bench.reopened(journal)
-            assert (await journal.load("abcdef"))[1] == rows[:number]
+            assert (await taken(journal, "abcdef"))[1] == rows[:number]
         await durable(journal.append("abcdef", one, alone=True))
     await durable(journal.update(run_of("abcdef", state="finished", rows=0)))
     journal = await bench.reopened(journal)
@@ -340,29 +353,6 @@ async def an_id_is_used_once(bench: Bench) -> None:
     assert await journal.load("abcdef") == (run_of("abcdef"), [row(0), row(1)])
 
 
-async def an_old_owner_is_stopped(bench: Bench) -> None:
-    """Who takes over raises the epoch; the old owner fails at its next write, for that run only."""
-    old, new = bench.open(), bench.open()
-    for name in ("abcdef", "others"):
-        await durable(old.create(run_of(name)))
-        await durable(old.append(name, row(0)))
-    await new.load("abcdef")
-    await durable(new.update(run_of("abcdef", epoch=2)))
-    stopped = old.append("abcdef", row(1))
-    other = old.append("others", row(1))
-    with pytest.raises(OwnedElsewhere, match="abcdef"):
-        await durable(stopped)
-    await durable(other)
-    for alone in (False, True):
-        with pytest.raises(OwnedElsewhere, match="abcdef"):
-            await durable(old.append("abcdef", row(2), alone=alone))
-    with pytest.raises(OwnedElsewhere, match="abcdef"):
-        await durable(old.update(run_of("abcdef", state="finished", rows=0)))
-    await durable(new.append("abcdef", row(1, path="new")))
-    assert await new.load("abcdef") == (run_of("abcdef", epoch=2), [row(0), row(1, path="new")])
-    assert (await new.load("others"))[1] == [row(0), row(1)]
-
-
 async def nothing_is_written_after_the_close(bench: Bench) -> None:
     """Every call says that the journal is closed."""
     journal = bench.open()
@@ -377,36 +367,21 @@ async def nothing_is_written_after_the_close(bench: Bench) -> None:
         lambda: journal.runs(),
         lambda: journal.ids(""),
         lambda: journal.drop_damaged("abcdef"),
+        lambda: durable(journal.ask("abcdef", "q1", b"{}")),
+        lambda: durable(journal.beat(OWNER)),
+        lambda: journal.park(run_of("abcdef", owner=b""), []),
+        lambda: journal.answer("abcdef", "q1", b"1"),
+        lambda: journal.answers(["abcdef"]),
+        lambda: journal.claim("abcdef", 1, OTHER),
+        lambda: journal.age(OWNER),
+        lambda: journal.find("abcdef"),
+        lambda: journal.children("abcdef"),
+        lambda: journal.remove(["abcdef"]),
+        lambda: journal.sweep(),
+        lambda: journal.check(),
     ):
         with pytest.raises(JournalError, match="closed"):
             await call()
-
-
-async def a_damaged_row_is_named_and_can_be_dropped(bench: Bench) -> None:
-    """It is refused by run and number; what is before it stays; the run goes on from there."""
-    journal = bench.open()
-    rows = [row(seq, result=b'"%s"' % (b"a" * 40)) for seq in range(10)]
-    await durable(journal.create(run_of("abcdef")))
-    await durable(journal.create(run_of("others")))
-    for one in rows:
-        await durable(journal.append("abcdef", one))
-        await durable(journal.append("others", one))
-    await durable(journal.update(run_of("abcdef", state="finished", rows=0)))
-    await journal.aclose()
-    bench.damage("abcdef", 6)
-    journal = bench.open()
-    with pytest.raises(JournalCorrupt, match=r"'abcdef'.* row 6 "):
-        await journal.load("abcdef")
-    assert (await journal.load("others"))[1] == rows
-    assert await journal.drop_damaged("abcdef") == 4
-    run, found = await journal.load("abcdef")
-    assert (run.state, run.rows, run.end, run.record) == ("running", -1, b"", run_of("abcdef").record)
-    assert found == rows[:6]
-    await durable(journal.append("abcdef", row(6, path="again"), alone=True))
-    await durable(journal.update(run_of("abcdef", state="finished", rows=0)))
-    journal = await bench.reopened(journal)
-    assert (await journal.load("abcdef"))[1] == [*rows[:6], row(6, path="again")]
-    assert (await journal.load("others"))[1] == rows
 
 
 CHECKS: list[Check] = [
@@ -427,6 +402,8 @@ CHECKS: list[Check] = [
     a_thousand_runs_begin_at_once,
     closing_twice_is_allowed,
     nothing_is_damaged,
+    *PEOPLE,
+    *OWNERS,
 ]
 
 LASTING: list[Check] = [
@@ -435,15 +412,18 @@ LASTING: list[Check] = [
     what_is_durable_is_seen_by_others,
     a_question_is_found_in_any_script,
     an_id_is_used_once,
-    an_old_owner_is_stopped,
     nothing_is_written_after_the_close,
+    *SHARED,
+    *OTHERS,
 ]
-
-DAMAGE: list[Check] = [a_damaged_row_is_named_and_can_be_dropped]
 
 
 def journal_suite(
-    make: Callable[[Path], Journal], *, lasting: bool = True, damage: Damage | None = None
+    make: Callable[[Path], Journal],
+    *,
+    lasting: bool = True,
+    damage: Damage | None = None,
+    advance: Advance | None = None,
 ) -> Callable[[Check, Path], Awaitable[None]]:
     """Return a test that runs every check on a journal, each in a folder of its own.
 
@@ -451,12 +431,14 @@ def journal_suite(
         make: returns the journal of a folder; called again with the same folder, it opens the same journal.
         lasting: whether the journal outlives the object that `make` returned.
         damage: changes one byte of the stored row with that number of that run, in a folder whose journal is closed.
+        advance: moves the hands of the clock that `make` gave to the journal, by seconds. One that follows a clock which
+            cannot be moved, as that of a server, leaves it out.
     """
-    checks = [*CHECKS, *(LASTING if lasting else []), *(DAMAGE if damage else [])]
+    checks = [*CHECKS, *(LASTING if lasting else []), *(DAMAGE if damage else []), *(CLOCK if advance else [])]
 
     @pytest.mark.parametrize("check", checks, ids=[check.__name__ for check in checks])
     async def test(check: Check, tmp_path: Path) -> None:
-        bench = Bench(make, tmp_path, damage)
+        bench = Bench(make, tmp_path, damage, advance)
         try:
             await check(bench)
         finally:
@@ -467,8 +449,12 @@ def journal_suite(
 
 __all__ = [
     "CHECKS",
+    "CLOCK",
     "DAMAGE",
     "LASTING",
+    "OTHER",
+    "OWNER",
+    "Advance",
     "Bench",
     "Check",
     "Damage",
@@ -477,4 +463,5 @@ __all__ = [
     "journal_suite",
     "row",
     "run_of",
+    "taken",
 ]
