@@ -1,0 +1,435 @@
+"""The journal's tables, blocking: what the writer thread does.
+
+Rule 1: a write is refused unless this object has created or claimed the run, and unless the run still has the epoch
+        that this object knows. Then the run, and no other, is lost to this object.
+Rule 2: a server that does not come back within the patience, or refuses, ends all writing: later rows would follow on
+        ones that are missing.
+Rule 3: nothing is read that was not verified.
+"""
+
+import struct
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+
+from stratagem.core import Row, StoredRun
+from stratagem.core._canonical import clean, decoded
+from stratagem.core._journal import FIRST, Condition, missing
+from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere, UsageError
+from stratagem.journals import _postgres_care as care
+from stratagem.journals import _postgres_records as records
+from stratagem.journals._postgres_arrays import Blobs, Integers, Texts
+from stratagem.journals._postgres_batch import Head, Part, checked, sent, updated
+from stratagem.journals._postgres_effects import Effects
+from stratagem.journals._postgres_link import Link
+from stratagem.journals._postgres_schema import Connection
+from stratagem.journals._writer import Write
+
+T = TypeVar("T")
+
+ENDED_KEPT = 1000  # ended runs that may still be written to without being claimed again
+MOST_BYTES = 32_000_000  # of payloads in one transaction
+SAID_KEPT = 10_000  # runs whose answers are remembered
+
+# What the encoder says of a value that no row can hold: an integer beyond 64 bits, text with NUL, 1 GB.
+MISFITS = (OverflowError, TypeError, ValueError, AttributeError, struct.error)
+
+_ANSWERED = "UPDATE {s}.meta SET answers = answers + 1"
+
+
+class Store:
+    """One schema. Called by one thread at a time."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self._heads: dict[str, Head] = {}
+        self._claimed: dict[str, int] = {}
+        self._lost: dict[str, JournalError] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._broken: JournalError | None = None
+        self._pulse = -1
+        self._said: dict[str, dict[str, bytes]] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a connection."""
+        return self.link.open
+
+    def write_at_once(self, items: Sequence[Write]) -> bool:
+        """Never: the loop must not wait for a network."""
+        del items
+        return False
+
+    def write(self, items: Sequence[Write]) -> None:
+        """Make all durable, and set `error` of those that are not."""
+        start = size = 0
+        for number, item in enumerate(items):
+            if size > MOST_BYTES:
+                self._write(items[start:number])
+                start, size = number, 0
+            if item.verb == "append":
+                size += len(item.what.request) + len(item.what.result)
+        self._write(items[start:])
+
+    def _write(self, items: Sequence[Write]) -> None:
+        if self._broken is None:
+            try:
+                parts: dict[str, Part] = {}
+                beats: dict[bytes, bytes] = {}
+                for item in items:
+                    self._plan(item, parts, beats)
+                self._send(list(parts.values()), beats)
+            except Exception as error:  # noqa: BLE001  (whatever it is, later rows must not follow)
+                self._broken = self._explained(error)
+        if self._broken is not None:
+            for item in items:
+                item.error = self._broken
+
+    def _plan(self, item: Write, parts: dict[str, Part], beats: dict[bytes, bytes]) -> None:
+        """Put a write in its place. What is wrong with it alone loses its run, and nothing else."""
+        try:
+            if item.verb == "beat":
+                beats[_owner_id(item.what)] = item.what
+                return
+            wrong = self._create(item, parts) if item.verb == "create" else self._change(item, parts)
+        except MISFITS as error:
+            wrong = JournalError(f"what run {item.run_id!r} writes cannot be stored: {error}")
+        if wrong is not None:
+            item.error = wrong
+            if item.verb != "create":
+                self._lose(item.run_id, wrong)
+
+    def _create(self, item: Write, parts: dict[str, Part]) -> JournalError | None:
+        run_id = item.run_id
+        if run_id in self._heads:
+            return _taken(run_id)
+        run = checked(item.what)
+        head = self._heads[run_id] = Head(run_id, run.epoch)
+        part = parts[run_id] = Part(head)
+        part.created = run
+        part.items.append(item)
+        self._lost.pop(run_id, None)
+        self._claimed.pop(run_id, None)
+        return None
+
+    def _change(self, item: Write, parts: dict[str, Part]) -> JournalError | None:
+        run_id = item.run_id
+        head = self._heads.get(run_id)
+        if head is None:
+            return self._absent(run_id)
+        part = parts.get(run_id)
+        if part is None:
+            part = parts[run_id] = Part(head)
+        if item.verb == "append":
+            row: Row = item.what
+            if row.seq <= head.last:
+                return JournalError(f"row {row.seq} of run {run_id!r} cannot follow row {head.last}")
+            part.append(row)
+        elif item.verb == "ask":
+            part.ask(*item.what)
+        else:
+            run = head.stopped(checked(item.what))
+            part.updated = run
+            self._let_go(run)
+        part.items.append(item)
+        return None
+
+    def _send(self, parts: Sequence[Part], beats: Mapping[bytes, bytes]) -> None:
+        if not parts and not beats:
+            return
+        try:
+            outcome = sent(self.link, parts, beats)
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            if not parts:
+                raise
+            if len(parts) == 1 and not beats:
+                self._fail(parts[0], self._conflict(parts[0].head.run_id, error))
+                return
+            # One of them is to blame: each by itself.
+            for part in parts:
+                self._send([part], {})
+            self._send([], beats)
+            return
+        for part in parts:
+            run_id = part.head.run_id
+            if run_id in outcome.taken:
+                self._fail(part, _taken(run_id))
+            elif part.head.number not in outcome.owned:
+                self._fail(part, _elsewhere(run_id))
+
+    def _fail(self, part: Part, error: JournalError) -> None:
+        for item in part.items:
+            item.error = error
+        self._lose(part.head.run_id, error)
+
+    def _conflict(self, run_id: str, error: psycopg.Error) -> JournalError:
+        if isinstance(error, psycopg.errors.UniqueViolation):
+            return _elsewhere(run_id)
+        said = self.link.address.without_secrets(str(error).split("\n")[0])
+        return JournalError(f"what run {run_id!r} writes cannot be stored: {said}")
+
+    def _lose(self, run_id: str, error: JournalError) -> None:
+        self._heads.pop(run_id, None)
+        self._claimed.pop(run_id, None)
+        self._lost.setdefault(run_id, error)
+
+    def _let_go(self, run: StoredRun) -> None:
+        """Forget a run that nobody owns any more, and in time one that has ended."""
+        run_id = run.run_id
+        self._ended.pop(run_id, None)
+        if not run.owner:
+            self._heads.pop(run_id, None)
+        elif run.rows >= 0:
+            self._ended[run_id] = None
+            if len(self._ended) > ENDED_KEPT:
+                self._heads.pop(self._ended.popitem(last=False)[0], None)
+
+    def _absent(self, run_id: str) -> JournalError:
+        if run_id in self._claimed:
+            return JournalError(f"run {run_id!r} was claimed and not loaded", remedy="Load it before writing to it.")
+        return self._lost.get(run_id) or OwnedElsewhere(
+            f"run {run_id!r} does not belong to this process", remedy="Create or claim it before writing to it."
+        )
+
+    def park(self, run: StoredRun, waiting: Sequence[str]) -> dict[str, bytes]:
+        """Let go of a run, unless one of the questions that it waits for has been answered."""
+        head = self._heads.get(run.run_id)
+        if self._broken is not None:
+            raise self._broken
+        if head is None:
+            raise self._absent(run.run_id)
+        stopped = head.stopped(checked(run))
+        try:
+            said = self._writing(lambda connection: self._parked(connection, head, stopped, waiting))
+        except OwnedElsewhere as error:
+            self._lose(run.run_id, error)
+            raise
+        if not said:
+            self._let_go(stopped)
+        return said
+
+    def _parked(self, connection: Connection, head: Head, run: StoredRun, waiting: Sequence[str]) -> dict[str, bytes]:
+        text = "SELECT 1 FROM {s}.run WHERE n = %s AND epoch = %s FOR UPDATE"
+        if not self.link.rows(connection, text, (head.number, head.epoch)):
+            raise _elsewhere(run.run_id)
+        text = (
+            "SELECT question, value, said FROM {s}.question"
+            " WHERE run = %s AND question = ANY(%s::bytea[]) AND value IS NOT NULL"
+        )
+        names = Blobs(records.bytes_of(question) for question in waiting)
+        said = self._verified(run.run_id, self.link.rows(connection, text, (head.number, names)))
+        if not said:
+            updated(self.link, connection, run)
+        return said
+
+    def _verified(self, run_id: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for name, value, said in rows:
+            question = records.text_of(name)
+            if records.said_seal(run_id, name, value) != said:
+                raise JournalCorrupt(f"run {run_id!r}: the answer to {question!r} is not what was said")
+            found[question] = value
+        return found
+
+    def answer(self, run_id: str, question: str, value: bytes) -> StoredRun | None:
+        """Store what a person said, once."""
+        return self._writing(lambda connection: self._answered(connection, run_id, question, value))
+
+    def _answered(self, connection: Connection, run_id: str, question: str, value: bytes) -> StoredRun | None:
+        number = self._locked(connection, run_id).number
+        name = records.bytes_of(question)
+        text = "SELECT value IS NOT NULL FROM {s}.question WHERE run = %s AND question = %s"
+        there = self.link.rows(connection, text, (number, name))
+        if not there:
+            raise UsageError(
+                f"run {run_id!r} has not asked {question!r}", remedy=f"See what it asks: `stratagem show {run_id}`."
+            )
+        if there[0][0]:
+            return None
+        text = "UPDATE {s}.question SET value = %s, said = %s WHERE run = %s AND question = %s"
+        self.link.rows(connection, text, (value, records.said_seal(run_id, name, value), number, name))
+        self.link.rows(connection, _ANSWERED)
+        (found,) = self._with_questions(connection, "n = %s", (number,))
+        return records.verified(found)
+
+    def answers(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
+        """Return what persons said to these runs; one short statement if that is what it was the last time."""
+        return self._reading(lambda: self._heard(run_ids))
+
+    def _heard(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
+        # Before the answers: one that comes in between is found now, and once more the next time.
+        ((pulse,),) = self.link.ask("SELECT answers FROM {s}.meta")
+        if pulse != self._pulse or len(self._said) > SAID_KEPT:
+            self._said.clear()
+            self._pulse = pulse
+        unknown = [run_id for run_id in run_ids if run_id not in self._said and _possible(run_id)]
+        if unknown:
+            text = (
+                "SELECT r.id, q.question, q.value, q.said FROM {s}.run r"
+                " LEFT JOIN {s}.question q ON q.run = r.n AND q.value IS NOT NULL WHERE r.id = ANY(%s::text[])"
+            )
+            for run_id, *said in self.link.ask(text, (Texts(unknown),)):
+                kept = self._said.setdefault(run_id, {})
+                if said[0] is not None:
+                    kept.update(self._verified(run_id, [tuple(said)]))
+        return {run_id: dict(self._said[run_id]) for run_id in run_ids if run_id in self._said}
+
+    def claim(self, run_id: str, epoch: int, owner: bytes) -> None:
+        """Take a run over, if it still has this epoch."""
+        self._writing(lambda connection: self._taken_over(connection, run_id, epoch, owner))
+        self._heads.pop(run_id, None)
+        self._lost.pop(run_id, None)
+        self._ended.pop(run_id, None)
+        self._claimed[run_id] = epoch + 1
+
+    def _taken_over(self, connection: Connection, run_id: str, epoch: int, owner: bytes) -> None:
+        found = self._locked(connection, run_id)
+        if found.run.epoch != epoch:
+            raise OwnedElsewhere(f"run {run_id!r} has been taken over by another process meanwhile")
+        run = records.verified(found)._replace(epoch=epoch + 1, owner=owner)
+        text = "UPDATE {s}.run SET epoch = %s, owner = %s, stands = %s WHERE n = %s"
+        self.link.rows(connection, text, (run.epoch, owner, records.stands_of(run), found.number))
+
+    def age(self, owner: bytes) -> float | None:
+        """Return the seconds since an owner's last beat, by the server's clock; never less than 0."""
+        text = "SELECT extract(epoch FROM clock_timestamp() - beat)::float8 FROM {s}.lease WHERE owner = %s"
+        found = self._reading(lambda: self.link.ask(text, (_owner_id(owner),)))
+        return max(0.0, found[0][0]) if found else None
+
+    def find(self, run_id: str) -> StoredRun | None:
+        """Return a run's record, verified; None if there is none."""
+        found = self._listed("id = %s", (run_id,)) if _possible(run_id) else []
+        return found[0] if found else None
+
+    def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
+        """Return a run and its rows, verified; if it was claimed, this object may write to it from now on."""
+        found, log = self._reading(lambda: self.link.read(lambda connection: self._loaded(connection, run_id)))
+        if self._claimed.get(run_id) == found.run.epoch:
+            last = log.rows[-1].seq if log.rows else -1
+            chain = log.seals[-1] if log.rows else FIRST
+            self._heads[run_id] = Head(run_id, found.run.epoch, found.number, len(log.rows), chain, last)
+            del self._claimed[run_id]
+        return found.run, log.rows
+
+    def _loaded(self, connection: Connection, run_id: str) -> tuple[records.Found, Effects]:
+        found = self._found(connection, run_id)
+        records.verified(found)
+        log = Effects(lambda text, values: self.link.rows(connection, text, values), found)
+        if log.damage is not None:
+            raise JournalCorrupt(f"run {run_id!r}: {log.damage}")
+        return found, log
+
+    def drop_damaged(self, run_id: str) -> int:
+        """Remove the rows of a run from the first damaged one on; return how many went."""
+
+        def work(connection: Connection) -> int:
+            return care.drop_damaged(self.link, connection, self._locked(connection, run_id))
+
+        gone = self._writing(work)
+        self._heads.pop(run_id, None)
+        return gone
+
+    def remove(self, run_ids: Sequence[str]) -> int:
+        """Remove runs with all that is theirs alone; return how many there were."""
+        gone = self._reading(lambda: care.remove(self.link, run_ids))
+        for run_id in run_ids:
+            self._heads.pop(run_id, None)
+        return gone
+
+    def sweep(self) -> int:
+        """Remove payloads that nothing refers to; return how many went."""
+        return self._reading(lambda: care.sweep(self.link))
+
+    def check(self) -> Condition:
+        """Look at every byte."""
+        return self._reading(lambda: care.check(self.link))
+
+    def runs(self, *, state: str | None, strategy: str | None, since: int, text: str, limit: int) -> list[StoredRun]:
+        """Return records, newest first."""
+        where, values = ["true"], list[Any]()
+        if since > 0:
+            where.append("created >= %s")
+            values.append(since)
+        if state is not None:
+            where.append("state = %s")
+            values.append(clean(state).replace("\0", "\ufffd"))
+        if strategy is not None:
+            name = clean(strategy).encode()
+            where.append("(strategy = %s OR substring(strategy FROM 1 FOR %s) = %s)")
+            values += [name, len(name) + 1, name + b"("]
+        if text:
+            where.append("(position(%s IN question) > 0 OR position(%s IN convert_to(id, 'UTF8')) > 0)")
+            values += [records.searched(text)] * 2
+        return self._listed(" AND ".join(where) + " ORDER BY created DESC, n DESC LIMIT %s", (*values, limit))
+
+    def ids(self, prefix: str) -> list[str]:
+        """Return the ids that begin with `prefix`, newest first, at most 20."""
+        if not _possible(prefix):
+            return []
+        # "~" and DEL are the last of ASCII, of which ids are.
+        text = "SELECT id FROM {s}.run WHERE id >= %s AND id < %s ORDER BY created DESC, n DESC LIMIT 20"
+        found = self._reading(lambda: self.link.ask(text, (prefix, prefix + "\x7f\x7f")))
+        return [run_id for (run_id,) in found]
+
+    def children(self, run_id: str) -> list[str]:
+        """Return the ids of the runs that were forked from this one, oldest first."""
+        if not _possible(run_id) or not run_id:
+            return []
+        text = "SELECT id FROM {s}.run WHERE parent = %s ORDER BY created, n"
+        return [child for (child,) in self._reading(lambda: self.link.ask(text, (run_id,)))]
+
+    def _listed(self, where: str, values: tuple[Any, ...]) -> list[StoredRun]:
+        found = self._reading(
+            lambda: self.link.read(lambda connection: self._with_questions(connection, where, values))
+        )
+        return [records.verified(one) for one in found]
+
+    def _with_questions(self, connection: Connection, where: str, values: tuple[Any, ...]) -> list[records.Found]:
+        rows = self.link.rows(connection, records.READ + where, values)
+        numbers = Integers(row[0] for row in rows)
+        asked = records.questions_of(self.link.rows(connection, records.QUESTIONS, (numbers,)) if rows else ())
+        return [records.read(row, asked.get(row[0], ())) for row in rows]
+
+    def _found(self, connection: Connection, run_id: str) -> records.Found:
+        found = self._with_questions(connection, "id = %s", (run_id,)) if _possible(run_id) else []
+        return found[0] if found else self._missing(connection, run_id)
+
+    def _locked(self, connection: Connection, run_id: str) -> records.Found:
+        """Return a record whose row nobody else can change before this transaction ends."""
+        rows = self.link.rows(connection, records.READ + "id = %s FOR UPDATE", (run_id,)) if _possible(run_id) else []
+        return records.read(rows[0]) if rows else self._missing(connection, run_id)
+
+    def _missing(self, connection: Connection, run_id: str) -> Any:
+        known = self.link.rows(connection, "SELECT id FROM {s}.run ORDER BY created DESC LIMIT 2000")
+        raise missing(run_id, [one for (one,) in known])
+
+    def _writing(self, work: Callable[[Connection], T]) -> T:
+        return self._reading(lambda: self.link.write(work))
+
+    def _reading(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except psycopg.Error as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> JournalError:
+        return self.link.explained(error)
+
+
+def _possible(run_id: str) -> bool:
+    """Return whether there can be a run of that id; others are no text to the server."""
+    return run_id.isascii() and "\0" not in run_id
+
+
+def _owner_id(owner: bytes) -> bytes:
+    return records.bytes_of(str(decoded(owner)["id"]))
+
+
+def _taken(run_id: str) -> JournalError:
+    return JournalError(f"there is a run {run_id!r} already", remedy="Resume it, or choose another id for the new one.")
+
+
+def _elsewhere(run_id: str) -> OwnedElsewhere:
+    return OwnedElsewhere(f"run {run_id!r} has been taken over by another process; this one may not write to it")
