@@ -61,6 +61,6 @@ def crash() -> Callable[[MemoryJournal, str, int], None]:
         rows = journal.rows(run_id)
         del rows[after:]
         stored = journal._runs[run_id]
-        journal.update(stored._replace(state="running", rows=-1, end=b""))
+        journal._runs[stored.run_id] = stored._replace(state="running", rows=-1, end=b"")
 
     return crashed

@@ -165,8 +165,8 @@ async def test_what_is_to_be_asked_waits_for_a_person() -> None:
         await run.call(mail, text="x")
     (number, question), *_ = run.strand.world.questions.items()
     assert question["question"] == 'Allow mail({"text":"x"})? Effect: send.'
-    assert question["schema"] == {"type": "boolean"}
-    for said, text in ((True, "sent x"), (False, "Denied: a person refused `mail`")):
+    assert question["schema"] == {"enum": ["yes", "no", "always"]}
+    for said, text in (("yes", "sent x"), ("no", "Denied: a person refused `mail`")):
         tape = Tape()
         tape.answers[number] = said
         again = acting(tape, policy=ReadOnly())

@@ -89,7 +89,7 @@ async def test_replay_performs_nothing_and_names_the_first_difference() -> None:
         assert (await s.replay(first.run_id)).text == first.text
         stored, _ = await journal.load(first.run_id)
         other = {**decoded(stored.record), "task": Task("another").plain()}
-        journal.update(stored._replace(record=encoded(other)))
+        journal._runs[stored.run_id] = stored._replace(record=encoded(other))
         with pytest.raises(Diverged) as caught:
             await s.replay(first.run_id)
         assert caught.value.place == "wide/map[0]"

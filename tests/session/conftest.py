@@ -94,6 +94,6 @@ def crash() -> Callable[[MemoryJournal, str, int], None]:
     def crashed(journal: MemoryJournal, run_id: str, after: int) -> None:
         del journal.rows(run_id)[after:]
         stored = journal._runs[run_id]
-        journal.update(stored._replace(state="running", rows=-1, end=b""))
+        journal._runs[stored.run_id] = stored._replace(state="running", rows=-1, end=b"")
 
     return crashed

@@ -342,11 +342,11 @@ async def test_the_first_difference_of_a_replay_is_named(opened: Any, crash: Any
             ({"strategy": f"{NESTED}(width=4)"}, "nested/map[3]", ()),
             ({"task": Task("another").plain()}, "nested", ("message",)),
         ):
-            journal.update(stored._replace(record=_with(stored.record, changed)))
+            journal._runs[stored.run_id] = stored._replace(record=_with(stored.record, changed))
             with pytest.raises(Diverged) as caught:
                 await s.replay(fork.run_id)
             assert (caught.value.place, caught.value.differs) == (place, differs)
-        journal.update(stored)
+        journal._runs[stored.run_id] = stored
         crash(journal, "mine", 1)
         with pytest.raises(Diverged, match="map"):
             await s.replay("mine")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from stratagem import session
-from stratagem.core import Answer, MemoryJournal, Run, Task, decoded, encoded, signature, strategy
+from stratagem.core import Answer, MemoryJournal, Run, StoredRun, Task, decoded, encoded, signature, strategy
 from stratagem.errors import BudgetExhausted, OwnedElsewhere, UsageError
 from stratagem.session._ends import fitted
-from stratagem.session._owner import _started, elsewhere, this_process
+from stratagem.session._owner import _started, elsewhere, new_owner
 from stratagem.testing import ScriptedModel
 
 HAPPENED = {
@@ -70,25 +70,63 @@ async def test_a_living_process_keeps_its_run_and_a_dead_one_does_not(sleeper: A
     journal = MemoryJournal()
     async with opened(journal=journal) as one:
         await one.run(thrice, "?", run_id="theirs", budget="calls=1")
-        stored, _ = await journal.load("theirs")
-        owner = {**this_process(), "pid": sleeper.pid, "started": _started(sleeper.pid)}
-        record = {**decoded(stored.record), "owner": owner}
-        journal.update(stored._replace(state="running", record=encoded(record)))
-        with pytest.raises(OwnedElsewhere, match=f"driven by process {sleeper.pid} on "):
+        mine = decoded(new_owner())
+        owner = encoded({**mine, "pid": sleeper.pid, "started": _started(sleeper.pid)})
+        journal.beat(owner)
+        stored = await journal.find("theirs")
+        assert stored is not None
+        await journal.claim("theirs", stored.epoch, owner)
+        with pytest.raises(OwnedElsewhere, match=rf"driven by process {sleeper.pid} on .*, which was alive 0 s ago"):
             await one.resume("theirs")
         assert stored.rows == (await journal.load("theirs"))[0].rows
         sleeper.kill()
         sleeper.wait()
-        assert not elsewhere(owner)
         assert (await one.resume("theirs", budget="calls=3")).text == "g0+g1+g2"
 
 
-@pytest.mark.parametrize(
-    "owner",
-    [None, "text", {}, {"pid": 1}, {**this_process(), "boot": "another"}, {**this_process(), "host": "another"}],
-)
-def test_what_is_no_living_owner_on_this_machine_keeps_nothing(owner: Any) -> None:
-    assert not elsewhere(owner)
+@pytest.mark.parametrize(("host", "age", "kept"), [("another", 14, True), ("another", 15, False), ("", 16, False)])
+async def test_who_cannot_be_looked_at_keeps_a_run_for_the_time_of_a_lease(
+    clock: Any, host: str, age: int, kept: bool
+) -> None:
+    journal = MemoryJournal(clock)
+    form = decoded(new_owner())
+    owner = encoded({**form, "id": "theirs", "host": host or form["host"]})  # or this very process, which has stopped
+    journal.create(StoredRun("theirs", owner=owner))
+    journal.beat(owner)
+    clock.advance(age)
+    run = await journal.find("theirs")
+    assert run is not None
+    assert bool(await elsewhere(journal, run, new_owner())) is kept
+    assert not await elsewhere(journal, run, owner)
+
+
+async def test_an_owner_that_never_said_that_it_is_alive_keeps_nothing() -> None:
+    journal = MemoryJournal()
+    for owner in (b"", b"7", encoded({"id": "x"}), new_owner()):
+        assert not await elsewhere(journal, StoredRun("theirs", owner=owner), new_owner())
+
+
+async def test_who_drives_a_run_is_alive_as_long_as_it_lasts(monkeypatch: Any) -> None:
+    monkeypatch.setattr("stratagem.session._lives.BEAT_S", 0.001)
+    beats: list[bytes] = []
+
+    class Counting(MemoryJournal):
+        def beat(self, owner: bytes) -> None:
+            beats.append(owner)
+            super().beat(owner)
+
+    @strategy(calls="0")
+    async def patient(run: Run, task: Task) -> Answer:
+        while len(beats) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        return task.answer("done")
+
+    async with opened(journal=Counting()) as one:
+        assert (await one.run(patient, "?")).text == "done"
+        number = len(beats)
+        await asyncio.sleep(0.01)
+    assert len(beats) == number
+    assert len(set(beats)) == 1
 
 
 async def test_a_raised_budget_goes_on_also_where_the_refusal_was_tolerated() -> None:

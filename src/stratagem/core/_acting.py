@@ -5,7 +5,7 @@ from typing import Any
 
 from stratagem.core._admission import admit, nothing, seconds_left
 from stratagem.core._book import Key
-from stratagem.core._canonical import Json, decoded, encoded, hashed, json_of
+from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, json_of
 from stratagem.core._effects import digest_of, finished, journaled, recorded, settled, unperformed
 from stratagem.core._label import SYSTEM, Label
 from stratagem.core._strand import Strand
@@ -15,6 +15,7 @@ from stratagem.core._values import Execution, Observation, ToolCall
 from stratagem.errors import BudgetExhausted, CapabilityError, Suspended, UsageError
 
 EXECUTED = Label({"sandbox"}, ())  # what code printed is not trusted, and may hold what it could read
+APPROVAL = {"enum": ["yes", "no", "always"]}  # always: this tool, for the rest of the run
 HAPPENED = {
     "type": "object",
     "properties": {"happened": {"type": ["boolean", "null"]}, "result": {"type": "string"}},
@@ -60,8 +61,13 @@ async def _permitted(strand: Strand, tool: Tool, arguments: Json, key: Key) -> O
     if decision.kind == "allow":
         return None
     if decision.kind == "ask":
+        if tool.spec in strand.world.allowed:
+            return None
         question = f"Allow {tool.name}({encoded(arguments).decode()})? Effect: {tool.effect}."
-        if await asked(strand, question, {"type": "boolean"}, key):
+        said = await asked(strand, question, APPROVAL, key)
+        if said == "always":
+            strand.world.allowed.add(tool.spec)
+        if said != "no":
             return None
         return Observation(f"Denied: a person refused `{tool.name}`", failed=True)
     return Observation(f"Denied: {decision.why}", failed=True)
@@ -133,22 +139,55 @@ async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, reque
 
 
 async def asked(strand: Strand, question: str, schema: Json, about: Key | None = None) -> Json:
-    """Return what a person answered to a question of this strand; without an answer the run pauses."""
-    world = strand.world
+    """Return what a person answers to a question of this strand; once every strand waits, the run is parked."""
+    world, services = strand.world, strand.world.services
     form = {"wait": question, "schema": schema}
     if about is not None:
         form["about"] = [about[0], about[1].hex(), about[2]]
-    number = question_id(strand, form)
+    request = encoded_clean(form)
+    digest = digest_of("wait", request)
+    key: Key = (strand.path, digest, strand.occurrence(digest))
+    strand.next()
+    if world.replaying and key not in world.book.recorded:
+        raise Suspended(question)  # it waits where it waited
+    row, value = recorded(strand, key, request)
+    if row is not None:
+        return value
+    try:
+        await admit(strand, nothing)
+    except BudgetExhausted as refusal:
+        await unperformed(world, "wait", key, request, refusal)
+        raise
+    number = hashed(b"q" + digest + f"{key[2]} {strand.path}".encode()).hex()[:8]
+    if number not in world.book.answers:
+        await _put(strand, number, question, schema)
+    value = world.book.answers[number]
+    begun = services.clock.stamp()
+    durable = world.book.add(
+        "wait", key, request, encoded_clean(value), world.times(begun), None, False, -1, services.in_flight == 0
+    )
+    world.book.performed += 1
+    if world.feeds:
+        finished(strand, "wait", "wait", 0.0, None, None)
+    await settled(strand, durable)
+    return value
 
-    async def read() -> Json:
-        if number in world.book.answers:
-            return world.book.answers[number]
-        world.questions[number] = {"id": number, "question": question, "schema": schema}
-        if world.feeds:
-            world.emit("question.asked", strand.path, **world.questions[number])
-        raise Suspended(question)
 
-    return await journaled(strand, "wait", form, read)
+async def _put(strand: Strand, number: str, question: str, schema: Json) -> None:
+    """Put a question to whoever reads the inbox, and return when it is answered."""
+    world = strand.world
+    world.questions[number] = {"id": number, "question": question, "schema": schema}
+    if world.feeds:
+        world.emit("question.asked", strand.path, **world.questions[number])
+    form = {**world.questions[number], "scope": strand.path, "asked": int(world.services.clock.wall() * 1e6)}
+    durable = world.services.journal.ask(world.run_id, number, encoded_clean(form))
+    if durable is not None:
+        await durable
+    try:
+        world.book.answers[number] = await world.gate.answered(world.reply(number))
+    except Suspended:
+        raise Suspended(question) from None
+    del world.questions[number]
 
 
 async def executed(strand: Strand, code: str, language: str, files: tuple[str, ...], timeout_s: float) -> Execution:
@@ -190,13 +229,6 @@ async def put_back(strand: Strand, steps: Transcript | None) -> Observation:
     if strand.world.book.performed == performed:
         stage.pending = [None, *calls]
     return Observation(text, sources=tuple(sources), label=SYSTEM)
-
-
-def question_id(strand: Strand, form: Json) -> str:
-    """Return the id of a question that is about to be asked: a function of its key, the same in every process."""
-    digest = digest_of("wait", encoded(form))
-    occurrence = strand.requests.get(digest, 0)
-    return hashed(b"q" + digest + f"{occurrence} {strand.path}".encode()).hex()[:8]
 
 
 def idempotency(origin: str, key: Key) -> str:

@@ -1,5 +1,6 @@
 """What all strands of one run share, and what all runs of one session share."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from stratagem.core._options import OPTIONS, SOFT, UNSENT, Options, checked_opti
 from stratagem.core._render import RENDERER
 from stratagem.core._signature import Signature
 from stratagem.core._tool import Tools
-from stratagem.errors import BudgetExhausted, CapabilityError, UsageError
+from stratagem.errors import BudgetExhausted, CapabilityError, Suspended, UsageError
 
 
 class Ready:
@@ -121,7 +122,7 @@ class World:
     """Settings, book and counters of one run."""
 
     __slots__ = (
-        "_held", "asked", "began", "book", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
+        "_held", "_replies", "allowed", "asked", "asking", "began", "book", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
         "run_id", "seed", "services", "started", "used",
     )  # fmt: skip
 
@@ -143,13 +144,37 @@ class World:
         self.gate = Gate(opened=replaying or not book.recorded)
         self.asked: list[Any] = []
         self.notes: list[tuple[str, str, dict[str, Json]]] = []
-        self.questions: dict[str, dict[str, Json]] = {}
+        self.questions: dict[str, dict[str, Json]] = {}  # those that are open, in the order of asking
+        self.asking: Callable[[], None] | None = None  # called at each question that waits for an answer
+        self.allowed: set[str] = set()  # tools that a person has allowed for the rest of the run
+        self._replies: dict[str, asyncio.Future[Json]] = {}
+        self.gate.stalled = self._park
         self.refusal: BudgetExhausted | None = None
         self.seed, self.number = services.seed, 0
         self.started = services.clock.stamp()
         self.began = int(services.clock.wall() * 1e6)
         self.used = max((row.active + row.took for row in book.own_rows), default=0)
         self._held: Held | None = None
+
+    def reply(self, question: str) -> "asyncio.Future[Json]":
+        """Return what will bring the answer to a question, or `Suspended` once every strand waits for a person."""
+        self._replies[question] = reply = asyncio.get_running_loop().create_future()
+        if self.asking is not None:
+            self.asking()
+        return reply
+
+    def answered(self, question: str, value: Json) -> None:
+        """Hand an answer to the strand that waits for it, if one does."""
+        reply = self._replies.pop(question, None)
+        if reply is not None and not reply.done():
+            reply.set_result(value)
+
+    def _park(self) -> None:
+        self.gate.park()
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(Suspended(""))
+        self._replies.clear()
 
     def active(self) -> float:
         """Return the run's own time in seconds: that of earlier processes, and since this one began."""

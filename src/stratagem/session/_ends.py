@@ -10,12 +10,12 @@ from stratagem.core import (
     Answer,
     Budget,
     Content,
-    Journal,
     Json,
     Label,
     Row,
     Run,
     Services,
+    State,
     Stop,
     StoredRun,
     Strategy,
@@ -28,12 +28,25 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
-from stratagem.errors import BudgetExhausted, Refused, StratagemError, UnparsedReply, UsageError
+from stratagem.errors import (
+    BudgetExhausted,
+    CapabilityError,
+    ConcurrentUse,
+    JournalError,
+    ModelError,
+    Refused,
+    StratagemError,
+    Suspended,
+    UnparsedReply,
+    UsageError,
+)
 from stratagem.session._loading import policy_of, tools_of, unknown, versions
-from stratagem.session._owner import this_process
 from stratagem.session._records import RunRecord
 
-MOST_IDS = 20  # so many ids of one beginning a journal returns
+# What somebody must repair: raised, and the run can be resumed. Every other failure of ours is an expected end.
+RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
+# What `resume` continues; any other end has its recorded answer.
+GOES_ON: frozenset[str] = frozenset({"suspended", "budget", "cancelled"})
 
 
 class Plan:
@@ -112,6 +125,26 @@ def saved(run: Run, world: World, stop: Stop, reason: str) -> Answer:
     return replace(filled(best, run, world), stop=stop, reason=reason)
 
 
+async def outcome(plan: Plan, run: Run, world: World) -> tuple[Answer, State]:
+    """Perform a run's strategy; return how it ended, if as an answer and not as an error."""
+    stop: Stop
+    try:
+        made = await plan.strategy(run, plan.task)
+        if world.refusal is None:
+            return filled(made, run, world), "finished"
+        stop, reason = "budget", str(world.refusal)
+    except Suspended as pause:
+        return saved(run, world, "suspended", pause.question), "waiting"
+    except StratagemError as failure:
+        if isinstance(failure, RAISED) and not isinstance(failure, UnparsedReply | Refused):
+            raise
+        made, reason = None, str(failure)
+        stop = "budget" if world.refusal is not None else stop_of(failure)
+    if made is not None:
+        return replace(filled(made, run, world), stop=stop, reason=reason), "finished"
+    return saved(run, world, stop, reason), "finished"
+
+
 def stop_of(failure: StratagemError) -> Stop:
     if isinstance(failure, BudgetExhausted):
         return "budget"
@@ -132,6 +165,8 @@ def fitted(schema: Json, value: Any) -> Json:
     facts: dict[str, Json] = schema if is_object(schema) else {}
     kind, needed = facts.get("type"), [str(name) for name in facts.get("required", ())]
     try:
+        if isinstance(value, bool) and {"yes", "no"} <= set(facts.get("enum", ())):
+            value = "yes" if value else "no"
         if "enum" in facts and value not in facts["enum"]:
             raise ValueError(f"must be one of {facts['enum']}, got {value!r}")
         if kind == "object" and isinstance(value, bool) and len(needed) == 1:
@@ -159,16 +194,6 @@ def _check_object(facts: dict[str, Json], needed: list[str], value: Any) -> None
             raise ValueError(f"has {item!r} as {name!r}, which must be {' or '.join(kinds)}")
 
 
-def check_prompts(parent: RunRecord, changes: Mapping[str, Any]) -> None:
-    """Refuse a prompt that nobody asks for, unless the fork may ask for what its parent did not."""
-    asked = {parent.name(row) for row in parent.rows if row.kind == "model"}
-    if parent.parent or "strategy" in changes or any(name.startswith("param.") for name in changes):
-        return
-    for name in changes:
-        if name.startswith("prompt.") and name.removeprefix("prompt.") not in asked:
-            raise unknown("signature", name.removeprefix("prompt."), sorted(asked))
-
-
 def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Services:
     """Return a session's services, with model, tools, seed and policy as a run had them."""
     facts = record.record
@@ -189,18 +214,6 @@ def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Servi
         repairs=facts["repairs"],
         strict=facts["strict"],
     )
-
-
-async def exists(journal: Journal, run_id: str) -> bool:
-    """Return whether a journal has a run of this id."""
-    found = await journal.ids(run_id)
-    if run_id in found or len(found) < MOST_IDS:
-        return run_id in found
-    try:  # it may be older than so many that begin with it
-        await journal.load(run_id)
-    except UsageError:
-        return False
-    return True
 
 
 def recorded_spec(stored: StoredRun) -> tuple[str, bytes]:
@@ -236,7 +249,6 @@ def facts_of(services: Services, roots: Sequence[Path], options: Mapping[str, An
         "repairs": services.repairs,
         "strict": services.strict,
         "policy": services.policy.spec,
-        "owner": this_process(),
         "sandbox": services.sandbox.spec if services.sandbox else None,
         "versions": versions(),
     }

@@ -158,10 +158,16 @@ class RunRecord:
         return total._replace(seconds=max((row.active + row.took for row in self.rows), default=0) / 1e6)
 
     def questions(self) -> list[Json]:
-        """Return the open questions: `id question schema asked`; a run parks when its last strand asks."""
+        """Return the open questions, in the order of asking: `id question schema asked`."""
+        if self.state == "finished":
+            return []
         answered = decoded(self.stored.answers)
-        asked = when(self.stored.updated)
-        return [{**one, "asked": asked} for one in self.end.get("waiting", []) if one["id"] not in answered]
+        parked = {one["id"] for one in self.end.get("waiting", [])} if self.state == "waiting" else None
+        return [
+            {"id": one["id"], "question": one["question"], "schema": one["schema"], "asked": when(one["asked"])}
+            for one in sorted(decoded(self.stored.questions).values(), key=lambda one: one["asked"])
+            if one["id"] not in answered and (parked is None or one["id"] in parked)
+        ]
 
 
 def _question(record: Json) -> str:

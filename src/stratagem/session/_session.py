@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Generator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ from stratagem.core import (
     Feed,
     Json,
     Listener,
-    Row,
     Run,
     Services,
     State,
-    Stop,
     StoredRun,
     Strategy,
     Task,
@@ -28,48 +25,34 @@ from stratagem.core import (
     decoded,
     encoded,
     forked,
-    json_of,
 )
 from stratagem.core._canonical import encoded_clean
 from stratagem.errors import (
-    CapabilityError,
-    ConcurrentUse,
-    JournalError,
-    ModelError,
+    JournalCorrupt,
     OwnedElsewhere,
-    Refused,
-    StratagemError,
-    Suspended,
-    UnparsedReply,
     UsageError,
 )
 from stratagem.session import _loading, _records
 from stratagem.session._ends import (
+    GOES_ON,
     Plan,
     as_recorded,
-    check_prompts,
     checked_id,
     ended,
-    exists,
     facts_of,
-    filled,
     fitted,
     label_of,
+    outcome,
     prompts_of,
     question_of,
     recorded_spec,
     saved,
-    stop_of,
     written,
 )
+from stratagem.session._forks import check_changes, check_prompts, inherited, settings_of, storable
+from stratagem.session._lives import Lives
 from stratagem.session._owner import elsewhere
 from stratagem.session._stream import Stream
-
-# What somebody must repair: raised, and the run can be resumed. Every other failure of ours is an expected end.
-RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
-# What `resume` continues; any other end has its recorded answer.
-GOES_ON: frozenset[str] = frozenset({"suspended", "budget", "cancelled"})
-_PREFIXES = ("prompt.", "param.")
 
 
 class Session:
@@ -90,7 +73,7 @@ class Session:
         self._services, self._budget, self._roots, self._home = services, budget, roots, home
         self._options = {"temperature": 0.0, **(options or {})}
         self._listener = on_event
-        self._live: dict[str, asyncio.Task[Any]] = {}
+        self._lives = Lives(services.journal, services.clock)
         self._claims: set[str] = set()
         self._stopping: set[str] = set()
         self._ended: dict[str, Answer] = {}
@@ -130,15 +113,15 @@ class Session:
             checked_id(run_id)
         limits, known_id = budget_of(budget), run_id is not None
         with self._claimed(run_id or (run_id := _records.new_id())):
-            if known_id and await exists(self._services.journal, run_id):
-                stored, rows = await self._services.journal.load(run_id)
+            stored = await self._services.journal.find(run_id) if known_id else None
+            if stored is not None:
                 if recorded_spec(stored) != (_loading.spec_of(made) or repr(made), encoded(question.plain())):
                     raise UsageError(
                         f"run {run_id!r} is another strategy or task", remedy="Leave `run_id` out, or resume that run."
                     )
-                return await self._resumed(_records.RunRecord(stored, rows), budget, made, question, on_event)
+                return await self._resumed(stored, budget, made, question, on_event)
             plan = await self._new(made, question, self._budget.tightened(limits), run_id)
-            return await self._drive(plan, on_event)
+            return await self._driven(plan, on_event)
 
     def stream(self, strategy: Strategy | str, task: Task | str, *, budget: Budget | str | None = None) -> Stream:
         """Begin a run and return its events as an async iterator: `async for event in session.stream(...)`.
@@ -171,41 +154,61 @@ class Session:
             OwnedElsewhere: somebody drives it already.
         """
         with self._claimed(run_id):
-            stored, rows = await self._services.journal.load(run_id)
-            return await self._resumed(_records.RunRecord(stored, rows), budget, strategy, task, on_event)
+            stored = await self._found(run_id)
+            return await self._resumed(stored, budget, strategy, task, on_event)
 
     async def _resumed(
         self,
-        record: _records.RunRecord,
+        stored: StoredRun,
         budget: Budget | str | None,
         strategy: Strategy | str | None,
         task: Task | str | None,
         on_event: Listener | None,
     ) -> Answer:
+        record = _records.RunRecord(stored)
         if record.stop is not None and record.stop not in GOES_ON and record.state == "finished":
             return self._ended.get(record.id) or _records.answer_of(record.end, self._task(record, task))
-        if record.state == "running" and (owner := elsewhere(record.record.get("owner"))):
-            raise OwnedElsewhere(f"run {record.id!r} is driven by {owner}")
-        plan = await self._again(record, strategy, task)
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
-        plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
-        changed = {**record.record, "budget": str(plan.budget), "owner": self._facts["owner"]}
-        plan.stored = record.stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=b"")
-        self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
-        return await self._drive(plan, on_event)
+        strategy = self._strategy(record, strategy)
+        task = self._task(record, task)
+        while True:  # once, unless an answer comes in while the run parks
+            await self._lives.claimed(stored)
+            stored, rows = await self._services.journal.load(stored.run_id)
+            record = _records.RunRecord(stored, rows)
+            plan = await self._again(record, strategy, task)
+            plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
+            changed = encoded({**record.record, "budget": str(plan.budget)})
+            plan.stored = stored._replace(record=changed, state="running", rows=-1, seal=b"", end=b"")
+            self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
+            answer = await self._drive(plan, on_event)
+            if answer is not None:
+                return answer
+            stored = await self._found(stored.run_id)
 
-    async def answer(self, run_id: str, value: Any, question: str | None = None) -> None:
-        """Answer a question that a run waits for; then `resume` it.
+    async def answer(self, run_id: str, value: Any, question: str | None = None) -> str:
+        """Answer a question of a run. If nobody drives the run, `resume` it then.
 
         Args:
             run_id: id of the run.
             value: the answer, JSON data that fits the question's schema.
             question: id of the question; may be left out if there is only one.
+
+        Returns:
+            Who goes on with the run, in words; the empty string if nobody does.
+
+        Raises:
+            UsageError: there is no such run or open question, the value does not fit, or somebody answered before.
         """
-        stored, rows = await self._services.journal.load(run_id)
-        number, schema = question_of(_records.RunRecord(stored, rows), question)
-        answers = {**decoded(stored.answers), number: fitted(schema, value)}
-        await written(self._services.journal.update(stored._replace(answers=encoded(answers))))
+        journal = self._services.journal
+        number, schema = question_of(_records.RunRecord(await self._found(run_id)), question)
+        said = fitted(schema, value)
+        stored = await journal.answer(run_id, number, encoded(said))
+        if stored is None:
+            raise UsageError(f"question {number} of run {run_id!r} was answered meanwhile", remedy="See `show`.")
+        if run_id in self._lives:
+            self._lives.answered(run_id, number, said)
+            return "this session"
+        return await elsewhere(journal, stored, self._lives.owner)
 
     async def fork(self, run_id: str, at: int | None = None, set: Mapping[str, Any] | None = None) -> Answer:  # noqa: A002
         """Run again over a parent's journal, with something dropped or changed; the parent stays as it is.
@@ -216,15 +219,16 @@ class Session:
             set: what is changed: `reply` (the value of effect `at`), `prompt.FILE.FUNCTION`, `param.NAME`, `model`,
                 `strategy`, `budget`.
         """
-        changes = dict(set or {})
-        plan = await self._forked(run_id, at, changes)
-        return await self._drive(plan, None)
+        plan = await self._forked(run_id, at, dict(set or {}))
+        return await self._driven(plan, None)
 
     async def replay(self, run_id: str) -> Answer:
         """Run a recorded run again with performing forbidden; `Diverged` at the first effect that is not recorded."""
         stored, rows = await self._services.journal.load(run_id)
         plan = await self._again(_records.RunRecord(stored, rows), None, None)
-        return await self._drive(plan, None, replaying=True)
+        answer = await self._drive(plan, None, replaying=True)
+        assert answer is not None
+        return answer
 
     async def runs(
         self, *, state: str | None = None, strategy: str | None = None, since: int = 0, text: str = "", limit: int = 20
@@ -256,7 +260,7 @@ class Session:
                 raise UsageError("there is no run yet", remedy='Begin one: `stratagem run "..."`.')
             return newest[0].run_id
         found = await journal.ids(run) if run else []
-        if run in found or (found and await exists(journal, run)):
+        if run in found or (found and await journal.find(run) is not None):
             return run
         if len(found) == 1:
             return found[0]
@@ -265,12 +269,19 @@ class Session:
         raise _loading.unknown("run", run, [stored.run_id for stored in await journal.runs(limit=200)])
 
     async def drop_damaged(self, run_id: str) -> int:
-        """Remove a run's damaged records and what cannot be trusted after them; return how many went."""
+        """Remove a run's damaged records and what cannot be trusted after them; return how many went.
+
+        Raises:
+            OwnedElsewhere: somebody drives it.
+        """
+        with contextlib.suppress(JournalCorrupt):  # of a record that is damaged nobody knows the owner
+            if (stored := await self._services.journal.find(run_id)) is not None:
+                await self._lives.check(stored)
         return await self._services.journal.drop_damaged(run_id)
 
     def cancel(self, run_id: str) -> bool:
         """Stop a run of this session: what is recorded stays, and it can be resumed. Return whether it was running."""
-        driving = self._live.get(run_id)
+        driving = self._lives.task(run_id)
         if driving is None:
             return False
         self._stopping.add(run_id)
@@ -280,18 +291,17 @@ class Session:
     @property
     def live(self) -> tuple[str, ...]:
         """Ids of the runs that this session drives now."""
-        return tuple(self._live)
+        return tuple(self._lives)
 
     async def aclose(self) -> None:
         """Stop what runs, write what is queued, close files."""
         if not self._closed:
             self._closed = True
-            driven = list(self._live.items())
-            for run_id, _ in driven:
+            driven = [self._lives.task(run_id) for run_id in self._lives]
+            for run_id in tuple(self._lives):
                 self.cancel(run_id)
-            await asyncio.gather(
-                *(task for _, task in driven if task is not asyncio.current_task()), return_exceptions=True
-            )
+            others = (task for task in driven if task is not None and task is not asyncio.current_task())
+            await asyncio.gather(*others, return_exceptions=True)
             await self._services.aclose()
 
     # How a run is made, continued and driven
@@ -299,7 +309,8 @@ class Session:
     async def _new(self, strategy: Strategy, task: Task, budget: Budget, run_id: str) -> Plan:
         record = self._record(strategy, task, budget)
         now = int(self._services.clock.wall() * 1e6)
-        stored = StoredRun(run_id, "running", now, now, record=encoded(record))
+        stored = StoredRun(run_id, "running", now, now, record=encoded(record), owner=self._lives.owner)
+        self._lives.beat()
         self._services.journal.create(stored)  # rides before the first effect, which waits for both
         return Plan(stored, strategy, task, budget, self._services, self._options)
 
@@ -342,7 +353,7 @@ class Session:
             options,
         )
         plan.own = record.rows
-        plan.base, plan.origin, changes = await self._base(record)
+        plan.base, plan.origin, changes = await inherited(self._services.journal, record)
         plan.prompts = prompts_of(changes)
         return plan
 
@@ -363,55 +374,48 @@ class Session:
             )
         return Task.of(record.record["task"])
 
-    async def _base(self, record: _records.RunRecord) -> tuple[list[Row], str, dict[str, Json]]:
-        """Return the rows that a run reuses from its parents, its first ancestor, and what it changes."""
-        fork = record.record.get("fork")
-        if not record.parent or fork is None:
-            return [], record.id, {}
-        stored, rows = await self._services.journal.load(record.parent)
-        parent = _records.RunRecord(stored, rows)
-        inherited, origin, earlier = await self._base(parent)
-        at, changes = fork["at"], fork["set"]
-        keep = at is not None and not changes
-        kept = forked(rows, at=at, reply=changes.get("reply"), decisions=keep)
-        taken = {(row.path, row.digest, row.occurrence) for row in rows}
-        older = [row for row in inherited if (row.path, row.digest, row.occurrence) not in taken]
-        return [*older, *kept], origin, {**earlier, **changes}
+    async def _found(self, run_id: str) -> StoredRun:
+        stored = await self._services.journal.find(run_id)
+        if stored is None:
+            stored, _ = await self._services.journal.load(run_id)  # which says what is near
+        return stored
 
     async def _forked(self, run_id: str, at: int | None, changes: dict[str, Any]) -> Plan:
-        for name in changes:
-            if name not in ("reply", "model", "strategy", "budget") and not name.startswith(_PREFIXES):
-                known = ["reply", "prompt.FILE.FUNCTION", "param.NAME", "model", "strategy", "budget"]
-                raise _loading.unknown("change", name, known)
-        if "reply" in changes and at is None:
-            raise UsageError("`reply` replaces the value of one effect: say which, `at=N`")
+        check_changes(changes, at)
         stored, rows = await self._services.journal.load(run_id)
         parent = _records.RunRecord(stored, rows)
         forked(rows, at=at)  # refuses an effect that does not exist
         check_prompts(parent, changes)
         strategy = self._strategy(parent, changes.get("strategy"))
-        settings = {name[6:]: value for name, value in changes.items() if name.startswith("param.")}
-        strategy = strategy.using(**settings) if settings else strategy
+        strategy = strategy.using(**settings) if (settings := settings_of(changes)) else strategy
         budget = budget_of(changes.get("budget", parent.record.get("budget", "")))
-        kept = {
-            name: json_of(value) if name == "reply" or name.startswith("prompt.") else str(value)
-            for name, value in changes.items()
-        }
         record = {
             **parent.record,
             "strategy": _loading.spec_of(strategy),
             "budget": str(budget),
             "model": str(changes.get("model", parent.model)),
-            "fork": {"at": at, "set": kept},
+            "fork": {"at": at, "set": storable(changes)},
         }
         now = int(self._services.clock.wall() * 1e6)
-        made = StoredRun(_records.new_id(), "running", now, now, parent=run_id, record=encoded(record))
+        made = StoredRun(
+            _records.new_id(), "running", now, now, parent=run_id, record=encoded(record), owner=self._lives.owner
+        )
         plan = await self._again(_records.RunRecord(made), strategy, None)
+        self._lives.beat()
         self._services.journal.create(made)  # only now: what was refused leaves no run
         plan.budget = self._budget.tightened(budget)
         return plan
 
-    async def _drive(self, plan: Plan, listener: Listener | None, *, replaying: bool = False) -> Answer:
+    async def _driven(self, plan: Plan, listener: Listener | None) -> Answer:
+        """Drive a run that is new; if an answer came in while it was parked, go on with it."""
+        answer = await self._drive(plan, listener)
+        if answer is None:
+            stored = await self._found(plan.stored.run_id)
+            return await self._resumed(stored, None, plan.strategy, plan.task, listener)
+        return answer
+
+    async def _drive(self, plan: Plan, listener: Listener | None, *, replaying: bool = False) -> Answer | None:
+        """Drive a run until it ends or parks; None if it may go on at once, because a person has answered meanwhile."""
         run_id = plan.stored.run_id
         feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
         book = Book(plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised)
@@ -428,59 +432,46 @@ class Session:
         run = Run.start(world, (plan.budget,), options=plan.options, label=label_of(plan.task.question))
         driving = asyncio.current_task()
         assert driving is not None
-        self._live[run_id] = driving
+        self._lives.add(run_id, world)
         if feeds:
             facts = {"model": plan.services.model.spec, "budget": str(plan.budget), "question": str(plan.task.question)}
             world.emit("run.started", "", strategy=repr(plan.strategy), **facts)
         answer: Answer | None = None
         state: State = "failed"
+        parked = True
         try:
-            answer, state = await self._outcome(plan, run, world)
-            return answer
+            answer, state = await outcome(plan, run, world)
         except asyncio.CancelledError:
             state = "cancelled"
             answer = saved(run, world, "cancelled", "")
             if run_id not in self._stopping:
                 raise
             driving.uncancel()
-            return answer
         finally:
-            self._live.pop(run_id, None)
+            self._lives.drop(run_id)
             self._stopping.discard(run_id)
             try:
                 if not replaying:
-                    await self._store_end(plan, world, state, answer)
+                    parked = await self._store_end(plan, world, state, answer)
             finally:
                 await ended(world, answer, state)
+        return answer if parked else None
 
-    async def _outcome(self, plan: Plan, run: Run, world: World) -> tuple[Answer, State]:
-        stop: Stop
-        try:
-            made = await plan.strategy(run, plan.task)
-            if world.refusal is None:
-                return filled(made, run, world), "finished"
-            stop, reason = "budget", str(world.refusal)
-        except Suspended as pause:
-            return saved(run, world, "suspended", pause.question), "waiting"
-        except StratagemError as failure:
-            if isinstance(failure, RAISED) and not isinstance(failure, UnparsedReply | Refused):
-                raise
-            made, reason = None, str(failure)
-            stop = "budget" if world.refusal is not None else stop_of(failure)
-        if made is not None:
-            return replace(filled(made, run, world), stop=stop, reason=reason), "finished"
-        return saved(run, world, stop, reason), "finished"
-
-    async def _store_end(self, plan: Plan, world: World, state: State, answer: Answer | None) -> None:
+    async def _store_end(self, plan: Plan, world: World, state: State, answer: Answer | None) -> bool:
+        """Store how a run ended, and let go of it; False if it does not park after all, because it was answered."""
         waiting = list(world.questions.values()) if state == "waiting" else []
         stored = plan.stored._replace(
             state=state,
             updated=int(plan.services.clock.wall() * 1e6),
             rows=0,
+            owner=b"",
             end=b"" if answer is None else encoded_clean(_records.ended(answer, waiting)),
         )
         if answer is not None and state == "finished" and answer.stop not in GOES_ON:
             self._ended[plan.stored.run_id] = answer
             if len(self._ended) > 1000:
                 self._ended.pop(next(iter(self._ended)))
+        if state == "waiting":
+            return not await plan.services.journal.park(stored, tuple(world.questions))
         await written(plan.services.journal.update(stored))
+        return True

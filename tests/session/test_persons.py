@@ -1,0 +1,206 @@
+"""Runs that wait for persons: who goes on meanwhile, when a run is parked, how answers reach it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from stratagem import session
+from stratagem.core import Answer, MemoryJournal, Run, StoredRun, Task, encoded, signature, strategy, tool
+from stratagem.errors import NoAnswer, OwnedElsewhere, UsageError
+from stratagem.testing import ScriptedModel
+
+
+@signature
+def guess(number: int) -> str:
+    """Guess."""
+    ...
+
+
+WORLD: dict[Any, Any] = {guess: lambda number: f"g{number}"}
+
+
+def opened(journal: Any = "memory", **settings: Any) -> Any:
+    return session.open(**{"model": ScriptedModel(WORLD), "memory": "none", "journal": journal, **settings})
+
+
+@strategy(calls="n", lower="n")
+async def mixed(run: Run, task: Task, *, n: int = 4) -> Answer:
+    """Branch 0 asks at once, the others make calls first; branch 1 asks at its end."""
+
+    async def branch(run: Run, number: int) -> str:
+        said = "" if number else str(await run.wait("First?", schema=str))
+        found = await run.ask(guess, number=number)
+        await asyncio.sleep(0)
+        if number == 1:
+            said = str(await run.wait("Second?", schema=str))
+        return found + said
+
+    return task.answer(" ".join(await run.map(branch, range(n))))
+
+
+@strategy(calls="3", lower="3")
+async def narrow(run: Run, task: Task) -> Answer:
+    async def branch(run: Run, number: int) -> str:
+        found = await run.ask(guess, number=number)
+        return found + str(await run.wait(f"{number}?", schema=str))
+
+    return task.answer(" ".join(await run.map(branch, range(3), width=1)))
+
+
+@strategy(calls="2", lower="1")
+async def tidy(run: Run, task: Task) -> Answer:
+    try:
+        await run.wait("Go on?")
+    finally:
+        await run.ask(guess, number=1)
+    raise NoAnswer("never")
+
+
+SENT: list[str] = []
+
+
+@tool(effect="send", repeat="free")
+async def mail(text: str) -> str:
+    """Send a mail."""
+    SENT.append(text)
+    return f"sent {text}"
+
+
+@strategy(calls="0")
+async def mailing(run: Run, task: Task) -> Answer:
+    return task.answer(" ".join([(await run.call(mail, text=text)).text for text in "abc"]))
+
+
+async def test_other_strands_go_on_until_all_wait() -> None:
+    async with opened() as one:
+        answer = await one.run(mixed, "?", run_id="mine")
+        assert answer.stop == "suspended"
+        record = await one.show("mine")
+        assert (record.state, record.usage().calls) == ("waiting", 3)
+        assert [asked["question"] for asked in record.questions()] == ["First?", "Second?"]
+        for asked, said in zip(record.questions(), ("a", "b"), strict=True):
+            assert await one.answer("mine", said, asked["id"]) == ""
+        answer = await one.resume("mine")
+        assert (answer.text, answer.usage.calls) == ("g0a g1b g2 g3", 4)
+        assert (await one.show("mine")).questions() == []
+
+
+async def test_a_waiting_branch_keeps_its_place_in_the_width() -> None:
+    async with opened() as one:
+        answer = await one.run(narrow, "?", run_id="mine")
+        for number in range(3):
+            record = await one.show("mine")
+            assert (answer.stop, record.usage().calls) == ("suspended", number + 1)
+            assert [asked["question"] for asked in record.questions()] == [f"{number}?"]
+            await one.answer("mine", "!")
+            answer = await one.resume("mine")
+        assert (answer.text, answer.usage.calls) == ("g0! g1! g2!", 3)
+
+
+async def test_an_answer_reaches_a_strand_while_the_run_goes_on() -> None:
+    journal, go_on = MemoryJournal(), asyncio.Event()
+
+    @strategy(calls="0")
+    async def busy(run: Run, task: Task) -> Answer:
+        async def branch(run: Run, number: int) -> str:
+            if number == 0:
+                said = str(await run.wait("Which?", schema=str))
+                go_on.set()
+                return said
+            await go_on.wait()
+            return "done"
+
+        return task.answer(" ".join(await run.map(branch, range(2))))
+
+    async with opened(journal) as one, opened(journal) as two:
+        running = asyncio.create_task(one.run(busy, "?", run_id="mine"))
+        while not (record := await _shown(two)) or not record.questions():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert record.state == "running"
+        with pytest.raises(OwnedElsewhere, match="mine"):
+            await two.resume("mine", strategy=busy)
+        assert "which was alive 0 s ago" in await two.answer("mine", "red")
+        assert (await running).text == "red done"
+
+
+async def _shown(one: Any) -> Any:
+    try:
+        return await one.show("mine")
+    except UsageError:
+        return None
+
+
+async def test_an_answer_that_comes_while_the_run_parks_is_not_lost() -> None:
+    class Late(MemoryJournal):
+        """Somebody answers after the last strand has asked, and before the run is let go of."""
+
+        async def park(self, run: StoredRun, waiting: Sequence[str]) -> dict[str, bytes]:
+            if len(waiting) == 2:
+                found = await self.answer(run.run_id, waiting[0], encoded("late"))
+                assert found is not None
+                assert found.owner  # so whoever answers leaves the run to its owner
+            return await super().park(run, waiting)
+
+    async with opened(Late()) as one:
+        answer = await one.run(mixed, "?", run_id="mine")
+        record = await one.show("mine")
+        assert (answer.stop, record.usage().calls) == ("suspended", 4)
+        assert [asked["question"] for asked in record.questions()] == ["Second?"]
+        await one.answer("mine", "b")
+        assert (await one.resume("mine")).text == "g0late g1b g2 g3"
+
+
+async def test_the_second_of_two_answers_is_refused_and_a_wrong_one_stored_nowhere() -> None:
+    async with opened() as one:
+        await one.run(mixed, "?", run_id="mine")
+        first, _ = (await one.show("mine")).questions()
+        with pytest.raises(UsageError, match="the answer"):
+            await one.answer("mine", ["a"], first["id"])
+        await one.answer("mine", "a", first["id"])
+        with pytest.raises(UsageError, match="no open question"):
+            await one.answer("mine", "z", first["id"])
+        with pytest.raises(UsageError, match="no run"):
+            await one.answer("nobodys", "z")
+
+
+async def test_nothing_is_performed_while_a_parked_run_unwinds() -> None:
+    async with opened() as one:
+        assert (await one.run(tidy, "?", run_id="mine")).stop == "suspended"
+        assert (await one.show("mine")).usage().calls == 0
+        await one.answer("mine", value=True)
+        assert (await one.resume("mine")).stop == "no_answer"
+        assert (await one.show("mine")).usage().calls == 1
+
+
+async def test_a_replay_of_a_run_that_waits_waits_where_it_waited() -> None:
+    async with opened() as one:
+        await one.run(mixed, "?", run_id="mine")
+        assert (await one.replay("mine")).stop == "suspended"
+        assert (await one.show("mine")).state == "waiting"
+
+
+async def test_a_person_may_allow_a_tool_for_the_rest_of_the_run() -> None:
+
+    SENT.clear()
+    async with opened(tools=(mail,), policy="ask") as one:
+        await one.run(mailing, "?", run_id="mine")
+        await one.answer("mine", "yes")
+        assert (await one.resume("mine")).stop == "suspended"
+        assert SENT == ["a"]
+        await one.answer("mine", "always")
+        assert (await one.resume("mine")).text == "sent a sent b sent c"
+        assert SENT == ["a", "b", "c"]
+        assert (await one.replay("mine")).text == "sent a sent b sent c"
+
+
+async def test_days_may_pass_before_an_answer(clock: Any) -> None:
+    async with opened(MemoryJournal(clock), clock=clock) as one:
+        await one.run(mixed, "?", run_id="mine", budget="seconds=60")
+        clock.advance(30 * 86_400)
+        for asked in (await one.show("mine")).questions():
+            await one.answer("mine", "x", asked["id"])
+        answer = await one.resume("mine")
+        assert (answer.stop, answer.text) == ("answered", "g0x g1x g2 g3")
+        assert answer.usage.seconds < 60
