@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stratagem.core import Answer, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
+from stratagem.core._book import scopes
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import revive
@@ -156,6 +157,26 @@ class RunRecord:
             if row.kind == "model" and not (row.failed and row.usage is None):
                 total += (row.usage or Usage())._replace(calls=1)
         return total._replace(seconds=max((row.active + row.took for row in self.rows), default=0) / 1e6)
+
+    def costs(self) -> dict[str, Usage]:
+        """Return what each scope has cost, with all that is below it: strategy calls, branches and named scopes.
+
+        Scopes come in the order of their first effect, each after the one that encloses it. `seconds` is the time from
+        the begin of a scope's first effect to the end of its last.
+        """
+        total: dict[str, Usage] = {}
+        first: dict[str, int] = {}
+        for row in {(row.path, row.digest, row.occurrence): row for row in self.rows}.values():  # the later holds
+            used = Usage()
+            if row.kind == "model" and not (row.failed and row.usage is None):
+                used = (row.usage or Usage())._replace(calls=1)
+            for scope in scopes(row.path):
+                first.setdefault(scope, row.active)
+                first[scope] = min(first[scope], row.active)
+                before = total.get(scope, Usage())
+                seconds = max(before.seconds, (row.active + row.took) / 1e6)
+                total[scope] = (before + used)._replace(seconds=seconds)
+        return {scope: used._replace(seconds=used.seconds - first[scope] / 1e6) for scope, used in total.items()}
 
     def questions(self) -> list[Json]:
         """Return the open questions, in the order of asking: `id question schema asked`."""
