@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stratagem.core import Row, StoredRun
+from stratagem.core._canonical import decoded, encoded
 from stratagem.core._journal import FIRST, seal
 from stratagem.journals import _postgres_effects as effects
 from stratagem.journals import _postgres_records as records
@@ -64,8 +65,12 @@ _UPDATE = (
 )
 _QUESTION_TYPES = ("bigint", "bytea", "bytea", "bytea")
 _ASK = (
-    f"INSERT INTO {{s}}.question (run, question, form, asked) SELECT * FROM {unnested(_QUESTION_TYPES)}"
-    " ON CONFLICT (run, question) DO NOTHING"
+    f"INSERT INTO {{s}}.question AS q (run, question, form, asked) SELECT * FROM {unnested(_QUESTION_TYPES)}"
+    " ON CONFLICT (run, question) DO UPDATE SET form = excluded.form, asked = excluded.asked WHERE q.form IS NULL"
+)
+_SAY = (
+    f"INSERT INTO {{s}}.question AS q (run, question, value, said) SELECT * FROM {unnested(_QUESTION_TYPES)}"
+    " ON CONFLICT (run, question) DO UPDATE SET value = excluded.value, said = excluded.said"
 )
 _BEAT = (
     "INSERT INTO {s}.lease SELECT owner, clock_timestamp() FROM unnest(%s::bytea[]) AS u(owner) ORDER BY owner"
@@ -101,7 +106,8 @@ class Part:
         self.created: StoredRun | None = None
         self.updated: StoredRun | None = None
         self.rows: list[tuple[Any, ...]] = []
-        self.questions: list[tuple[bytes, bytes, bytes]] = []
+        self.questions: dict[bytes, tuple[bytes, bytes, bytes]] = {}
+        self.answers: list[tuple[bytes, bytes, bytes]] = []
         self.blobs: dict[bytes, Blob] = {}
 
     @property
@@ -126,7 +132,16 @@ class Part:
     def ask(self, question: str, form: bytes) -> None:
         """Add a question."""
         name = records.bytes_of(question)
-        self.questions.append((name, form, records.asked_seal(self.head.run_id, name, form)))
+        self.questions.setdefault(name, (name, form, records.asked_seal(self.head.run_id, name, form)))
+
+    def create(self, run: StoredRun) -> None:
+        """Begin with a new run, and with the questions and answers that it brings from elsewhere."""
+        self.created = run
+        for question, form in decoded(run.questions).items():
+            self.ask(question, encoded(form))
+        for question, value in decoded(run.answers).items():
+            name, said = records.bytes_of(question), encoded(value)
+            self.answers.append((name, said, records.said_seal(run.run_id, name, said)))
 
 
 def checked(run: StoredRun) -> StoredRun:
@@ -192,8 +207,10 @@ def _applied(link: Link, connection: Connection, parts: Sequence[Part], beats: M
     mine = [part for part in there if part.head.number in owned]
     if rows := _rows(mine):
         link.rows(connection, _INSERT, columns(effects.TYPES, rows))
-    if asked := [(part.head.number, *question) for part in mine for question in part.questions]:
+    if asked := [(part.head.number, *question) for part in mine for question in part.questions.values()]:
         link.rows(connection, _ASK, columns(_QUESTION_TYPES, asked))
+    if said := [(part.head.number, *answer) for part in mine for answer in part.answers]:
+        link.rows(connection, _SAY, columns(_QUESTION_TYPES, said))
     if changed := [records.values_of(part.updated) for part in mine if part.updated is not None]:
         link.rows(connection, _UPDATE, columns(_RUN_TYPES, changed))
     if beats:

@@ -62,8 +62,7 @@ def drop_damaged(link: Link, connection: Connection, found: records.Found) -> in
     ((gone,),) = rows(text, (found.number, last))
     for one in asked:
         if one.damage:  # it is asked again
-            text = "DELETE FROM {s}.question WHERE run = %s AND asked = %s AND form = %s"
-            rows(text, (found.number, one.asked, one.form))
+            rows("DELETE FROM {s}.question WHERE run = %s AND question = %s", (found.number, one.key))
     run = found.run._replace(state="running", end=b"", rows=-1, seal=b"", owner=b"", epoch=found.run.epoch + 1)
     if not found.stands:
         run = run._replace(updated=run.created)

@@ -29,16 +29,16 @@ class Question(NamedTuple):
     """What was asked of a person, as it was read.
 
     Attributes:
+        key: its name as it is stored.
         name: of the question.
-        form: what was asked.
-        asked: the checksum that is stored with both.
+        form: what was asked, or None.
         value: what the person said, or None.
         damage: what is wrong with it, or empty.
     """
 
+    key: bytes
     name: str
-    form: bytes
-    asked: bytes
+    form: bytes | None
     value: bytes | None
     damage: str
 
@@ -90,7 +90,8 @@ def read(row: tuple[Any, ...], questions: Iterable[Question] = ()) -> Found:
     for one in questions:
         damage = damage or one.damage
         if not one.damage:
-            asked[one.name] = decoded(one.form)
+            if one.form is not None:
+                asked[one.name] = decoded(one.form)
             if one.value is not None:
                 said[one.name] = decoded(one.value)
     whole = run._replace(questions=encoded(asked), answers=encoded(said))
@@ -111,16 +112,13 @@ def verified(found: Found) -> StoredRun:
 def questions_of(rows: Sequence[tuple[Any, ...]]) -> dict[int, list[Question]]:
     """Return the questions that `QUESTIONS` found, by run."""
     found: dict[int, list[Question]] = {}
-    for number, run_id, name, form, asked, value, said in rows:
-        shown = name.decode("utf-8", "replace")
-        damage = ""
-        if asked_seal(run_id, name, form) != asked:
-            damage = f"the question {shown!r} is not what was asked"
-        elif (value is None) != (said is None) or (value is not None and said_seal(run_id, name, value) != said):
-            damage = f"the answer to {shown!r} is not what was said"
-        if not damage:
-            shown = text_of(name)
-        found.setdefault(number, []).append(Question(shown, form, asked, value, damage))
+    for number, run_id, key, form, asked, value, said in rows:
+        name, damage = text_of(key), ""
+        if asked != (None if form is None else asked_seal(run_id, key, form)) or (form is None and value is None):
+            damage = f"the question {name!r} is not what was asked"
+        elif said != (None if value is None else said_seal(run_id, key, value)):
+            damage = f"the answer to {name!r} is not what was said"
+        found.setdefault(number, []).append(Question(key, name, form, value, damage))
     return found
 
 

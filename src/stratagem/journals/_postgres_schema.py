@@ -49,10 +49,10 @@ TABLES = (
     # `size` is that of the payload; `body` is packed with zlib if it is shorter than that.
     "CREATE TABLE {s}.blob (digest bytea PRIMARY KEY, size bigint NOT NULL, body bytea NOT NULL)",
     "ALTER TABLE {s}.blob ALTER COLUMN body SET STORAGE EXTERNAL",  # it is packed: the server need not try
-    # `asked` and `said` are checksums of question and form, and of the answer.
+    # `asked` and `said` are checksums of question and form, and of the answer. Either half may be absent.
     """CREATE TABLE {s}.question (
-        run bigint NOT NULL, question bytea NOT NULL, form bytea NOT NULL, asked bytea NOT NULL, value bytea,
-        said bytea, PRIMARY KEY (run, question))""",
+        run bigint NOT NULL, question bytea NOT NULL, form bytea, asked bytea, value bytea, said bytea,
+        PRIMARY KEY (run, question))""",
     "CREATE TABLE {s}.lease (owner bytea PRIMARY KEY, beat timestamptz NOT NULL) WITH (fillfactor = 50)",
     # One row for each open journal: the number of its last transaction. See `_postgres_link`.
     """CREATE TABLE {s}.writer (id bytea PRIMARY KEY, batch bigint NOT NULL, used timestamptz NOT NULL)

@@ -45,7 +45,6 @@ class Store:
     def __init__(self, link: Link) -> None:
         self.link = link
         self._heads: dict[str, Head] = {}
-        self._claimed: dict[str, int] = {}
         self._lost: dict[str, JournalError] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._broken: JournalError | None = None
@@ -106,12 +105,11 @@ class Store:
         if run_id in self._heads:
             return _taken(run_id)
         run = checked(item.what)
-        head = self._heads[run_id] = Head(run_id, run.epoch)
-        part = parts[run_id] = Part(head)
-        part.created = run
+        part = Part(Head(run_id, run.epoch))
+        part.create(run)
         part.items.append(item)
+        parts[run_id], self._heads[run_id] = part, part.head
         self._lost.pop(run_id, None)
-        self._claimed.pop(run_id, None)
         return None
 
     def _change(self, item: Write, parts: dict[str, Part]) -> JournalError | None:
@@ -172,7 +170,6 @@ class Store:
 
     def _lose(self, run_id: str, error: JournalError) -> None:
         self._heads.pop(run_id, None)
-        self._claimed.pop(run_id, None)
         self._lost.setdefault(run_id, error)
 
     def _let_go(self, run: StoredRun) -> None:
@@ -187,8 +184,6 @@ class Store:
                 self._heads.pop(self._ended.popitem(last=False)[0], None)
 
     def _absent(self, run_id: str) -> JournalError:
-        if run_id in self._claimed:
-            return JournalError(f"run {run_id!r} was claimed and not loaded", remedy="Load it before writing to it.")
         return self._lost.get(run_id) or OwnedElsewhere(
             f"run {run_id!r} does not belong to this process", remedy="Create or claim it before writing to it."
         )
@@ -278,19 +273,23 @@ class Store:
 
     def claim(self, run_id: str, epoch: int, owner: bytes) -> None:
         """Take a run over, if it still has this epoch."""
-        self._writing(lambda connection: self._taken_over(connection, run_id, epoch, owner))
-        self._heads.pop(run_id, None)
+        self._heads[run_id] = self._writing(lambda connection: self._taken_over(connection, run_id, epoch, owner))
         self._lost.pop(run_id, None)
         self._ended.pop(run_id, None)
-        self._claimed[run_id] = epoch + 1
 
-    def _taken_over(self, connection: Connection, run_id: str, epoch: int, owner: bytes) -> None:
+    def _taken_over(self, connection: Connection, run_id: str, epoch: int, owner: bytes) -> Head:
         found = self._locked(connection, run_id)
         if found.run.epoch != epoch:
             raise OwnedElsewhere(f"run {run_id!r} has been taken over by another process meanwhile")
         run = records.verified(found)._replace(epoch=epoch + 1, owner=owner)
         text = "UPDATE {s}.run SET epoch = %s, owner = %s, stands = %s WHERE n = %s"
         self.link.rows(connection, text, (run.epoch, owner, records.stands_of(run), found.number))
+        text = (
+            "SELECT count(*) OVER (), seq, seal FROM {s}.effect WHERE run = %s ORDER BY seq DESC LIMIT 1"
+        )
+        last = self.link.rows(connection, text, (found.number,))
+        rows, seq, chain = last[0] if last else (0, -1, FIRST)
+        return Head(run_id, run.epoch, found.number, rows, chain, seq)
 
     def age(self, owner: bytes) -> float | None:
         """Return the seconds since an owner's last beat, by the server's clock; never less than 0."""
@@ -304,22 +303,16 @@ class Store:
         return found[0] if found else None
 
     def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
-        """Return a run and its rows, verified; if it was claimed, this object may write to it from now on."""
-        found, log = self._reading(lambda: self.link.read(lambda connection: self._loaded(connection, run_id)))
-        if self._claimed.get(run_id) == found.run.epoch:
-            last = log.rows[-1].seq if log.rows else -1
-            chain = log.seals[-1] if log.rows else FIRST
-            self._heads[run_id] = Head(run_id, found.run.epoch, found.number, len(log.rows), chain, last)
-            del self._claimed[run_id]
-        return found.run, log.rows
+        """Return a run and its rows, verified."""
+        return self._reading(lambda: self.link.read(lambda connection: self._loaded(connection, run_id)))
 
-    def _loaded(self, connection: Connection, run_id: str) -> tuple[records.Found, Effects]:
+    def _loaded(self, connection: Connection, run_id: str) -> tuple[StoredRun, list[Row]]:
         found = self._found(connection, run_id)
-        records.verified(found)
+        run = records.verified(found)
         log = Effects(lambda text, values: self.link.rows(connection, text, values), found)
         if log.damage is not None:
             raise JournalCorrupt(f"run {run_id!r}: {log.damage}")
-        return found, log
+        return run, log.rows
 
     def drop_damaged(self, run_id: str) -> int:
         """Remove the rows of a run from the first damaged one on; return how many went."""

@@ -100,7 +100,7 @@ class PostgresJournal:
         return await self._writer.call(lambda: self._store.answers(run_ids))
 
     async def claim(self, run_id: str, epoch: int, owner: bytes) -> None:
-        """Take a run over, if it still has this epoch. `load` it afterwards: then this object may write to it."""
+        """Take a run over, if it still has this epoch. From then on this object may write to it."""
         await self._writer.call(lambda: self._store.claim(run_id, epoch, owner))
 
     def beat(self, owner: bytes) -> Awaitable[None]:
