@@ -9,7 +9,19 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER.parent / "src"), str(FOLDER.parent)]
 # The cheap ones first, so that a look at a change takes seconds.
-ORDER = ("wind_tunnel", "loop", "cap", "resume", "map", "imports", "many_runs", "size", "peers")
+ORDER = (
+    "wind_tunnel",
+    "loop",
+    "cap",
+    "resume",
+    "map",
+    "imports",
+    "many_runs",
+    "time_travel",
+    "people",
+    "size",
+    "peers",
+)
 
 
 def main(arguments: list[str]) -> int:

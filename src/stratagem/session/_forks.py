@@ -45,16 +45,25 @@ def storable(changes: Mapping[str, Any]) -> dict[str, Json]:
     }
 
 
-async def inherited(journal: Journal, record: RunRecord) -> tuple[list[Row], str, dict[str, Json]]:
-    """Return the rows that a run reuses from its parents, its first ancestor, and what it changes."""
+async def inherited(
+    journal: Journal, record: RunRecord, parent: RunRecord | None = None
+) -> tuple[list[Row], str, dict[str, Json]]:
+    """Return the rows that a run reuses from its parents, its first ancestor, and what it changes.
+
+    Args:
+        journal: of all of them.
+        record: of the run.
+        parent: of its parent with all its rows, if that is known already.
+    """
     fork = record.record.get("fork")
     if not record.parent or fork is None:
         return [], record.id, {}
-    stored, rows = await journal.load(record.parent)
-    older, origin, earlier = await inherited(journal, RunRecord(stored, rows))
-    at, changes = fork["at"], fork["set"]
-    keep = at is not None and not changes
-    kept = forked(rows, at=at, reply=changes.get("reply"), decisions=keep)
-    taken = {(row.path, row.digest, row.occurrence) for row in rows}
-    older = [row for row in older if (row.path, row.digest, row.occurrence) not in taken]
+    if parent is None:
+        parent = RunRecord(*await journal.load(record.parent))
+    older, origin, earlier = await inherited(journal, parent)
+    at, changes, rows = fork["at"], fork["set"], parent.rows
+    kept = forked(rows, at=at, reply=changes.get("reply"), decisions=at is not None and not changes)
+    if older:
+        taken = {(row.path, row.digest, row.occurrence) for row in rows}
+        older = [row for row in older if (row.path, row.digest, row.occurrence) not in taken]
     return [*older, *kept], origin, {**earlier, **changes}

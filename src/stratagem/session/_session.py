@@ -341,7 +341,9 @@ class Session:
         finally:
             self._claims.discard(run_id)
 
-    async def _again(self, record: _records.RunRecord, strategy: Any, task: Any) -> Plan:
+    async def _again(
+        self, record: _records.RunRecord, strategy: Any, task: Any, parent: _records.RunRecord | None = None
+    ) -> Plan:
         made = self._strategy(record, strategy)
         options = record.record.get("options", {})
         plan = Plan(
@@ -353,7 +355,7 @@ class Session:
             options,
         )
         plan.own = record.rows
-        plan.base, plan.origin, changes = await inherited(self._services.journal, record)
+        plan.base, plan.origin, changes = await inherited(self._services.journal, record, parent)
         plan.prompts = prompts_of(changes)
         return plan
 
@@ -400,7 +402,7 @@ class Session:
         made = StoredRun(
             _records.new_id(), "running", now, now, parent=run_id, record=encoded(record), owner=self._lives.owner
         )
-        plan = await self._again(_records.RunRecord(made), strategy, None)
+        plan = await self._again(_records.RunRecord(made), strategy, None, parent)
         self._lives.beat()
         self._services.journal.create(made)  # only now: what was refused leaves no run
         plan.budget = self._budget.tightened(budget)
