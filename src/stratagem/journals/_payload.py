@@ -78,7 +78,7 @@ def stored(connection: sqlite3.Connection, payload: bytes) -> bytes | int:
         return payload
     digest = sha256(payload).digest()
     found = connection.execute("SELECT n, size, body FROM blob WHERE digest=?", (digest,)).fetchone()
-    if found is not None and _unpacked(found[1], found[2]) == payload:
+    if found is not None and unpacked(found[1], found[2]) == payload:
         return found[0]
     body = zlib.compress(payload, 1)
     if len(body) >= len(payload):
@@ -97,13 +97,13 @@ def blobs(connection: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, b
         row = connection.execute("SELECT digest, size, body FROM blob WHERE n=?", (number,)).fetchone()
         if row is None:
             continue
-        payload = _unpacked(row[1], row[2])
+        payload = unpacked(row[1], row[2])
         if payload is not None and sha256(payload).digest() == row[0]:
             found[number] = payload
     return found
 
 
-def _unpacked(size: object, body: object) -> bytes | None:
+def unpacked(size: object, body: object) -> bytes | None:
     """Return the payload, None if it is damaged; never more bytes than it had."""
     if not isinstance(size, int) or not isinstance(body, bytes):
         return None

@@ -1,7 +1,8 @@
 """The file of the journal: how it is opened, its tables, its versions, and what its errors mean.
 
 Rule 1: `SCHEMA` names the tables. A newer file is refused. An older one is brought forward by `MIGRATIONS`, all in one
-        transaction, and then has the tables exactly as `TABLES` writes them.
+        transaction, and then has the tables exactly as `TABLES` writes them; one that can only be read is left as it is,
+        and a copy of it is brought forward in its place.
 Rule 2: text that is not Unicode (lone surrogates) is stored as bytes, everything else so that the `sqlite3` program
         can show it.
 Rule 3: nothing newer than SQLite 3.31 is used.
@@ -16,40 +17,18 @@ from pathlib import Path
 from typing import Final
 
 from stratagem.errors import JournalCorrupt, JournalError
+from stratagem.journals._migrations import with_questions
+from stratagem.journals._tables import TABLES
 
-SCHEMA = 1
+SCHEMA = 2
 APPLICATION = 0x73747267  # marks the file as ours: PRAGMA application_id
 
 # 224 pages of 4096 + 24 bytes, which leaves 77 KB below the limit for the transaction that goes beyond them.
 LOG_PAGES = 224
 LOG_BYTES = 1_000_000
 
-# Stored in the file and compared at each opening: every character counts.
-TABLES = (
-    # `known` and `stands` are checksums: of what never changes, and of the rest. `since` is the newest effect at the
-    # run's start. The lists read strategy, model and question here; the record holds the originals.
-    # No index on `created`: a list reads every run, so that a damaged index cannot leave some out (10 ms for 10,000).
-    """CREATE TABLE run (
-        n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL, state TEXT NOT NULL,
-        created INTEGER NOT NULL, updated INTEGER NOT NULL, format INTEGER NOT NULL, since INTEGER NOT NULL,
-        rows INTEGER NOT NULL, parent TEXT NOT NULL, seal BLOB NOT NULL, known BLOB NOT NULL, stands BLOB NOT NULL,
-        strategy TEXT NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL,
-        record BLOB NOT NULL, answers BLOB NOT NULL, end BLOB NOT NULL)""",
-    # The key is the order of arrival, so that pages fill up one after the other however many runs interleave.
-    # No index on the digest: a run has one owner, which looks up in memory.
-    """CREATE TABLE effect (
-        n INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, path INTEGER NOT NULL,
-        occurrence INTEGER NOT NULL, wall INTEGER NOT NULL, active INTEGER NOT NULL, took INTEGER NOT NULL,
-        failed INTEGER NOT NULL, sample INTEGER NOT NULL, usage TEXT, digest BLOB NOT NULL, seal BLOB NOT NULL,
-        request BLOB NOT NULL, result BLOB NOT NULL)""",
-    "CREATE UNIQUE INDEX effect_place ON effect (run, seq)",
-    "CREATE TABLE word (n INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
-    # A payload is inline (bytes) or the number of one of these (an integer). `size` is that of the payload; `body` is
-    # packed with zlib if it is shorter than that.
-    "CREATE TABLE blob (n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, body BLOB NOT NULL)",
-)
-
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}  # from this version to the next
+# From this version to the next.
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: with_questions}
 
 SMALLEST: Final = 512  # bytes of a database that holds anything
 
@@ -85,7 +64,7 @@ def opened(path: Path) -> sqlite3.Connection:
             logs = False
         _version(connection, path)  # before anything is changed: the file may be somebody else's
         _configure(connection, path, logs=logs)
-        _bring_forward(connection, path)
+        connection = _current(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -134,6 +113,27 @@ def _configure(connection: sqlite3.Connection, path: Path, *, logs: bool) -> Non
     connection.execute("PRAGMA trusted_schema=OFF")
 
 
+def _current(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Return the connection with the tables of today; if that takes a copy, one that can only be read."""
+    try:
+        _bring_forward(connection, path)
+    except sqlite3.OperationalError as error:
+        if code_of(error) != sqlite3.SQLITE_READONLY or _version(connection, path) == 0:
+            raise
+    else:
+        return connection
+    copy = _connected("")  # in memory, and on the disk if it is large
+    try:
+        connection.backup(copy)
+        _bring_forward(copy, path)
+        copy.execute("PRAGMA query_only=ON")
+    except BaseException:
+        copy.close()
+        raise
+    connection.close()
+    return copy
+
+
 def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
     if _version(connection, path) == SCHEMA:
         return
@@ -143,6 +143,7 @@ def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
         if version == 0:
             for table in TABLES:
                 connection.execute(table)
+            connection.execute("INSERT INTO count (name, n) VALUES ('answers', 0)")
             connection.execute(f"PRAGMA application_id={APPLICATION}")
         for older in range(version or SCHEMA, SCHEMA):
             MIGRATIONS[older](connection)
@@ -157,9 +158,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the tables, 0 for an empty file; refuse what is not ours, what is newer, what is damaged."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    tables = [
-        text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
-    ]
+    tables = sorted(text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
     if not tables and not version and not application:
         return 0
     if application != APPLICATION:
@@ -173,7 +172,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             remedy="Upgrade stratagem, or name another journal.",
         )
     # Queries on tables that read otherwise could return nothing, without an error.
-    if version < 1 or (version == SCHEMA and tables != list(TABLES)):
+    if version < 1 or (version == SCHEMA and tables != sorted(TABLES)):
         raise JournalCorrupt(f"{path} is damaged: the description of its tables is not what was written", remedy=COPY)
     return version
 

@@ -1,35 +1,26 @@
 """The journal's file, blocking: what the writer thread does.
 
-Rule 1: a write is refused unless this process has created or loaded the run, and unless the run still has the epoch
+Rule 1: a write is refused unless this process has created or claimed the run, and unless the run still has the epoch
         that this process knows. Then the run, and no other, is lost to this process.
 Rule 2: an error of the file ends all writing: later rows would follow on ones that are missing.
 Rule 3: nothing is read that was not verified.
 """
 
 import sqlite3
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
-from stratagem.core import Clock, Row, StoredRun, SystemClock
-from stratagem.core._canonical import clean, text_of
-from stratagem.core._journal import FIRST, VERSION, missing, seal, usage_form
-from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere
-from stratagem.journals import _records
+from stratagem.core import Clock, Row, StoredRun
+from stratagem.core._canonical import text_of
+from stratagem.core._journal import FIRST, seal, usage_form
+from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere, UsageError
+from stratagem.journals import _keeping, _leases, _lists, _questions, _records, _repair
 from stratagem.journals._effects import Effects
-from stratagem.journals._payload import INLINE, Words, storable, stored
-from stratagem.journals._schema import BUSY, COPY, code_of, explained, opened
+from stratagem.journals._file import File, transaction
+from stratagem.journals._payload import INLINE, Words, stored
+from stratagem.journals._schema import BUSY, code_of, explained
 from stratagem.journals._writer import Write
-
-T = TypeVar("T")
-
-# How long to wait before each next try for a lock, in seconds; the last is repeated. SQLite's own list.
-DELAYS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.025, 0.025, 0.05, 0.05, 0.1)
-
-ENDED_KEPT = 1000  # ended runs that may still be written to without being loaded again
 
 _COLUMNS = "run, seq, kind, path, occurrence, wall, active, took, failed, sample, usage, digest, seal, request, result"
 APPEND = f"INSERT INTO effect ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -38,9 +29,10 @@ APPEND_ALONE = (
     f"INSERT INTO effect ({_COLUMNS})"  # noqa: S608
     " SELECT n, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE n=? AND epoch=?"
 )
-INDEXES = ("effect_place", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
-
 ALONE = -2
+
+# What only the owner of a run may do; who cannot has lost the run.
+OWNERS = frozenset({"append", "update", "ask", "park"})
 
 OWNED = "SELECT 1 FROM run WHERE n=? AND epoch=?"
 
@@ -48,34 +40,40 @@ OWNED = "SELECT 1 FROM run WHERE n=? AND epoch=?"
 MISFITS = (OverflowError, TypeError, ValueError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 
+TAIL = "SELECT (SELECT count(*) FROM effect WHERE run=?), seq, seal FROM effect WHERE run=? ORDER BY seq DESC LIMIT 1"
+
+
 class Head:
-    """The end of a run's log, as this process knows it. `seen` is the file's version when its owner was looked at."""
+    """The end of the log of a run that this process drives, as it knows it.
 
-    __slots__ = ("epoch", "last", "number", "rows", "seal", "seen")
+    `seen` is the file's version when its owner was looked at, `asked` how many questions it has.
+    """
 
-    def __init__(self, number: int, epoch: int, rows: int = 0, chain: bytes = FIRST, last: int = -1) -> None:
-        self.number, self.epoch, self.rows, self.seal, self.last = number, epoch, rows, chain, last
+    __slots__ = ("asked", "epoch", "last", "number", "rows", "seal", "seen")
+
+    def __init__(self, number: int, epoch: int, asked: int) -> None:
+        self.number, self.epoch, self.asked = number, epoch, asked
         self.seen = -1
+        self.ends(0, FIRST, -1)
+
+    def ends(self, rows: int, chain: bytes, last: int) -> None:
+        """Say where the log ends."""
+        self.rows, self.seal, self.last = rows, chain, last
 
 
-class Store:
-    """One file. Called by one thread at a time."""
+class Store(File):
+    """The file, as it is written."""
 
     def __init__(self, path: Path, patience_s: float, clock: Clock | None) -> None:
-        self.path = path
-        self._patience_s = patience_s
-        self._clock = clock or SystemClock()
-        self._connection: sqlite3.Connection | None = None
-        self._words: Words | None = None
+        super().__init__(path, patience_s, clock)
         self._heads: dict[str, Head] = {}
         self._lost: dict[str, JournalError] = {}
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._stalled: dict[str, Head] = {}  # of lost runs that are still driven here: `load` goes on with them
         self._broken: JournalError | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether it is open, so that a write takes one commit."""
-        return self._connection is not None
+        self._verbs: dict[str, Callable[[Write, int], JournalError | None]] = {
+            "append": self._append, "create": self._create, "update": self._update, "ask": self._ask,
+            "park": self._park, "answer": self._answer, "claim": self._claim, "beat": self._beat,
+        }  # fmt: skip
 
     def write(self, items: Sequence[Write]) -> None:
         """Make all durable in one transaction, and set `error` of those that are not."""
@@ -149,21 +147,27 @@ class Store:
         `ALONE` if this write is a transaction of its own.
         """
         try:
-            if item.verb == "append":
-                wrong = self._append(item, version)
-            elif item.verb == "create":
-                wrong = self._create(item)
-            else:
-                wrong = self._update(item)
+            wrong = self._verbs[item.verb](item, version)
         except sqlite3.IntegrityError as error:
             wrong = self._conflict(item, error)
+        except UsageError as error:
+            item.error, wrong = error, None
         except MISFITS as error:
             wrong = JournalError(f"what run {item.run_id!r} writes cannot be stored: {error}")
+        except JournalCorrupt as error:
+            if item.verb == "append":  # not the run is damaged, but what many refer to
+                raise
+            wrong = error
         if wrong is not None:
             item.error = wrong
-            if item.verb != "create":
-                self._heads.pop(item.run_id, None)
-                self._lost.setdefault(item.run_id, wrong)
+            if item.verb in OWNERS:
+                self._lose(item.run_id, wrong)
+
+    def _lose(self, run_id: str, wrong: JournalError) -> None:
+        head = self._heads.pop(run_id, None)
+        if head is not None and not isinstance(wrong, OwnedElsewhere):
+            self._stalled[run_id] = head
+        self._lost.setdefault(run_id, wrong)
 
     def _conflict(self, item: Write, error: sqlite3.IntegrityError) -> JournalError:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
@@ -203,51 +207,129 @@ class Store:
         head.rows += 1
         return None
 
-    def _create(self, item: Write) -> JournalError | None:
-        connection, _ = self._opened()
+    def _create(self, item: Write, _: int) -> None:
+        connection = self._opened()[0]
         run: StoredRun = item.what
-        number = _records.created(connection, run)
-        self._heads[run.run_id] = Head(number, run.epoch)
-        self._lost.pop(run.run_id, None)
-        return None
+        number, asked = _records.created(connection, run)
+        self._drives(run.run_id, Head(number, run.epoch, asked))
 
-    def _update(self, item: Write) -> JournalError | None:
+    def _update(self, item: Write, _: int) -> JournalError | None:
+        return self._replace(item.what)
+
+    def _replace(self, run: StoredRun) -> JournalError | None:
         connection, _ = self._opened()
-        run: StoredRun = item.what
         run_id = run.run_id
         head = self._heads.get(run_id)
         if head is None:
             return self._absent(run_id)
         ended = run.rows >= 0
-        run = run._replace(rows=head.rows if ended else -1, seal=head.seal if ended and head.rows else b"")
-        if run.epoch < head.epoch or not _records.updated(connection, head.number, head.epoch, run):
+        run = run._replace(
+            rows=head.rows if ended else -1, seal=head.seal if ended and head.rows else b"", epoch=head.epoch
+        )
+        if not _records.updated(connection, head.number, head.epoch, run, head.asked):
             return _elsewhere(run_id)
-        head.epoch = run.epoch
-        self._ended.pop(run_id, None)
-        if ended:
-            self._ended[run_id] = None
-            if len(self._ended) > ENDED_KEPT:
-                self._heads.pop(self._ended.popitem(last=False)[0], None)
+        if not run.owner:
+            del self._heads[run_id]
         return None
 
+    def _owned(self, run_id: str) -> Head | JournalError:
+        head = self._heads.get(run_id)
+        if head is None:
+            return self._absent(run_id)
+        if not self._opened()[0].execute(OWNED, (head.number, head.epoch)).fetchone():
+            return _elsewhere(run_id)
+        return head
+
+    def _ask(self, item: Write, _: int) -> JournalError | None:
+        connection = self._opened()[0]
+        head = self._owned(item.run_id)
+        if isinstance(head, JournalError):
+            return head
+        question, form = item.what
+        found = _lists.known(connection, item.run_id)
+        run = _records.verified(found)
+        one = next((one for one in found.questions if one.id == question), None)
+        if one is not None and one.form:
+            return None
+        _questions.put(connection, head.number, item.run_id, question, form, one.value if one else b"")
+        head.asked = found.asked + (one is None)
+        _records.amended(connection, found, run, head.asked)
+        return None
+
+    def _park(self, item: Write, _: int) -> JournalError | None:
+        connection = self._opened()[0]
+        head = self._owned(item.run_id)
+        if isinstance(head, JournalError):
+            return head
+        run, waiting = item.what
+        questions = _questions.read(connection, head.number, item.run_id)
+        damage = _questions.damage(questions, head.asked)
+        if damage is not None:
+            return JournalCorrupt(f"the record of run {item.run_id!r} is damaged: {damage}")
+        item.result = {one.id: one.value for one in questions if one.value and one.id in waiting}
+        return None if item.result else self._replace(run)
+
+    def _answer(self, item: Write, _: int) -> None:
+        connection = self._opened()[0]
+        question, value = item.what
+        found = _lists.known(connection, item.run_id)
+        run = _records.verified(found)
+        one = next((one for one in found.questions if one.id == question), None)
+        if one is not None and one.value:
+            return
+        if one is None:
+            raise UsageError(f"run {item.run_id!r} has not asked {question!r}", remedy="See `stratagem show`.")
+        _questions.put(connection, found.number, item.run_id, question, one.form, value)
+        _keeping.answers_changed(connection)
+        others = [other for other in found.questions if other is not one]
+        item.result = run._replace(answers=_questions.values([*others, one._replace(value=value)]))
+
+    def _claim(self, item: Write, _: int) -> JournalError | None:
+        connection = self._opened()[0]
+        epoch, owner = item.what
+        found = _lists.known(connection, item.run_id)
+        run = _records.verified(found)
+        if run.epoch != epoch:
+            return _elsewhere(item.run_id)
+        run = run._replace(epoch=epoch + 1, owner=owner)
+        _records.amended(connection, found, run, found.asked)
+        head = Head(found.number, run.epoch, found.asked)
+        tail = connection.execute(TAIL, (found.number, found.number)).fetchone()
+        if tail is not None:
+            rows, last, chain = tail
+            head.ends(rows, chain if type(chain) is bytes else b"", last)  # `load` verifies them
+        self._drives(item.run_id, head)
+        return None
+
+    def _beat(self, item: Write, _: int) -> None:
+        _leases.renew(self._opened()[0], item.what, self._clock)
+
+    def _drives(self, run_id: str, head: Head) -> None:
+        self._heads[run_id] = head
+        self._lost.pop(run_id, None)
+        self._stalled.pop(run_id, None)
+
     def _absent(self, run_id: str) -> JournalError:
-        return self._lost.get(run_id) or JournalError(
-            f"run {run_id!r} is not open in this process", remedy="Create or load it before writing to it."
+        return self._lost.get(run_id) or OwnedElsewhere(
+            f"run {run_id!r} is not driven by this process", remedy="Claim it before writing to it."
         )
 
     def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
-        """Return a run and its rows, verified; from now on this process may write to it."""
+        """Return a run and its rows, verified. Of one that this process drives the end of the log is known again."""
         found, log = self._reading(lambda connection, words: self._loaded(connection, words, run_id))
-        last = log.rows[-1].seq if log.rows else -1
-        chain = log.seals[-1] if log.rows else FIRST
-        self._heads[run_id] = Head(found.number, found.run.epoch, len(log.rows), chain, last)
-        self._lost.pop(run_id, None)
-        self._ended.pop(run_id, None)
+        head = self._heads.get(run_id) or self._stalled.get(run_id)
+        if head is not None and (head.number, head.epoch) == (found.number, found.run.epoch):
+            head.asked = found.asked
+            if log.rows:
+                head.ends(len(log.rows), log.seals[-1], log.rows[-1].seq)
+            else:
+                head.ends(0, FIRST, -1)
+            self._drives(run_id, head)
         return found.run, log.rows
 
     def _loaded(self, connection: sqlite3.Connection, words: Words, run_id: str) -> tuple[_records.Found, Effects]:
-        with _transaction(connection, "BEGIN"):  # record and rows of one moment
-            found = self._found(connection, run_id)
+        with transaction(connection, "BEGIN"):  # record and rows of one moment
+            found = _lists.known(connection, run_id)
             _records.verified(found)
             log = Effects(connection, words, found)
         if log.damage is not None:
@@ -259,135 +341,21 @@ class Store:
         return self._reading(lambda connection, words: self._dropped(connection, words, run_id))
 
     def _dropped(self, connection: sqlite3.Connection, words: Words, run_id: str) -> int:
-        for index in INDEXES:
-            with suppress(sqlite3.IntegrityError):  # two rows claim one place: the damaged one will be found
-                connection.execute(f"REINDEX {index}")
+        _repair.reindexed(connection)
         words.known.clear()
-        with _transaction(connection, "BEGIN IMMEDIATE"):
-            found = self._found(connection, run_id)
-            log = Effects(connection, words, found)
-            if log.damage is None and found.known and found.stands:
-                return 0
-            last = log.rows[-1].seq if log.rows else -1
-            gone = connection.execute("DELETE FROM effect WHERE run=? AND seq>?", (found.number, last)).rowcount
-            self._mend(connection, found)
-        self._heads.pop(run_id, None)
-        return gone
+        with transaction(connection, "BEGIN IMMEDIATE"):
+            gone = _repair.dropped(connection, words, run_id, self._clock)
+        if gone is not None:
+            self._heads.pop(run_id, None)
+        return gone or 0
 
-    def _mend(self, connection: sqlite3.Connection, found: _records.Found) -> None:
-        """Let a run go on where its sound rows end."""
-        run = found.run._replace(state="running", end=b"", rows=-1, seal=b"")
-        if not found.stands:
-            run = run._replace(answers=b"{}", updated=run.created)
-        if not found.known:
-            run = run._replace(record=b"{}", parent="")
-            connection.execute("UPDATE run SET format=?, since=0 WHERE n=?", (VERSION, found.number))
-        _records.updated(connection, found.number, None, run)
-
-    def runs(self, *, state: str | None, strategy: str | None, since: int, text: str, limit: int) -> list[StoredRun]:
-        """Return records, newest first."""
-        where: list[str] = ["1"]
-        values: list[str | int] = []
-        if since > 0:
-            where.append("created>=?")
-            values.append(since)
-        if state is not None:
-            where.append("state=?")
-            values.append(clean(state))
-        if strategy is not None:
-            where.append("(strategy=? OR substr(strategy, 1, length(?) + 1) = ? || '(')")
-            values += [clean(strategy)] * 3
-        if text:
-            where.append("(instr(question, ?) OR instr(id, ?))")
-            values += [clean(text).casefold()] * 2
-        return self._listed(" AND ".join(where), values, limit)
-
-    def ids(self, prefix: str) -> list[str]:
-        """Return the ids that begin with `prefix`, newest first, at most 20."""
-        start = clean(prefix)
-        where, values = ("id>=? AND id<?", [start, start + "\U0010ffff"]) if prefix else ("1", [])
-        return [run.run_id for run in self._listed(where, values, 20)]
-
-    def _listed(self, where: str, values: Sequence[str | int], limit: int) -> list[StoredRun]:
-        if self._connection is None and not self.path.exists():
-            return []
-        return self._reading(lambda connection, _: self._newest(connection, where, (*values, limit)))
-
-    def _newest(self, connection: sqlite3.Connection, where: str, values: Sequence[str | int]) -> list[StoredRun]:
-        # Sorted by key and time alone: whole records would be copied for all that are not shown.
-        order = f"SELECT n FROM run NOT INDEXED WHERE {where} ORDER BY created DESC, n DESC LIMIT ?"  # noqa: S608
-        numbers = [number for (number,) in connection.execute(order, values)]
-        rows = [row for number in numbers for row in connection.execute(_records.READ + "n=?", (number,))]
-        found = [_records.verified(_records.read(connection, row)) for row in rows]
-        # A damaged page could leave runs out, which nobody would notice; the index of ids counts them too.
-        held, indexed = connection.execute(
-            "SELECT (SELECT count(*) FROM run NOT INDEXED), (SELECT count(*) FROM run INDEXED BY sqlite_autoindex_run_1)"
-        ).fetchone()
-        if held != indexed or len({run.run_id for run in found}) < len(numbers):
-            raise JournalCorrupt(f"{self.path} is damaged: its list of runs is incomplete", remedy=COPY)
-        return found
-
-    def close(self) -> None:
-        """Bring the log into the file, and let go of it. The log stays where another process reads, or no space is."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error:
-            pass
-        finally:
-            connection.close()
-
-    def _found(self, connection: sqlite3.Connection, run_id: str) -> _records.Found:
-        row = connection.execute(_records.READ + "id=?", (storable(run_id),)).fetchone()
-        if row is None:
-            if connection.execute("SELECT 1 FROM run NOT INDEXED WHERE id=?", (storable(run_id),)).fetchone():
-                raise JournalCorrupt(f"the record of run {run_id!r} is damaged: the index of ids does not have it")
-            known = connection.execute("SELECT id FROM run ORDER BY created DESC LIMIT 2000")
-            raise missing(run_id, [one for (one,) in known])
-        found = _records.read(connection, row)
-        if found.run.run_id != run_id:
-            raise JournalCorrupt(f"the record of run {run_id!r} is damaged: its id leads to {found.run.run_id!r}")
-        return found
-
-    def _reading(self, work: Callable[[sqlite3.Connection, Words], T]) -> T:
-        try:
-            return self._patiently(lambda: work(*self._opened()))
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            raise explained(error, self.path) from error
-
-    def _opened(self) -> tuple[sqlite3.Connection, Words]:
-        if self._connection is None or self._words is None:
-            self._connection = opened(self.path)
-            self._words = Words(self._connection)
-        return self._connection, self._words
-
-    def _patiently(self, what: Callable[[], T]) -> T:
-        """Do it, and again while another process has the lock, for as long as patience lasts."""
-        until = self._clock.stamp() / 1e6 + self._patience_s
-        tries = 0
-        while True:
-            try:
-                return what()
-            except sqlite3.OperationalError as error:
-                if code_of(error) not in BUSY or self._clock.stamp() / 1e6 >= until:
-                    raise
-                time.sleep(DELAYS[min(tries, len(DELAYS) - 1)])
-                tries += 1
+    def remove(self, run_ids: Sequence[str]) -> int:
+        """Remove runs with all that is theirs alone; return how many there were."""
+        gone = self._looking([], lambda connection: _keeping.removed(connection, run_ids), changes=True)
+        for run_id in gone:
+            self._heads.pop(run_id, None)
+        return len(gone)
 
 
 def _elsewhere(run_id: str) -> OwnedElsewhere:
     return OwnedElsewhere(f"run {run_id!r} has been taken over by another process; this one may not write to it")
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
-    connection.execute(begin)
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

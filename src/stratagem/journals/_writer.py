@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Sequence
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
-from stratagem.core import Row, StoredRun
+from stratagem.core import Row
 from stratagem.errors import JournalError
 
 T = TypeVar("T")
@@ -27,15 +27,16 @@ INLINE = 64 * 1024
 class Write:
     """A row or a record on its way. Await it to know that it is durable, or why it is not."""
 
-    __slots__ = ("done", "error", "run_id", "verb", "waiters", "what", "writer")
+    __slots__ = ("done", "error", "result", "run_id", "verb", "waiters", "what", "writer")
 
     def __init__(self, verb: str, run_id: str, what: Any, writer: "Writer") -> None:
-        self.verb = verb  # create, update, append or call
+        self.verb = verb  # what to do with a row or a record, or `call`
         self.run_id = run_id
         self.what = what
         self.writer = writer
         self.done = False
         self.error: Exception | None = None
+        self.result: Any = None  # what those who wait are told, beside that it is done
         self.waiters: list[asyncio.Future[None]] | None = None
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -103,7 +104,7 @@ class Writer:
         self._ending = False
         self.closed: JournalError | None = None
 
-    def put(self, verb: str, run_id: str, what: StoredRun | Row) -> Write:
+    def put(self, verb: str, run_id: str, what: object) -> Write:
         """Queue a write. A decision waits for the next row, for nothing depends on it before."""
         item = Write(verb, run_id, what, self)
         try:
@@ -143,6 +144,18 @@ class Writer:
         for one in items:
             one.settle()
         return item if item.error is not None else None
+
+    def glance(self, work: Callable[[], T]) -> T | None:
+        """Return what `work` returns, called here and now; None if the writer is at work, or has something to do."""
+        if (
+            self._busy
+            or self._queued
+            or self.closed is not None
+            or not self._store.ready
+            or asyncio.get_running_loop() is not self._loop
+        ):
+            return None
+        return work()
 
     async def call(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, called in the writer thread after all that was queued before."""
