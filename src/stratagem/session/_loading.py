@@ -199,7 +199,9 @@ def load_file(path: Path) -> ModuleType:
         return sys.modules[full]
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and not module.__name__.startswith("stratagem_files.") and Path(file).resolve() == path:
+        if not (file and file.endswith(path.name)) or module.__name__.startswith("stratagem_files."):
+            continue  # to resolve the paths of all modules takes 20 ms
+        if Path(file).resolve() == path:
             return module  # imported in the usual way, or the program that runs
     spec = importlib.util.spec_from_file_location(full, path)
     if spec is None or spec.loader is None:
