@@ -169,14 +169,11 @@ class Session:
         if record.stop is not None and record.stop not in GOES_ON and record.state == "finished":
             return self._ended.get(record.id) or _records.answer_of(record.end, self._task(record, task))
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
-        strategy = self._strategy(record, strategy)
-        task = self._task(record, task)
+        plan = await self._again(record, strategy, task)  # what cannot be loaded is said before the run is claimed
+        plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
         while True:  # once, unless an answer comes in while the run parks
             await self._lives.claimed(stored)
-            stored, rows = await self._services.journal.load(stored.run_id)
-            record = _records.RunRecord(stored, rows)
-            plan = await self._again(record, strategy, task)
-            plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
+            stored, plan.own = await self._services.journal.load(stored.run_id)
             changed = encoded({**record.record, "budget": str(plan.budget)})
             plan.stored = stored._replace(record=changed, state="running", rows=-1, seal=b"", end=b"")
             self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
