@@ -20,6 +20,7 @@ ORDER = (
     "time_travel",
     "people",
     "size",
+    "postgres",
     "peers",
 )
 

@@ -18,6 +18,4 @@ def damage(folder: Path, run_id: str, seq: int) -> None:
 
 test_conforms = journal_suite(lambda folder: PostgresJournal(database_of(folder)), damage=damage)
 
-test_conforms_behind_a_pooler = journal_suite(
-    lambda folder: PostgresJournal(pooled_database_of(folder)), damage=damage
-)
+test_conforms_behind_a_pooler = journal_suite(lambda folder: PostgresJournal(pooled_database_of(folder)), damage=damage)

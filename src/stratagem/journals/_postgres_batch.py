@@ -47,6 +47,14 @@ _APPEND = (
     f" made AS ({_INSERT} WHERE u.run IN (SELECT n FROM owned))"
     " SELECT array(SELECT n FROM owned) FROM mark"
 )
+# The same for a single row: the server plans it in half the time.
+_APPEND_ONE = (
+    f"WITH mark AS ({MARK}), owned AS MATERIALIZED ("
+    f"SELECT n FROM {{s}}.run WHERE n = %s AND epoch = %s AND {_MARKED} FOR NO KEY UPDATE),"
+    f" made AS (INSERT INTO {{s}}.effect ({effects.COLUMNS})"
+    f" SELECT n, {', '.join(f'%s::{kind}' for kind in effects.TYPES[1:])} FROM owned)"
+    " SELECT array(SELECT n FROM owned) FROM mark"
+)
 _APPEND_INLINE = _APPEND.replace("{stored}", "")
 _APPEND_APART = _APPEND.replace("{stored}", f"stored AS ({_STORE}),").replace("{where}", f" WHERE {_MARKED}")
 _STORED = (
@@ -178,14 +186,16 @@ def sent(link: Link, parts: Sequence[Part], beats: Mapping[bytes, bytes]) -> Out
 
 def _appended(link: Link, parts: Sequence[Part]) -> Outcome:
     payloads = _payloads(parts)
-    values = (*payloads, *_owners(parts), *columns(effects.TYPES, _rows(parts)))
+    text = _APPEND_APART if payloads else _APPEND_INLINE
+    values: tuple[Any, ...] = (*payloads, *_owners(parts), *columns(effects.TYPES, _rows(parts)))
+    if len(parts) == len(parts[0].rows) == 1 and not payloads:
+        text, values = _APPEND_ONE, (parts[0].head.number, parts[0].head.epoch, *parts[0].rows[0])
 
     def recover(connection: Connection) -> Outcome:
         last = [(part.head.number, part.rows[-1][0], part.rows[-1][11]) for part in parts]
         stored = link.rows(connection, _STORED, columns(("bigint", "bigint", "bytea"), last))
         return Outcome({number for (number,) in stored})
 
-    text = _APPEND_APART if payloads else _APPEND_INLINE
     return link.statement(text, values, lambda found: Outcome(set(found[0][0])), recover)
 
 

@@ -55,6 +55,9 @@ class Link:
         address: of the server.
         patience_s: seconds to try for a server that was there before.
         clock: tells when patience ends.
+
+    Attributes:
+        reached: whether the server was there before, so that it is worth waiting for.
     """
 
     def __init__(self, address: Address, patience_s: float, clock: Clock | None) -> None:
@@ -63,7 +66,7 @@ class Link:
         self._patience_s = patience_s
         self._clock = clock or SystemClock()
         self._connection: Connection | None = None
-        self._reached = False
+        self.reached = False
         self._id = b""
         self._batch = 0
 
@@ -74,9 +77,7 @@ class Link:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returns, which only reads; all that it reads is of one moment."""
-        return self._patiently(
-            lambda connection: _transaction(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work)
-        )
+        return self._patiently(lambda connection: _transaction(connection, _snapshot, work))
 
     def ask(self, text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of one statement that only reads."""
@@ -98,12 +99,10 @@ class Link:
             kept.clear()
 
             def marked(connection: Connection) -> T:
-                if not self.rows(connection, MARK, self.mark):
-                    raise _Unmarked
                 kept.append(work(connection))
                 return kept[0]
 
-            return _transaction(connection, "BEGIN", marked)
+            return _transaction(connection, self._begun, marked)
 
         return self._once(attempt, lambda _: kept[0])
 
@@ -135,6 +134,15 @@ class Link:
     def mark(self) -> tuple[Any, ...]:
         """The values of `MARK`, for the transaction that is being written."""
         return (self._batch, self._id, self._batch - 1)
+
+    def _begun(self, connection: Connection) -> None:
+        """Begin a transaction and raise the number, both on one way to the server and back."""
+        writer = f"decode('{self._id.hex()}', 'hex')"
+        text = MARK.replace("%s", str(self._batch), 1).replace("%s", writer, 1).replace("%s", str(self._batch - 1), 1)
+        cursor = connection.execute(self.tables.once(f"BEGIN; {text}"))
+        cursor.nextset()
+        if cursor.rowcount != 1:
+            raise _Unmarked
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -183,7 +191,13 @@ class Link:
         if not found:  # it was idle for so long that somebody has swept it away
             self._register(connection)
             return False
-        return found[0][0] >= self._batch
+        behind = self._batch - found[0][0]
+        if behind not in (0, 1):
+            raise JournalError(
+                f"{self.address.spec}: the database has gone back to an earlier state while this process wrote to it",
+                remedy="Was it restored from a copy, or has a follower taken over? Resume the runs.",
+            )
+        return behind == 0
 
     def _patiently(self, what: Callable[[Connection], T]) -> T:
         """Do it, and again while the server cannot be reached, for as long as patience lasts."""
@@ -196,7 +210,7 @@ class Link:
                 connected = connection is not None and not connection.closed
                 now = self._clock.stamp() / 1e6
                 until = until or now + self._patience_s
-                if now >= until or not passes(error, connected=connected, before=self._reached):
+                if now >= until or not passes(error, connected=connected, before=self.reached):
                     raise
             time.sleep(DELAYS[min(tries, len(DELAYS) - 1)])
             tries += 1
@@ -217,7 +231,7 @@ class Link:
         except BaseException:
             made.close()
             raise
-        self._connection, self._reached = made, True
+        self._connection, self.reached = made, True
         return made
 
     def explained(self, error: Exception) -> JournalError:
@@ -228,9 +242,13 @@ class Link:
         return found
 
 
-def _transaction(connection: Connection, begin: str, work: Callable[[Connection], T]) -> T:
-    connection.execute(begin.encode())
+def _snapshot(connection: Connection) -> None:
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def _transaction(connection: Connection, begin: Callable[[Connection], None], work: Callable[[Connection], T]) -> T:
     try:
+        begin(connection)
         result = work(connection)
     except BaseException:
         if not connection.closed:

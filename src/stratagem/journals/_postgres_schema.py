@@ -74,8 +74,12 @@ class Tables:
         """Return a statement in which `{s}` is the schema."""
         made = self._made.get(text)
         if made is None:
-            made = self._made[text] = text.replace("{s}", f'"{self.schema}"').encode()
+            made = self._made[text] = self.once(text)
         return made
+
+    def once(self, text: str) -> bytes:
+        """Return the same of a statement that differs each time: it is not remembered."""
+        return text.replace("{s}", f'"{self.schema}"').encode()
 
 
 def prepare(connection: Connection, tables: Tables, spec: str) -> None:

@@ -36,7 +36,10 @@ SAID_KEPT = 10_000  # runs whose answers are remembered
 # What the encoder says of a value that no row can hold: an integer beyond 64 bits, text with NUL, 1 GB.
 MISFITS = (OverflowError, TypeError, ValueError, AttributeError, struct.error)
 
-_ANSWERED = "UPDATE {s}.meta SET answers = answers + 1"
+_ANSWER = (
+    "WITH said AS (UPDATE {s}.question SET value = %s, said = %s WHERE run = %s AND question = %s)"
+    " UPDATE {s}.meta SET answers = answers + 1"
+)
 
 
 class Store:
@@ -233,21 +236,21 @@ class Store:
         return self._writing(lambda connection: self._answered(connection, run_id, question, value))
 
     def _answered(self, connection: Connection, run_id: str, question: str, value: bytes) -> StoredRun | None:
-        number = self._locked(connection, run_id).number
-        name = records.bytes_of(question)
-        text = "SELECT value IS NOT NULL FROM {s}.question WHERE run = %s AND question = %s"
-        there = self.link.rows(connection, text, (number, name))
-        if not there:
+        row = self._locked(connection, run_id)
+        number, name = row[0], records.bytes_of(question)
+        asked = records.questions_of(self.link.rows(connection, records.QUESTIONS, (Integers((number,)),)))
+        questions = {one.key: one for one in asked.get(number, ())}
+        one = questions.get(name)
+        if one is None:
             raise UsageError(
                 f"run {run_id!r} has not asked {question!r}", remedy=f"See what it asks: `stratagem show {run_id}`."
             )
-        if there[0][0]:
+        if one.value is not None:
             return None
-        text = "UPDATE {s}.question SET value = %s, said = %s WHERE run = %s AND question = %s"
-        self.link.rows(connection, text, (value, records.said_seal(run_id, name, value), number, name))
-        self.link.rows(connection, _ANSWERED)
-        (found,) = self._with_questions(connection, "n = %s", (number,))
-        return records.verified(found)
+        questions[name] = one._replace(value=value)
+        run = records.verified(records.read(row, questions.values()))  # before anything is built upon it
+        self.link.rows(connection, _ANSWER, (value, records.said_seal(run_id, name, value), number, name))
+        return run
 
     def answers(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
         """Return what persons said to these runs; one short statement if that is what it was the last time."""
@@ -278,15 +281,13 @@ class Store:
         self._ended.pop(run_id, None)
 
     def _taken_over(self, connection: Connection, run_id: str, epoch: int, owner: bytes) -> Head:
-        found = self._locked(connection, run_id)
+        found = records.read(self._locked(connection, run_id))
         if found.run.epoch != epoch:
             raise OwnedElsewhere(f"run {run_id!r} has been taken over by another process meanwhile")
         run = records.verified(found)._replace(epoch=epoch + 1, owner=owner)
         text = "UPDATE {s}.run SET epoch = %s, owner = %s, stands = %s WHERE n = %s"
         self.link.rows(connection, text, (run.epoch, owner, records.stands_of(run), found.number))
-        text = (
-            "SELECT count(*) OVER (), seq, seal FROM {s}.effect WHERE run = %s ORDER BY seq DESC LIMIT 1"
-        )
+        text = "SELECT count(*) OVER (), seq, seal FROM {s}.effect WHERE run = %s ORDER BY seq DESC LIMIT 1"
         last = self.link.rows(connection, text, (found.number,))
         rows, seq, chain = last[0] if last else (0, -1, FIRST)
         return Head(run_id, run.epoch, found.number, rows, chain, seq)
@@ -318,7 +319,7 @@ class Store:
         """Remove the rows of a run from the first damaged one on; return how many went."""
 
         def work(connection: Connection) -> int:
-            return care.drop_damaged(self.link, connection, self._locked(connection, run_id))
+            return care.drop_damaged(self.link, connection, records.read(self._locked(connection, run_id)))
 
         gone = self._writing(work)
         self._heads.pop(run_id, None)
@@ -389,10 +390,10 @@ class Store:
         found = self._with_questions(connection, "id = %s", (run_id,)) if _possible(run_id) else []
         return found[0] if found else self._missing(connection, run_id)
 
-    def _locked(self, connection: Connection, run_id: str) -> records.Found:
-        """Return a record whose row nobody else can change before this transaction ends."""
+    def _locked(self, connection: Connection, run_id: str) -> tuple[Any, ...]:
+        """Return what `records.READ` reads of a run, which nobody else can change before this transaction ends."""
         rows = self.link.rows(connection, records.READ + "id = %s FOR UPDATE", (run_id,)) if _possible(run_id) else []
-        return records.read(rows[0]) if rows else self._missing(connection, run_id)
+        return rows[0] if rows else self._missing(connection, run_id)
 
     def _missing(self, connection: Connection, run_id: str) -> Any:
         known = self.link.rows(connection, "SELECT id FROM {s}.run ORDER BY created DESC LIMIT 2000")

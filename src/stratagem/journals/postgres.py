@@ -169,6 +169,7 @@ class PostgresJournal:
         """Return what `work` returns, on a connection of its own: it takes long, and heartbeats must not wait for it."""
         await self._writer.call(lambda: None)  # what was queued before is done before
         store = self._fresh()
+        store.link.reached = self._store.link.reached
 
         def done() -> T:
             try:

@@ -47,8 +47,8 @@ class Keeper:
         self._programs = Path(given["bin"]) if given["bin"] else None
         self._pooler_program, self._options = given["pooler"], given["options"]
         self._upstream = given["upstream"]
-        # Short, for a socket's path has at most 107 bytes.
-        self._folder = Path(tempfile.mkdtemp(prefix="stratagem-pg-", dir="/tmp" if os.path.isdir("/tmp") else None))
+        # Short, for a socket's path has at most 107 bytes; and where another user may go.
+        self._folder = Path(tempfile.mkdtemp(prefix="stratagem-pg-", dir="/tmp"))  # noqa: S108  (made for this)
         self._as: dict[str, Any] = {"cwd": "/", "stdin": subprocess.DEVNULL}
         if given["user"]:
             import pwd  # noqa: PLC0415  (there is none on Windows)
@@ -65,9 +65,12 @@ class Keeper:
         assert self._programs is not None
         command = [str(self._programs / "initdb"), "-D", f"{self._folder}/data", "-U", "postgres", "--auth=trust"]
         command += ["--no-sync", "--encoding=UTF8", "--locale=C"]
-        done = subprocess.run(command, capture_output=True, check=False, **self._as)
+        done = subprocess.run(command, capture_output=True, check=False, **self._as)  # noqa: S603
         if done.returncode:
             raise RuntimeError(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
+        # Whoever is called so needs a password.
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all guarded 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
 
     def start(self) -> int:
         """Start the server, on the port that it had; return it."""
@@ -83,7 +86,7 @@ class Keeper:
         command = [str(self._programs / "postgres"), "-D", f"{self._folder}/data", "-h", "127.0.0.1", "-p", str(port)]
         command += ["-k", str(self._folder), *self._options]
         with open(self._folder / "server.log", "ab") as log:
-            self._server = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
+            self._server = subprocess.Popen(command, stdout=log, stderr=log, **self._as)  # noqa: S603
         until = time.monotonic() + START_S
         status = self._folder / "data" / "postmaster.pid"
         while time.monotonic() < until and self._server.poll() is None:
@@ -113,7 +116,7 @@ class Keeper:
             if "user" in self._as:
                 os.chown(settings, self._as["user"], self._as["group"])
             settings.chmod(0o600)
-            self._pooler = subprocess.Popen(
+            self._pooler = subprocess.Popen(  # noqa: S603
                 [self._pooler_program, "-q", str(settings)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
