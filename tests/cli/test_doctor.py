@@ -40,7 +40,7 @@ def test_after_a_run_its_journal_and_memory_are_verified(cli: Any) -> None:
     status, found = examined(cli)
     assert status == 0
     ((state, message, _),) = found["journal"]
-    assert (state, re.sub(r"[\d.]+ MB", "N MB", message)) == ("ok", "1 runs, 1 of them verified, N MB, version 1")
+    assert (state, re.sub(r"[\d.]+ MB", "N MB", message)) == ("ok", "1 runs, 8 effects, 0 payloads, N MB")
     assert found["memory"][0][0] == "ok"
     assert found["home"] == [("ok", str(cli.home), "")]
     assert found["disk"][0][0] in ("ok", "warn")
@@ -82,7 +82,7 @@ def newer(journal: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words", "remedy"),
     [
-        (damaged_row, "run {run}: ", "stratagem resume {run} --drop-damaged"),
+        (damaged_row, "run '{run}': row 0 is not what was written", "stratagem resume {run} --drop-damaged"),
         (truncated, "journal.sqlite", "Restore"),
         (not_a_database, "journal.sqlite", "Restore"),
         (newer, "newer stratagem", "Upgrade"),

@@ -134,11 +134,11 @@ def test_nobody_there_to_ask_is_3_and_the_question_is_printed(cli: Any, script: 
     result = cli(*words)
     assert (result.exit_code, result.stdout) == (3, "")
     assert 'Allow send({"text":"hello"})? Effect: send.' in result.stderr
-    assert re.search(r"continue: stratagem answer [a-z0-9]{8} VALUE\n\Z", result.stderr)
+    assert re.search(r"answer: stratagem answer [a-z0-9]{8} VALUE  \(VALUE: yes, no, always\)\n\Z", result.stderr)
     assert not (cli.folder / "sent.txt").exists()
     document = cli.json(*words)
     (waiting,) = document["waiting"]
-    assert waiting["schema"] == {"type": "boolean"}
+    assert waiting["schema"] == {"enum": ["yes", "no", "always"]}
     assert document["run"]["state"] == "waiting"
     assert document["resume"] == f"stratagem answer {document['run']['id']} VALUE"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stratagem.cli.runs import _age, _instant
+from stratagem.cli.runs import _age, instant
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def test_no_run_is_no_error(cli: Any) -> None:
     ("since", "seconds"), [("45s", 45), ("30m", 1800), ("12h", 43_200), ("2d", 172_800), ("1w", 604_800)]
 )
 def test_an_age_counts_back_from_now(since: str, seconds: int) -> None:
-    assert time.time() - _instant(since) / 1e6 == pytest.approx(seconds, abs=5)
+    assert time.time() - instant(since) / 1e6 == pytest.approx(seconds, abs=5)
 
 
 def test_a_date_is_in_utc_unless_it_says_otherwise() -> None:
-    assert _instant("1970-01-02") == 86_400_000_000
-    assert _instant("1970-01-02T01:00+01:00") == 86_400_000_000
-    assert _instant("") == 0
+    assert instant("1970-01-02") == 86_400_000_000
+    assert instant("1970-01-02T01:00+01:00") == 86_400_000_000
+    assert instant("") == 0
 
 
 @pytest.mark.parametrize(

@@ -184,15 +184,17 @@ DONE = {"signature": "react.act", "contains": "sent hello", "reply": "it is sent
 DENIED = {"signature": "react.act", "contains": "Denied", "reply": "it was refused"}
 
 
-@pytest.mark.parametrize(("word", "text", "sent"), [("yes", "it is sent", True), ("no", "it was refused", False)])
+@pytest.mark.parametrize(
+    ("word", "text", "sent"), [("y", "it is sent", True), ("no", "it was refused", False), ("a", "it is sent", True)]
+)
 def test_a_person_at_the_terminal_is_asked(
     cli: Any, script: Any, tool_file: Any, word: str, text: str, *, sent: bool
 ) -> None:
     model = script(DONE, DENIED, SEND)
     terminal = Terminal(cli, "run", "Send it", "--strategy", "react", "--model", model, "--tool", "mail.py:send")
-    terminal.until("answer [yes/no]: ")
+    terminal.until("answer [(y)es/(n)o/(a)lways for this run]: ")
     terminal.write("perhaps\n")
-    terminal.until("'perhaps' is neither yes nor no")
+    terminal.until("'perhaps' is none of yes, no, always")
     terminal.write(f"{word}\n")
     assert terminal.end() == 0
     assert text in terminal.lines
@@ -202,13 +204,13 @@ def test_a_person_at_the_terminal_is_asked(
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
 def test_an_interrupt_at_a_question_leaves_the_run_waiting(cli: Any, script: Any, tool_file: Any, key: str) -> None:
     terminal = Terminal(cli, "run", "Send it", "--strategy", "react", "--model", script(SEND), "--tool", "mail.py:send")
-    terminal.until("answer [yes/no]: ")
+    terminal.until("answer [(y)es/(n)o/(a)lways for this run]: ")
     if key == "\x03":
         terminal.process.send_signal(2)  # the terminal does not control a session here, so the key would be none
     else:
         terminal.write(key)
     assert terminal.end() == 3
-    assert "continue: stratagem answer" in terminal.lines[-1]
+    assert "answer: stratagem answer" in terminal.lines[-1]
     assert cli.json("show", "last")["run"]["state"] == "waiting"
 
 
@@ -216,7 +218,7 @@ def test_answer_asks_on_a_terminal(cli: Any, script: Any, tool_file: Any) -> Non
     model = script(DONE, SEND)
     cli("run", "Send it", "--strategy", "react", "--model", model, "--tool", "mail.py:send")
     terminal = Terminal(cli, "answer", "last")
-    terminal.until("answer [yes/no]: ")
+    terminal.until("answer [(y)es/(n)o/(a)lways for this run]: ")
     terminal.write("yes\n")
     assert terminal.end() == 0
     assert "it is sent" in terminal.lines

@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stratagem.cli._ends import Fault, usage
@@ -19,7 +19,7 @@ def interactive(mode: Mode) -> bool:
 
 
 def value_of(text: str, schema: Mapping[str, Any]) -> Any:
-    """Return what a person wrote, as the question's schema wants it: yes and no, plain text, else JSON.
+    """Return what a person wrote, as the question's schema wants it: an option, yes and no, plain text, else JSON.
 
     A question for an object of which one field is required takes a plain yes, no or unknown for that field.
 
@@ -30,8 +30,8 @@ def value_of(text: str, schema: Mapping[str, Any]) -> Any:
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     word = text.strip().casefold()
     options = schema.get("enum")
-    if options is not None and text.strip() in options:
-        return text.strip()
+    if options is not None:
+        return _option(text, options)
     asks = kinds == ("object",) and len(schema.get("required", ())) == 1  # yes or no, and perhaps more
     if ("boolean" in kinds or asks) and (word in YES or word in NO):
         return word in YES
@@ -39,18 +39,48 @@ def value_of(text: str, schema: Mapping[str, Any]) -> Any:
         return {schema["required"][0]: None}
     if "null" in kinds and word in UNKNOWN:
         return None
-    if kinds == ("string",) and options is None:
+    if kinds == ("string",):
         return text
     try:
         return json.loads(text)
     except ValueError:
-        raise _unfit(text, kinds, options) from None
+        raise _unfit(text, kinds) from None
 
 
-def _unfit(text: str, kinds: tuple[str, ...], options: Any) -> Fault:
-    if options is not None:
-        said = ", ".join(map(str, options))
-        return usage(f"{text!r} is none of {said}{nearest(text, map(str, options))}", "Write one of them.")
+def _option(text: str, options: Sequence[Any]) -> Any:
+    """Return the option that is meant: written out, by its beginning, or yes and no in another word."""
+    word = text.strip().casefold()
+    names = {str(option).casefold(): option for option in options}
+    found = [option for name, option in names.items() if word and name.startswith(word)]
+    for words, meant in ((YES, "yes"), (NO, "no")):
+        if word in words and meant in names:
+            return names[meant]
+    if word in names or len(found) == 1:
+        return names.get(word, found[0] if found else None)
+    said = ", ".join(map(str, options))
+    raise usage(f"{text!r} is none of {said}{nearest(word, names)}", "Write one of them.")
+
+
+def wanted(schema: Mapping[str, Any]) -> str:
+    """Return what an answer may be, in words."""
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    kinds = schema.get("type", ())
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    if kinds == ("object",):
+        required = schema.get("required", ())
+        return "yes, no, unknown, or JSON" if len(required) == 1 else f"JSON with {', '.join(required)}"
+    words = {
+        "boolean": "yes, no",
+        "string": "text",
+        "integer": "a whole number",
+        "number": "a number",
+        "null": "unknown",
+    }
+    return ", ".join(words.get(kind, "JSON") for kind in kinds) or "JSON"
+
+
+def _unfit(text: str, kinds: tuple[str, ...]) -> Fault:
     if "boolean" in kinds:
         return usage(f"{text!r} is neither yes nor no", f"Write yes or no{', or unknown' if 'null' in kinds else ''}.")
     return usage(f"{text!r} is not JSON", f"The question wants {' or '.join(kinds) or 'JSON'}.")
@@ -77,13 +107,19 @@ def _part(name: str, schema: Mapping[str, Any]) -> Any:
     if isinstance(schema.get("type"), list):
         hint = " [yes/no/unknown]"
     if "enum" in schema:
-        hint = f" [{'/'.join(map(str, schema['enum']))}]"
+        hint = f" [{'/'.join(map(_begun, schema['enum']))}]"
     while True:
         text = _line(f"{name}{hint}: ")
         try:
             return value_of(text, schema)
         except Fault as failure:
             warn(f"{failure.message}. {failure.remedy}")
+
+
+def _begun(option: Any) -> str:
+    """Return an option with its beginning marked, which is enough to write."""
+    text = str(option)
+    return {"always": "(a)lways for this run"}.get(text, f"({text[:1]}){text[1:]}")
 
 
 def _line(prompt: str) -> str:

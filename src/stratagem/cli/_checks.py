@@ -3,21 +3,23 @@
 import asyncio
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from stratagem.errors import StratagemError
+from stratagem.session._journals import FILE, journal_of
 
 OLDEST_SQLITE = (3, 31, 0)
 LEAST_FILES = 1024  # open files: what 200 branches with a connection each need, and some
 LEAST_BYTES = 100_000_000  # free space
-PATIENCE_S = 3.0  # how long runs are verified, the newest first
+MOST_BYTES = 2_000_000_000  # of a journal that nobody need think about
+MOST_DAMAGE = 20  # places that are listed
 PACKAGES = ("pydantic", "click", "rich")
 
 
@@ -35,9 +37,16 @@ def system() -> list[Check]:
     return [_python(), *_packages(), *_sqlite(), _strategies(), _files(), _terminal()]
 
 
-def state(home: Path) -> list[Check]:
-    """Check the folder of the state, and the files in it."""
-    return [*_home(home), *_journal(home / "journal.sqlite"), *_memory(home / "memory.sqlite")]
+def state(home: Path, journal: str | None = None, *, sweep: bool = False) -> list[Check]:
+    """Check the folder of the state, and the files in it.
+
+    Args:
+        home: the folder.
+        journal: spec of the journal; None is the file in home.
+        sweep: remove first what nothing in the journal refers to.
+    """
+    kept = _journal(home / FILE, sweep=sweep) if journal is None else _elsewhere(home, journal, sweep=sweep)
+    return [*_home(home), *kept, *_memory(home / "memory.sqlite")]
 
 
 def _python() -> Check:
@@ -141,7 +150,7 @@ def _home(home: Path) -> Iterator[Check]:
         yield Check("disk", "ok", f"{free / 1e9:.1f} GB are free")
 
 
-def _journal(path: Path) -> Iterator[Check]:
+def _journal(path: Path, *, sweep: bool) -> Iterator[Check]:
     if not path.exists():
         yield Check("journal", "ok", "no run is recorded yet")
         return
@@ -151,11 +160,48 @@ def _journal(path: Path) -> Iterator[Check]:
         if damage:
             yield Check("journal", "fail", f"{path}: {damage}", "Restore the file from a copy.")
             return
-        yield from asyncio.run(_verified(path, path.stat().st_size))
     except sqlite3.Error as failure:
         yield Check("journal", "fail", f"{path}: {failure}", "Restore the file from a copy.")
+        return
+    yield from _elsewhere(path.parent, None, sweep=sweep)
+
+
+def _elsewhere(home: Path, spec: str | None, *, sweep: bool) -> Iterator[Check]:
+    """Ask a journal for its condition."""
+    try:
+        yield from asyncio.run(_condition(home, spec, sweep=sweep))
     except StratagemError as failure:
         yield Check("journal", "fail", str(failure), failure.remedy)
+
+
+async def _condition(home: Path, spec: str | None, *, sweep: bool) -> list[Check]:
+    journal = journal_of(spec, home)
+    found: list[Check] = []
+    try:
+        if sweep:
+            swept = await journal.sweep()
+            found.append(Check("sweep", "ok", f"{swept:,} payloads that nothing referred to were removed"))
+        seen = await journal.check()
+    finally:
+        await journal.aclose()
+    said = f"{seen.runs:,} runs, {seen.rows:,} effects, {seen.blobs:,} payloads, {seen.bytes / 1e6:.1f} MB"
+    if seen.damage:
+        found.append(Check("journal", "fail", f"{said}; {len(seen.damage):,} places are damaged"))
+        found += [Check("journal", "fail", line, _remedy(line)) for line in seen.damage[:MOST_DAMAGE]]
+    elif seen.orphans:
+        orphans = f"{seen.orphans:,} payloads belong to no run"
+        found.append(Check("journal", "warn", f"{said}; {orphans}", "stratagem doctor --sweep"))
+    elif seen.bytes > MOST_BYTES:
+        found.append(Check("journal", "warn", said, "stratagem runs rm --older-than 30d"))
+    else:
+        found.append(Check("journal", "ok", said))
+    return found
+
+
+def _remedy(damage: str) -> str:
+    """Return what repairs a damaged place: of a run, performing again what was lost."""
+    run = re.search(r"\brun '([\w-]+)'", damage)
+    return f"stratagem resume {run[1]} --drop-damaged" if run else "Restore the journal from a copy."
 
 
 def _private(name: str, path: Path) -> Iterator[Check]:
@@ -172,32 +218,6 @@ def _pages(path: Path) -> str:
     finally:
         database.close()
     return "; ".join(found)
-
-
-async def _verified(path: Path, size: int) -> list[Check]:
-    """Verify the runs of a journal, the newest first, as far as time allows."""
-    from stratagem.journals._schema import SCHEMA
-    from stratagem.journals.sqlite import SQLiteJournal
-
-    journal = SQLiteJournal(path)
-    found: list[Check] = []
-    verified = 0
-    try:
-        runs = await journal.runs(limit=100_000)
-        ends = time.monotonic() + PATIENCE_S
-        for run in runs:
-            if time.monotonic() > ends:
-                break
-            try:
-                await journal.load(run.run_id)
-            except StratagemError as failure:
-                remedy = f"stratagem resume {run.run_id} --drop-damaged"
-                found.append(Check("journal", "fail", f"run {run.run_id}: {failure}", remedy))
-            verified += 1
-    finally:
-        await journal.aclose()
-    said = f"{len(runs):,} runs, {verified:,} of them verified, {size / 1e6:.1f} MB, version {SCHEMA}"
-    return [Check("journal", "ok" if not found else "fail", said), *found]
 
 
 def _memory(path: Path) -> Iterator[Check]:

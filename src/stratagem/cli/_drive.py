@@ -1,4 +1,4 @@
-"""Drives one run for `run`, `resume` and `answer`: opens the session, shows progress, prints the end."""
+"""Drives one run for `run`, `resume`, `answer` and `fork`: opens the session, shows progress, prints the end."""
 
 import asyncio
 import functools
@@ -12,12 +12,12 @@ from stratagem.cli._asking import ask, interactive
 from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, RUN_NOTE, understood
 from stratagem.cli._interrupts import Interrupts
 from stratagem.cli._output import SCHEMA, Mode, say, warn
-from stratagem.cli._reading import usage_of
+from stratagem.cli._reading import inbox, usage_of
 from stratagem.cli._told import Listening, ending
 from stratagem.core import Answer, Budget, budget_of
 from stratagem.errors import StratagemError
-from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.session import RunRecord, Session
+from stratagem.session._journals import journal_of
 from stratagem.session._records import home_of
 
 Begin = Callable[[Session, Listening], Awaitable[Answer]]
@@ -44,15 +44,15 @@ def drive(mode: Mode, begin: Begin, **settings: Any) -> int:
 async def begin_anew(session: Session, listening: Listening, run_id: str, **changes: Any) -> Answer:
     """Continue a run."""
     listening.run_id = run_id
-    return await session.resume(run_id, on_event=listening, **changes)
+    return await session.resume(run_id, **changes)
 
 
 async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     home = home_of(mode.home)
-    listening, journal = Listening(mode), SQLiteJournal(home / "journal.sqlite")
+    listening, journal = Listening(mode), journal_of(mode.journal, home)
     with listening, Interrupts(journal.aclose, listening.close) as interrupts:
         try:
-            async with stratagem.open(home=home, journal=journal, **settings) as session:
+            async with stratagem.open(home=home, journal=journal, on_event=listening, **settings) as session:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)
                 record = await session.show(answer.run_id) if mode.json or not answer.ok else None
@@ -136,9 +136,8 @@ def run_document(mode: Mode, record: RunRecord) -> dict[str, Any]:
 
 def continues(mode: Mode, record: RunRecord) -> str | None:
     """Return the command line that continues a run; None if it has ended."""
-    waiting = record.questions()
-    if record.state == "waiting" and waiting:
-        return mode.again("answer", record.id, f"{' --question ID' if len(waiting) > 1 else ''} VALUE")
+    if record.state == "waiting" and (open_questions := inbox(mode, record)):
+        return open_questions[0].line
     if record.state != "finished":
         return mode.again("resume", record.id)
     if record.stop != "budget":
@@ -158,9 +157,10 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
     mode.tell(answer.cost())
     if record is None:
         return
-    for one in record.questions():
-        warn(f"question {one['id']}: {one['question']}")
-    if line := continues(mode, record):
+    if waiting := inbox(mode, record):
+        for one in waiting:
+            warn("\n".join(one.lines()))
+    elif line := continues(mode, record):
         warn(f"continue: {line}")
 
 

@@ -29,6 +29,7 @@ class Mode:
         verbose: every effect on standard error.
         debug: tracebacks of unexpected exceptions.
         home: folder of the state, as far as it is known.
+        journal: spec of the journal; None is the file in home.
         path: the verb that was called, as its help is asked for.
     """
 
@@ -37,8 +38,9 @@ class Mode:
         self.json, self.jsonl = "--json" in given, "--jsonl" in given
         self.debug, self.quiet, self.verbose = "--debug" in given, False, False
         self.home: Path | None = None
+        self.journal: str | None = None
         self.path = "stratagem"
-        self._home_flag = ""
+        self._home_flag = self._journal_flag = ""
 
     @property
     def machine(self) -> bool:
@@ -53,9 +55,19 @@ class Mode:
 
             self._home_flag = f" --home {shlex.quote(str(home))}"
 
+    def keep_journal(self, spec: str, *, flag: bool) -> None:
+        """Take the journal; `flag` says that the next command must be told of it too, without its password."""
+        self.journal = spec
+        if flag:
+            import shlex
+
+            from stratagem.session._journals import shown as without_password
+
+            self._journal_flag = f" --journal {shlex.quote(without_password(spec))}"
+
     def again(self, verb: str, run_id: str, rest: str = "") -> str:
         """Return the command line that goes on with a run."""
-        return f"stratagem {verb} {run_id}{rest}{self._home_flag}"
+        return f"stratagem {verb} {run_id}{rest}{self._home_flag}{self._journal_flag}"
 
     def document(self, form: dict[str, Any] | list[Any]) -> None:
         """Print the one JSON document of `--json`, or a line of `--jsonl`."""
@@ -155,7 +167,14 @@ def cut(text: str, limit: int) -> str:
     return text
 
 
-def table(rows: Sequence[Sequence[str]], *, elastic: int, colours: Sequence[str] = (), whole: bool = False) -> None:
+def table(
+    rows: Sequence[Sequence[str]],
+    *,
+    elastic: int,
+    colours: Sequence[str] = (),
+    whole: bool = False,
+    below: Sequence[Sequence[str]] = (),
+) -> None:
     """Print rows as columns on standard output; the elastic column is cut so that they fit a terminal.
 
     Args:
@@ -163,6 +182,7 @@ def table(rows: Sequence[Sequence[str]], *, elastic: int, colours: Sequence[str]
         elastic: number of the column that gives way.
         colours: of the first column, one per row.
         whole: cut nothing; what does not fit is left to the terminal.
+        below: lines that follow each row, indented and never cut.
     """
     clean = [[shown(" ".join(text.split())) for text in row] for row in rows]
     if not clean:
@@ -178,3 +198,5 @@ def table(rows: Sequence[Sequence[str]], *, elastic: int, colours: Sequence[str]
         if colours:
             padded[0] = painted(padded[0], colours[number])
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
+        for line in below[number] if below else ():
+            say(f"   {line}")

@@ -1,13 +1,16 @@
-"""Opens a session that only reads records: no model, no memory, no tools."""
+"""Opens a session that only looks at records: no model, no memory, no tools."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import stratagem
+from stratagem.cli._asking import wanted
 from stratagem.cli._output import Mode
-from stratagem.core import Usage
+from stratagem.core import Journal, Usage
 from stratagem.session import RunRecord, Session
+from stratagem.session._journals import journal_of
+from stratagem.session._records import home_of
 
 T = TypeVar("T")
 
@@ -17,12 +20,19 @@ HUES = {"✓": "green", "●": "yellow", "?": "yellow", "!": "yellow", "-": "", 
 
 def read(mode: Mode, work: Callable[[Session], Awaitable[T]]) -> T:
     """Return what some work with a session that reads records yields."""
+    return look(mode, lambda session, _: work(session))
 
-    async def reading() -> T:
-        async with stratagem.open(home=mode.home, memory="none") as session:
-            return await work(session)
 
-    return asyncio.run(reading())
+def look(mode: Mode, work: Callable[[Session, Journal], Awaitable[T]]) -> T:
+    """Return what some work with a session and its journal yields."""
+
+    async def looking() -> T:
+        home = home_of(mode.home)
+        journal = journal_of(mode.journal, home)
+        async with stratagem.open(home=home, journal=journal, memory="none") as session:
+            return await work(session, journal)
+
+    return asyncio.run(looking())
 
 
 def standing(record: RunRecord) -> str:
@@ -39,6 +49,37 @@ def usage_of(record: RunRecord) -> Usage:
     """Return what a run has cost: as it was stored at its end, else from the effects that were loaded."""
     form: dict[str, Any] | None = record.end.get("usage")
     return Usage(**form) if form else record.usage()
+
+
+class Question(NamedTuple):
+    """An open question.
+
+    Attributes:
+        id: its id within the run.
+        text: what is asked.
+        line: the command line that answers it.
+        value: what its VALUE may be, in words.
+    """
+
+    id: str
+    text: str
+    line: str
+    value: str
+
+    def lines(self) -> list[str]:
+        """Return what a person reads: the question, and how to answer it."""
+        return [f"question {self.id}: {self.text}", f"answer: {self.line}  (VALUE: {self.value})"]
+
+
+def inbox(mode: Mode, record: RunRecord) -> list[Question]:
+    """Return what a run asks persons, each with the line that answers it."""
+    waiting = record.questions()
+    found: list[Question] = []
+    for one in waiting:
+        named = f" --question {one['id']}" if len(waiting) > 1 else ""
+        line = mode.again("answer", record.id, f"{named} VALUE")
+        found.append(Question(one["id"], one["question"], line, wanted(one["schema"])))
+    return found
 
 
 def money(usd: float | None) -> str:

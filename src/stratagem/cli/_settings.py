@@ -3,8 +3,8 @@
 The files, first found first: `./stratagem.toml`, `[tool.stratagem]` in `./pyproject.toml`, and the user's own
 `stratagem/config.toml` in the platform's folder for settings. Keys are the long names of flags. `.env` is never read.
 
-Rule: a file that comes with a project must not be able to redirect keys, so it may set no address that a key is sent to,
-no proxy and no certificate authority.
+Rule: a file that comes with a project must not be able to redirect keys or records, so it may set no address that a key
+is sent to, no proxy, no certificate authority and no journal.
 """
 
 import os
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path  # 6 ms, which `--help` does not need
 
 FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
-TEXTS = ("strategy", "model", "approve", "budget", "home")
+TEXTS = ("strategy", "model", "approve", "budget", "home", "journal")
 LISTS = ("root", "tool")
 KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
 PATHS = ("home", "root")
-UNSAFE = ("base-url", "api-key-env", "proxy", "ca", "ca-file")  # never from a project file
+UNSAFE = ("base-url", "api-key-env", "journal", "proxy", "ca", "ca-file")  # never from a project file
 DEFAULTS: dict[str, Any] = {
-    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "home": None, "seed": 0,
+    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "home": None, "journal": "", "seed": 0,
     "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
 }  # fmt: skip
 
@@ -124,7 +124,7 @@ def _checked(table: Mapping[str, Any], path: "Path", *, project: bool) -> dict[s
     for key, value in table.items():
         if project and key in UNSAFE:
             raise usage(
-                f"{path} sets {key!r}, which a project file may not: it could send your keys elsewhere",
+                f"{path} sets {key!r}, which a project file may not: it could send your keys, or what you ask, elsewhere",
                 f"Remove it there; if you want it, set it in {user_file()}.",
             )
         if key not in KEYS:
@@ -194,6 +194,17 @@ def option(*names: str, key: str = "", **attributes: Any) -> Decorator:
     return click.option(*names, **attributes)
 
 
+def offers(what: str) -> dict[str, Any]:
+    """Return the setting of an argument or option for which the shell is offered `runs`, `strategies`, `files` ..."""
+
+    def complete(ctx: click.Context, param: click.Parameter, begun: str) -> Any:
+        from stratagem.cli import _completing
+
+        return getattr(_completing, what)(ctx, param, begun)
+
+    return {"shell_complete": complete}
+
+
 def _into_mode(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     if ctx.obj is not None and value:
         setattr(ctx.obj, param.name, value)
@@ -206,6 +217,12 @@ def _home(ctx: click.Context, param: click.Parameter, value: str | None) -> None
 
         flag = ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
         ctx.obj.keep(Path(value).expanduser(), flag=flag)
+
+
+def _journal(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if ctx.obj is not None and value:
+        flag = ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        ctx.obj.keep_journal(value, flag=flag)
 
 
 def speaking(*flags: str) -> Decorator:
@@ -225,6 +242,9 @@ def speaking(*flags: str) -> Decorator:
         shared = {"is_eager": True, "expose_value": False, "callback": _into_mode}
         for flag in reversed(flags):
             function = option(f"--{flag}", key=flag, is_flag=True, help=meaning[flag], **shared)(function)
+        help = "Where runs are recorded: sqlite:PATH or postgresql://...  [default: one file in home]"  # noqa: A001
+        attributes = {**shared, "callback": _journal}
+        function = option("--journal", key="journal", metavar="SPEC", help=help, **attributes)(function)
         help = "Folder of the state.  [default: the platform's data folder]"  # noqa: A001
         return option("--home", key="home", metavar="DIR", help=help, **{**shared, "callback": _home})(function)
 

@@ -3,8 +3,8 @@
 import sys
 from typing import Any
 
-from stratagem.cli._output import first_line, json_text, painted, say, table
-from stratagem.cli._reading import HUES, money, sign, standing, usage_of
+from stratagem.cli._output import Mode, first_line, json_text, painted, say, table
+from stratagem.cli._reading import HUES, inbox, money, sign, standing, usage_of
 from stratagem.cli._told import called
 from stratagem.core import Row, Usage, decoded
 from stratagem.errors import revive
@@ -30,7 +30,7 @@ def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
     }
 
 
-def summary(record: RunRecord) -> None:
+def summary(mode: Mode, record: RunRecord) -> None:
     """Print what was asked, what was done, and what came of it."""
     facts = record.record
     sys.stdout.write(f"{painted(sign(record), HUES[sign(record)])} run {record.id} · {standing(record)}\n")
@@ -57,8 +57,8 @@ def summary(record: RunRecord) -> None:
         say(f"\n{answer['text']}")
     if answer.get("sources"):
         say("\n" + "\n".join(f"[{number}] {source}" for number, source in enumerate(answer["sources"], 1)))
-    for one in record.questions():
-        say(f"\nquestion {one['id']}: {one['question']}")
+    for one in inbox(mode, record):
+        say("\n".join(["", *one.lines()]))
     used = usage_of(record)
     say(f"\n{used.calls:,} calls · {used.tokens:,} tokens · {_charge(used)} · {used.seconds:.1f} s")
 

@@ -13,15 +13,17 @@ SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")
 
 
 @click.command()  # not a `Verb`: a wrong file of settings is what it reports, not what stops it
+@click.option("--sweep", is_flag=True, help="Remove from the journal what no run refers to any more, first.")
 @speaking("json", "debug")
 @click.pass_context
-def doctor(ctx: click.Context) -> int:
+def doctor(ctx: click.Context, sweep: bool) -> int:
     """Check the installation, the state and the settings.
 
-    One line per check: ok, warn or fail, and what to do. Then every setting with its origin. Exit status 1 if a check
-    fails.
+    One line per check: ok, warn or fail, and what to do. Of the journal every byte is looked at. Then every setting with its
+    origin. Exit status 1 if a check fails.
     """
     from stratagem.cli._checks import Check, state, system
+    from stratagem.session._journals import shown
     from stratagem.session._records import home_of
 
     mode: Mode = ctx.obj
@@ -37,7 +39,11 @@ def doctor(ctx: click.Context) -> int:
     origin = "--home" if ctx.get_parameter_source("home") is ParameterSource.COMMANDLINE else None
     if settings:
         settings["home"] = Setting(str(home_of(home)), origin or settings["home"].origin)
-    checks = [*system(), *state(home_of(home)), *checks]
+    journal: str | None = mode.journal or (settings["journal"].value if settings else None) or None
+    if settings and journal is not None:
+        flag = ctx.get_parameter_source("journal") is ParameterSource.COMMANDLINE
+        settings["journal"] = Setting(shown(journal), "--journal" if flag else settings["journal"].origin)
+    checks = [*system(), *state(home_of(home), journal, sweep=sweep), *checks]
     _print(mode, checks, settings)
     return NO_ANSWER if any(check.state == "fail" for check in checks) else 0
 

@@ -6,17 +6,22 @@ import click
 
 from stratagem.cli._ends import usage
 from stratagem.cli._output import Mode
-from stratagem.cli._settings import Verb, speaking
+from stratagem.cli._settings import Verb, offers, speaking
 
 
 @click.command(cls=Verb)
-@click.argument("run")
+@click.argument("run", **offers("runs"))
 @click.option("--budget", metavar="LIMITS", help="New limits instead of the recorded ones, such as calls=80.")
 @click.option("--strategy", metavar="SPEC", help="A changed strategy; what it still asks for is not performed again.")
+@click.option(
+    "--file", metavar="F", multiple=True, help="What was attached to the goal, again: a record has not its bytes."
+)
 @click.option("--drop-damaged", is_flag=True, help="Remove damaged records first, and perform them again.")
 @speaking("json", "jsonl", "quiet", "verbose", "debug")
 @click.pass_obj
-def resume(mode: Mode, run: str, budget: str | None, strategy: str | None, drop_damaged: bool) -> int:
+def resume(
+    mode: Mode, run: str, budget: str | None, strategy: str | None, file: tuple[str, ...], drop_damaged: bool
+) -> int:
     """Continue RUN: an id, the beginning of one, or `last`.
 
     Nothing that is recorded is performed again. Of a run that has ended, the recorded answer is printed.
@@ -29,13 +34,18 @@ def resume(mode: Mode, run: str, budget: str | None, strategy: str | None, drop_
         if drop_damaged:
             dropped = await session.drop_damaged(run_id)
             mode.tell(f"{dropped} damaged records of {run_id} were removed")
-        return await begin_anew(session, listening, run_id, budget=budget, strategy=strategy)
+        changes: dict[str, Any] = {"budget": budget, "strategy": strategy}
+        if file:
+            from stratagem.cli._attaching import again
+
+            changes["task"] = again((await session.show(run_id)).record, file)
+        return await begin_anew(session, listening, run_id, **changes)
 
     return drive(mode, begin)
 
 
 @click.command(cls=Verb)
-@click.argument("run")
+@click.argument("run", **offers("runs"))
 @click.argument("value", default=None, required=False)
 @click.option("--question", metavar="ID", help="Which question, if there are several.")
 @click.option("--no-resume", is_flag=True, help="Store the answer, and do not continue the run.")
@@ -45,31 +55,28 @@ def answer(mode: Mode, run: str, value: str | None, question: str | None, no_res
     """Answer a question of RUN with VALUE, and continue it.
 
     VALUE is JSON; `yes` and `no` answer a question of that kind, and plain text one that wants text. Without VALUE it is
-    asked for on a terminal.
+    asked for on a terminal. If another process has the run, that one goes on with it.
     """
     from stratagem.cli._drive import Listening, begin_anew, continues, drive, run_document
     from stratagem.cli._reading import read
     from stratagem.session import RunRecord, Session
 
-    async def store(session: Session) -> str:
+    async def store(session: Session) -> tuple[RunRecord, str]:
         run_id = await session.find(run)
         one = _chosen(run_id, (await session.show(run_id)).questions(), question)
-        await session.answer(run_id, _value(mode, one, value), one["id"])
-        return run_id
+        who = await session.answer(run_id, _value(mode, one, value), one["id"])
+        return await session.show(run_id), who
 
-    async def store_only(session: Session) -> RunRecord:
-        return await session.show(await store(session))
-
-    if no_resume:
-        record = read(mode, store_only)
+    record, who = read(mode, store)
+    if no_resume or who:
         if mode.machine:
             mode.document(run_document(mode, record))
         else:
-            mode.tell(f"stored; continue: {continues(mode, record)}")
+            mode.tell(f"stored; {who} goes on with it" if who else f"stored; continue: {continues(mode, record)}")
         return 0
 
     async def begin(session: Session, listening: Listening) -> Any:
-        return await begin_anew(session, listening, await store(session))
+        return await begin_anew(session, listening, record.id)
 
     return drive(mode, begin)
 
@@ -93,11 +100,11 @@ def _chosen(run_id: str, waiting: list[dict[str, Any]], wanted: str | None) -> d
 
 
 def _value(mode: Mode, question: dict[str, Any], text: str | None) -> Any:
-    from stratagem.cli._asking import ask, interactive, value_of
+    from stratagem.cli._asking import ask, interactive, value_of, wanted
 
     if text is not None:
         return value_of(text, question["schema"])
     if not interactive(mode):
-        remedy = f"Write it behind the run: `stratagem answer RUN VALUE`; it wants {question['schema']}."
+        remedy = f"Write it behind the run: `stratagem answer RUN VALUE`; VALUE is {wanted(question['schema'])}."
         raise usage(f"no answer is given to: {question['question']}", remedy)
     return ask(question["question"], question["schema"])

@@ -6,7 +6,7 @@ import click
 
 from stratagem.cli._ends import usage
 from stratagem.cli._output import Mode
-from stratagem.cli._settings import DEFAULTS, Verb, option, speaking
+from stratagem.cli._settings import DEFAULTS, Verb, offers, option, speaking
 
 
 @click.command(cls=Verb)
@@ -17,6 +17,7 @@ from stratagem.cli._settings import DEFAULTS, Verb, option, speaking
     metavar="SPEC",
     default=DEFAULTS["strategy"],
     show_default=True,
+    **offers("strategies"),
     help="NAME, NAME(n=5, sampler=react), or FILE.py:NAME; `stratagem catalog` lists them.",
 )
 @option(
@@ -25,6 +26,7 @@ from stratagem.cli._settings import DEFAULTS, Verb, option, speaking
     metavar="SPEC",
     default=DEFAULTS["model"],
     show_default=True,
+    **offers("models"),
     help="Model; `stratagem models` lists them.",
 )
 @option(
@@ -35,7 +37,21 @@ from stratagem.cli._settings import DEFAULTS, Verb, option, speaking
     type=click.Path(),
     help="Folder that the built-in tools may read. May be repeated.",
 )
-@option("--tool", key="tool", metavar="NAME|FILE.py:FN", multiple=True, help="A further tool. May be repeated.")
+@click.option(
+    "--file",
+    metavar="F",
+    multiple=True,
+    type=click.Path(),
+    help="Document or image that belongs to the goal, at most 20 MB. May be repeated.",
+)
+@option(
+    "--tool",
+    key="tool",
+    metavar="NAME|FILE.py:FN",
+    multiple=True,
+    **offers("tools"),
+    help="A further tool. May be repeated.",
+)
 @option(
     "--approve",
     key="approve",
@@ -62,12 +78,16 @@ def run(
     strategy: str,
     model: str,
     root: tuple[str, ...],
+    file: tuple[str, ...],
     tool: tuple[str, ...],
     approve: str,
     budget: str,
     seed: int,
 ) -> int:
     """Reach a GOAL, or answer a question; `-` reads it from standard input.
+
+    A `--file` that the model reads itself is attached to the goal; text and tables that it does not read are granted to the
+    built-in tools; anything else is refused.
 
     The answer goes to standard output, everything else to standard error. Exit status: 0 answered, 1 no answer, 2 usage,
     3 waits for a person, 4 budget ended, 5 model failed, 6 journal failed, 70 unexpected, 130 cancelled.
@@ -76,16 +96,22 @@ def run(
         raise usage("--json and --jsonl exclude each other", "Choose one.")
     question = _read() if goal == "-" else goal
     from stratagem.cli._drive import drive, roots_of
+    from stratagem.session._records import home_of
 
+    roots, given = roots_of(root), {"model": model}
+    if file:
+        from stratagem.cli._attaching import settings_for
+
+        question, roots, given = settings_for(question, file, model, roots, home_of(mode.home))
     return drive(
         mode,
-        lambda session, listening: session.run(strategy, question, on_event=listening),
-        model=model,
-        roots=roots_of(root),
-        tools=[*(() if root else ALWAYS), *tool],
+        lambda session, _: session.run(strategy, question),
+        roots=roots,
+        tools=[*(() if roots else ALWAYS), *tool],
         policy=approve,
         budget=budget,
         seed=seed,
+        **given,
     )  # fmt: skip
 
 

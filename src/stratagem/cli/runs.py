@@ -25,17 +25,23 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 @speaking("json", "debug")
 @click.pass_obj
 def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: str, limit: int) -> int:
-    """List the recorded runs, newest first; TEXT is looked for in ids and questions."""
-    from stratagem.cli._reading import HUES, money, read, sign, standing, usage_of
+    """List the recorded runs, newest first; TEXT is looked for in ids and questions.
 
-    begin = _instant(since)
+    `--state waiting` is the inbox: below each run it lists what is asked, and the line that answers it.
+    """
+    from stratagem.cli._reading import HUES, inbox, money, read, sign, standing, usage_of
+
+    begin = instant(since)
     found = read(
         mode, lambda session: session.runs(state=state, strategy=strategy, since=begin, text=text, limit=limit + 1)
     )
     shown, more = found[:limit], len(found) > limit
     if mode.json:
         following = f"stratagem runs --limit {limit * 2}" if more else None
-        rows = [{**run.plain(), "usage": usage_of(run).plain() if run.end else None} for run in shown]
+        rows = [
+            {**run.plain(), "usage": usage_of(run).plain() if run.end else None, "waiting": run.questions()}
+            for run in shown
+        ]
         mode.document({"schema": SCHEMA, "runs": rows, "next": following})
         return 0
     rows = [
@@ -43,7 +49,9 @@ def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: 
          money(used.usd), run.strategy or "(not named)", run.question)
         for run, used in ((run, usage_of(run)) for run in shown)
     ]  # fmt: skip
-    table(rows, elastic=8, colours=[HUES[row[0]] for row in rows])
+    below = [[line for one in inbox(mode, run) for line in one.lines()] for run in shown]
+    colours = [HUES[row[0]] for row in rows]
+    table(rows, elastic=8, colours=colours, below=below if state == "waiting" else ())
     if not rows:
         mode.tell("no such run" if text or state or strategy or since else "no run yet: begin one with `stratagem run`")
     if more:
@@ -51,7 +59,7 @@ def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: 
     return 0
 
 
-def _instant(since: str) -> int:
+def instant(since: str) -> int:
     """Return the microseconds since 1970 of `2d`, or of a date."""
     if not since:
         return 0

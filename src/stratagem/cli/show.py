@@ -6,11 +6,11 @@ import click
 
 from stratagem.cli._ends import usage
 from stratagem.cli._output import SCHEMA, Mode
-from stratagem.cli._settings import Verb, speaking
+from stratagem.cli._settings import Verb, offers, speaking
 
 
 @click.command(cls=Verb)
-@click.argument("run")
+@click.argument("run", **offers("runs"))
 @click.option("--tree", "view", flag_value="tree", help="Effects beneath the calls that they belong to, with sums.")
 @click.option("--events", "view", flag_value="events", help="Every recorded event, in order.")
 @click.option("--costs", "view", flag_value="costs", help="What each signature and tool has cost.")
@@ -34,11 +34,9 @@ def show(mode: Mode, run: str, view: str | None, effect: int | None) -> int:
     if effect is not None:
         _views.one_effect(record, effect)
         return 0
-    views: dict[str | None, Any] = {
-        None: _views.summary,
-        "tree": _views.tree,
-        "events": _views.events,
-        "costs": _views.costs,
-    }
-    views[view](record)
+    views: dict[str, Any] = {"tree": _views.tree, "events": _views.events, "costs": _views.costs}
+    if view is None:
+        _views.summary(mode, record)
+    else:
+        views[view](record)
     return 0

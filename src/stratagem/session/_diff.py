@@ -147,7 +147,8 @@ def _merged(record: RunRecord, base: list[Effect], own: list[Effect]) -> list[Ef
     left: dict[Group, list[Effect]] = defaultdict(list)
     for effect in mine.values():
         left[effect.group].append(effect)
-    estimated = bool(record.record.get("fork", {}).get("set")) and "unused" not in record.end
+    counts = record.end.get("counts", ())  # reused, performed, unused
+    estimated = bool(record.record.get("fork", {}).get("set")) and "unused" not in record.end and counts[2:] != [0]
     for place in range(len(base) - 1, -1, -1):
         waiting = left.get(base[place].group)
         known = merged[place]

@@ -15,6 +15,7 @@ Rule 3: what says who drives a run, and how often that changed, belongs to a jou
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, get_args
@@ -32,6 +33,8 @@ SHORT: Final = 100  # bytes; a shorter payload stands where it belongs
 LONGEST: Final = 2**63  # what a store takes as a whole number is smaller
 BATCH: Final = 1000  # rows on their way to a journal
 
+# Within JSON they stand in strings only, where they may be written so.
+_ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _WHOLE = ("occurrence", "wall", "active", "took", "sample")
 _PARTS = ("record", "end", "answers", "questions")
 _EDITED = "Export it again: a file that was changed or cut is not taken."
@@ -148,13 +151,9 @@ def _forms(run: StoredRun, rows: Sequence[Row], written: set[str]) -> Iterator[J
 
 
 def _line(form: Json) -> str:
-    """Return a line; what is no Unicode text is escaped."""
+    """Return a line; what is no Unicode text, and what a terminal would obey, is escaped."""
     text = json.dumps(form, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(form, separators=(",", ":"), allow_nan=False)
-    return f"{text}\n"
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 # Reading a file
