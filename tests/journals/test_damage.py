@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 
+from stratagem.core._canonical import decoded
 from stratagem.errors import JournalCorrupt, JournalError, UsageError
 from stratagem.journals._schema import TABLES
 from stratagem.journals._store import Store
 from stratagem.journals._writer import Write
 from stratagem.journals.sqlite import SQLiteJournal
-from stratagem.testing.journal_suite import chain, durable, row, run_of
+from stratagem.testing.journal_suite import OWNER, chain, durable, row, run_of, taken
 
 NOBODY: Any = None  # waits for these writes
 NOISE = random.Random(5).randbytes(2000)
-ENDED = run_of("abcdef", state="finished", parent="zyxwvu", rows=9, answers=b'{"q":true}', end=b'{"text":"x"}')
+PACKED = b'{"question":"' + b"long " * 500 + b'"}'
+ENDED = run_of(
+    "abcdef", state="finished", parent="zyxwvu", rows=9, end=b'{"text":"x"}',
+    questions=b'{"q":%s,"r":{"question":"?"}}' % PACKED, answers=b'{"q":true}',
+)  # fmt: skip
 ROWS = [
     row(0, kind="decision", usage=None),
     row(1, path="f/map[1]", failed=True),
@@ -35,7 +40,13 @@ def write_runs(path: Path) -> None:
     ]
     for one in ROWS:
         items += [Write("append", run_id, one, NOBODY) for run_id in ("abcdef", "ghijkl")]
-    items.append(Write("update", "abcdef", ENDED._replace(rows=0), NOBODY))
+    items += [
+        Write("ask", "abcdef", ("q", PACKED), NOBODY),
+        Write("ask", "abcdef", ("r", b'{"question":"?"}'), NOBODY),
+        Write("answer", "abcdef", ("q", b"true"), NOBODY),
+        Write("update", "abcdef", ENDED._replace(rows=0), NOBODY),
+        Write("beat", "", OWNER, NOBODY),
+    ]
     store.write(items)
     assert [item.error for item in items] == [None] * len(items)
     store.close()
@@ -50,10 +61,14 @@ def read_runs(path: Path) -> list[Any]:
             found.append(store.load(run_id))
         except JournalError as error:
             found.append(error)
-    try:
-        found.append(store.runs(state=None, strategy=None, since=0, text="", limit=9))
-    except JournalError as error:
-        found.append(error)
+    for read in (
+        lambda: store.runs(state=None, strategy=None, since=0, text="", limit=9),
+        lambda: store.answers(["abcdef", "ghijkl"]),
+    ):
+        try:
+            found.append(read())
+        except JournalError as error:
+            found.append(error)
     store.close()
     return found
 
@@ -88,11 +103,12 @@ def refused(path: Path, run_id: str = "abcdef") -> str:
 
 
 def test_the_file_is_read_as_it_was_written(path):
-    ended, running, empty, listed = read_runs(path)
+    ended, running, empty, listed, answers = read_runs(path)
     assert ended == (ENDED._replace(seal=ended[0].seal), ROWS)
     assert running == (run_of("ghijkl", parent="zyxwvu"), ROWS)
     assert empty == (run_of("mnopqr", parent="zyxwvu"), [])
     assert listed == [empty[0], running[0], ended[0]]
+    assert answers == {"abcdef": {"q": b"true"}, "ghijkl": {}}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +230,11 @@ RECORDS = [
     ("epoch=epoch+1", WHERE),
     ("rows=8", WHERE),
     ("seal=zeroblob(32)", WHERE),
-    ("answers='{}'", WHERE),
+    ("owner=x''", WHERE),
+    ("owner='{}'", WHERE),
+    ("asked=0", WHERE),
+    ("asked=3", WHERE),
+    ("asked='x'", WHERE),
     ("end=99", WHERE),
     ("stands=zeroblob(16)", WHERE),
     ("created=created+1", WHAT),
@@ -239,8 +259,10 @@ def test_a_changed_record_is_found(path, change, told):
 
 def test_a_changed_id_is_found_in_table_and_index(path, sound):
     """The id stands in both: whoever asks for the run reads one, a list the other."""
-    places = [at for at in range(len(sound)) if sound.startswith(b"abcdef", at)]
-    ended, _, _, listed = read_runs(path)
+    places = [
+        at for at in range(len(sound)) if sound.startswith(b"abcdef", at) and sound[at - 1 : at] != b"9"
+    ]  # an owner
+    ended, _, _, listed, _ = read_runs(path)
     found: list[object] = []
     for at in places:
         path.write_bytes(sound[:at] + b"b" + sound[at + 1 :])
@@ -308,15 +330,15 @@ async def test_a_damaged_run_goes_on_from_its_last_sound_row(path, statement, go
     execute(path, statement)
     went, journal = await dropped(path, "abcdef")
     assert went == gone
-    run, rows = await journal.load("abcdef")
+    run, rows = await taken(journal, "abcdef")
     assert (run.state, run.rows, run.seal, run.end) == ("running", -1, b"", b"")
-    assert run.record == ENDED.record
+    assert (run.record, run.questions, run.answers) == (ENDED.record, ENDED.questions, ENDED.answers)
     assert rows == ROWS[:left]
     for one in ROWS[left:]:
         await durable(journal.append("abcdef", one))
     await durable(journal.update(ENDED._replace(rows=0)))
-    run, rows = await journal.load("abcdef")
-    assert (run._replace(seal=b""), rows) == (ENDED, ROWS)
+    again, rows = await journal.load("abcdef")
+    assert (again._replace(seal=b""), rows) == (ENDED._replace(epoch=run.epoch), ROWS)
     await journal.aclose()
 
 
@@ -326,12 +348,15 @@ async def test_a_run_with_a_changed_record_goes_on(path, change, told):
     gone, journal = await dropped(path, "abcdef")
     assert gone == 0
     run, rows = await journal.load("abcdef")
-    assert (run.state, run.rows, run.end) == ("running", -1, b"")
+    assert (run.state, run.rows, run.end, run.owner) == ("running", -1, b"", b"")
+    assert run.epoch > 1
+    assert (run.questions, run.answers) == (ENDED.questions, ENDED.answers)
+    await journal.claim("abcdef", run.epoch, OWNER)
     assert run.record == (b"{}" if told is WHAT else ENDED.record)
     assert rows == ROWS
     assert "abcdef" in [one.run_id for one in await journal.runs()]
     await durable(journal.append("abcdef", row(9)))
-    await durable(journal.update(ENDED._replace(rows=0, epoch=run.epoch)))
+    await durable(journal.update(ENDED._replace(rows=0)))
     assert (await journal.load("abcdef"))[0].rows == 10
     await journal.aclose()
 
@@ -351,14 +376,84 @@ async def test_a_damaged_index_is_made_anew_and_nothing_is_dropped(path):
     await journal.aclose()
 
 
-async def test_answers_of_persons_survive_unless_they_are_damaged(path):
-    execute(path, "UPDATE effect SET took=1 WHERE run=1 AND seq=6")
-    _, journal = await dropped(path, "abcdef")
-    assert (await journal.load("abcdef"))[0].answers == b'{"q":true}'
+QUESTIONS = [
+    ("UPDATE question SET form=CAST('{}' AS BLOB) WHERE id='r'", "question 'r' is not what was written", "q", "q"),
+    ("UPDATE question SET form=x'' WHERE id='r'", "question 'r' is not what was written", "q", "q"),
+    ("UPDATE question SET form=77 WHERE id='r'", "question 'r' is not what was written", "q", "q"),
+    ("UPDATE question SET form='text' WHERE id='r'", "question 'r' is not what was written", "q", "q"),
+    ("UPDATE question SET asked=x'00' WHERE id='r'", "question 'r' is not what was written", "q", "q"),
+    ("UPDATE blob SET body=x'00' WHERE size=2515", "question 'q' is not what was written", "r", "q"),
+    ("UPDATE question SET value=CAST('false' AS BLOB) WHERE id='q'", "the answer to question 'q' is not what was written", "qr", ""),
+    ("UPDATE question SET value=x'' WHERE id='q'", "the answer to question 'q' is not what was written", "qr", ""),
+    ("UPDATE question SET value=77 WHERE id='q'", "the answer to question 'q' is not what was written", "qr", ""),
+    ("UPDATE question SET said=x'00' WHERE id='r'", "the answer to question 'r' is not what was written", "qr", "q"),
+    ("UPDATE question SET value=CAST('1' AS BLOB) WHERE id='r'", "the answer to question 'r' is not what was written", "qr", "q"),
+    ("UPDATE question SET id='s' WHERE id='r'", "question 's' is not what was written", "q", "q"),
+    ("UPDATE question SET run=2 WHERE id='r'", "it has asked 2 questions, of which 1 are there", "q", "q"),
+    ("DELETE FROM question WHERE id='q'", "it has asked 2 questions, of which 1 are there", "r", ""),
+    ("DELETE FROM question", "it has asked 2 questions, of which 0 are there", "", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "told", "asked", "said"), QUESTIONS)
+async def test_a_changed_question_is_named_and_what_is_sound_of_it_survives(path, statement, told, asked, said):
+    execute(path, statement)
+    assert refused(path) == f"the record of run 'abcdef' is damaged: {told}"
+    assert isinstance(read_runs(path)[3], JournalCorrupt)
+    went, journal = await dropped(path, "abcdef")
+    assert went == 0
+    run, rows = await journal.load("abcdef")
+    assert (list(decoded(run.questions)), list(decoded(run.answers)), rows) == (list(asked), list(said), ROWS)
+    assert await journal.answers(["abcdef"]) == {"abcdef": dict.fromkeys(said, b"true")}
     await journal.aclose()
-    execute(path, "UPDATE run SET answers=CAST('{\"q\":false}' AS BLOB) WHERE n=1")
-    _, journal = await dropped(path, "abcdef")
-    assert (await journal.load("abcdef"))[0].answers == b"{}"
+
+
+@pytest.mark.parametrize("statement", [one[0] for one in QUESTIONS])
+async def test_a_damaged_question_is_not_written_over(path, statement):
+    """Neither who drives the run nor who answers makes damage look sound."""
+    journal = SQLiteJournal(path)
+    run, _ = await taken(journal, "abcdef")
+    execute(path, statement)
+    for write in (
+        lambda: journal.answer("abcdef", "r", b"1"),
+        lambda: journal.park(run._replace(owner=b""), ["r"]),
+        lambda: durable(journal.ask("abcdef", "s", b"{}")),
+        lambda: journal.claim("abcdef", run.epoch, OWNER),
+    ):
+        with pytest.raises(JournalCorrupt, match="the record of run 'abcdef' is damaged"):
+            await write()
+    await journal.aclose()
+    assert refused(path).startswith("the record of run 'abcdef' is damaged: ")
+
+
+@pytest.mark.parametrize("change", ["owner=x''", "state='failed'", "known=x''"])
+async def test_a_damaged_record_is_not_written_over(path, change):
+    journal = SQLiteJournal(path)
+    run, _ = await taken(journal, "abcdef")
+    execute(path, f"UPDATE run SET {change} WHERE n=1")
+    for write in (
+        lambda: journal.answer("abcdef", "r", b"1"),
+        lambda: durable(journal.ask("abcdef", "s", b"{}")),
+        lambda: journal.claim("abcdef", run.epoch, OWNER),
+    ):
+        with pytest.raises(JournalCorrupt, match="the record of run 'abcdef' is damaged"):
+            await write()
+    await journal.aclose()
+    assert refused(path).startswith("the record of run 'abcdef' is damaged: ")
+
+
+@pytest.mark.parametrize(
+    "change", ["form=x'7b7d'", "boot='x'", "stamp=stamp+1", "wall=wall-1", "stands=x''", "stamp='x'", "wall=x''"]
+)
+async def test_a_damaged_lease_counts_for_nothing_until_its_owner_beats(path, change):
+    journal = SQLiteJournal(path)
+    assert await journal.age(OWNER) is not None
+    execute(path, f"UPDATE lease SET {change}")
+    assert await journal.age(OWNER) is None
+    assert (await journal.check()).damage == ("lease '0123456789abcdef' is not what was written",)
+    await durable(journal.beat(OWNER))
+    assert await journal.age(OWNER) is not None
+    assert (await journal.check()).damage == ()
     await journal.aclose()
 
 
@@ -377,7 +472,7 @@ async def test_a_damaged_start_is_emptied_and_the_rows_kept(path):
 async def test_a_damaged_payload_heals_when_it_is_written_again(path):
     execute(path, "UPDATE blob SET body=zeroblob(2000) WHERE n=2")
     _, journal = await dropped(path, "abcdef")
-    await journal.load("abcdef")
+    await taken(journal, "abcdef")
     await durable(journal.append("abcdef", ROWS[4]))
     assert (await journal.load("abcdef"))[1] == ROWS[:5]
     assert (await journal.load("ghijkl"))[1] == ROWS  # which refers to the same payload
@@ -386,11 +481,11 @@ async def test_a_damaged_payload_heals_when_it_is_written_again(path):
 
 async def test_a_word_that_is_damaged_under_way_is_not_used_again(path):
     journal = SQLiteJournal(path)
-    _, rows = await journal.load("ghijkl")
+    _, rows = await taken(journal, "ghijkl")
     await durable(journal.append("ghijkl", row(9, path="f/map[1]")))
     execute(path, "UPDATE word SET text='f/map[3]' WHERE text='f/map[1]'")
     assert await journal.drop_damaged("ghijkl") == 9
-    await journal.load("ghijkl")
+    await taken(journal, "ghijkl")
     await durable(journal.append("ghijkl", row(1, path="f/map[1]")))
     assert (await journal.load("ghijkl"))[1] == [rows[0], row(1, path="f/map[1]")]
     await journal.aclose()
@@ -401,7 +496,7 @@ async def test_nothing_new_is_built_on_a_damaged_word(path, sound):
     for place in [at for at in range(len(sound)) if sound.startswith(b"f/map[1]", at)]:
         path.write_bytes(sound[:place] + b"g" + sound[place + 1 :])
         journal = SQLiteJournal(path)
-        await journal.load("mnopqr")
+        await taken(journal, "mnopqr")
         try:
             await durable(journal.append("mnopqr", row(0, path="f/map[1]")))
         except JournalCorrupt:
@@ -456,7 +551,7 @@ def test_no_changed_byte_at_all_is_read_as_data(path, sound, mask):
 def test_a_cut_file_is_never_read_as_data(path, sound):
     expected = read_runs(path)
     for length in [1, 15, 16, 99, 100, 101, 511, 512, 4095, *range(4096, len(sound) - 4095, 2048)]:
-        assert same_or_refused(path, expected, sound[:length]) == 4, length
+        assert same_or_refused(path, expected, sound[:length]) == 5, length
     for length in range(len(sound) - 4095, len(sound), 31):
         same_or_refused(path, expected, sound[:length])
 

@@ -18,7 +18,7 @@ from stratagem.journals import _schema, _store
 from stratagem.journals._store import Store
 from stratagem.journals._writer import Write
 from stratagem.journals.sqlite import SQLiteJournal
-from stratagem.testing.journal_suite import durable, row, run_of
+from stratagem.testing.journal_suite import OWNER, durable, row, run_of, taken
 
 NOBODY: Any = None  # waits for these writes
 SOURCE = Path(_schema.__file__).parents[2]
@@ -73,12 +73,17 @@ async def test_a_full_disk_stops_all_writing_and_no_reading(tmp_path, alone):
         journal.append("ghijkl", row(0)),
         journal.update(run_of("ghijkl", rows=0)),
         journal.create(run_of("mnopqr")),
+        journal.ask("ghijkl", "q1", b"{}"),
+        journal.beat(OWNER),
+        journal.park(run_of("ghijkl", owner=b""), []),
+        journal.answer("ghijkl", "q1", b"1"),
+        journal.claim("ghijkl", 1, OWNER),
     ):
         with pytest.raises(JournalError, match="the disk is full"):
             await durable(write)
     await journal.aclose()
     journal = SQLiteJournal(tmp_path / "journal.sqlite")
-    assert (await journal.load("abcdef"))[1] == rows
+    assert (await taken(journal, "abcdef"))[1] == rows
     await durable(journal.append("abcdef", row(len(rows))))
     await journal.aclose()
 
@@ -98,7 +103,7 @@ FILL = """
 import asyncio, sys
 from stratagem.errors import JournalError
 from stratagem.journals.sqlite import SQLiteJournal
-from stratagem.testing.journal_suite import durable, row, run_of
+from stratagem.testing.journal_suite import OWNER, durable, row, run_of, taken
 
 if sys.argv[2] != "0":
     import resource
@@ -312,7 +317,7 @@ async def test_a_read_only_copy_without_its_log_is_not_read_as_if_it_were_whole(
     path = tmp_path / "home" / "journal.sqlite"
     await (await begun(path)).aclose()
     journal = SQLiteJournal(path)
-    await journal.load("abcdef")
+    await taken(journal, "abcdef")
     await durable(journal.append("abcdef", row(2)))
     files = {one.name: one.read_bytes() for one in path.parent.iterdir() if not one.name.endswith("-shm")}
     await journal.aclose()
@@ -365,7 +370,7 @@ def test_a_file_system_without_shared_memory_says_so(tmp_path):
 WORK = """
 import asyncio, os, sys
 from stratagem.journals.sqlite import SQLiteJournal
-from stratagem.testing.journal_suite import durable, row, run_of
+from stratagem.testing.journal_suite import OWNER, durable, row, run_of, taken
 
 async def branch(journal, name, seqs, alone):
     for seq in range(10000):
@@ -404,6 +409,7 @@ async def test_what_a_killed_process_was_told_is_durable_is_there(tmp_path, bran
         assert run == run_of(name)
         assert len(rows) in (seq + 1, seq + 2)  # the last one may have been durable before it could say so
         assert rows == [row(n) for n in range(len(rows))]
+        await taken(journal, name)
         await durable(journal.append(name, row(len(rows))))
     await journal.aclose()
 

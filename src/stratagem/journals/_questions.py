@@ -121,29 +121,42 @@ def values(questions: Sequence[Question]) -> bytes:
 def said(connection: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
     """Return what persons said to these runs, by run and question; runs that are not there are left out."""
     found: dict[str, dict[str, bytes]] = {}
-    short: dict[str, int] = {}
     for start in range(0, len(run_ids), CHUNK):
-        chunk = run_ids[start : start + CHUNK]
-        marks = ",".join("?" * len(chunk))
-        rows = connection.execute(f"{_SAID} ({marks})", [storable(run_id) for run_id in chunk]).fetchall()
+        names = [storable(run_id) for run_id in run_ids[start : start + CHUNK]]
+        marks = ",".join("?" * len(names))
+        rows = connection.execute(f"{_SAID} ({marks})", names).fetchall()
         large = blobs(connection, {row[3] for row in rows if type(row[3]) is int})
-        for name, asked, question, value, mark in rows:
-            run_id = text_of(name)
-            answers = found.setdefault(run_id, {})
-            short.setdefault(run_id, asked)
-            if question is None:
-                continue
-            short[run_id] -= 1
-            part: Any = large.get(value) if type(value) is int else value
-            if type(part) is not bytes or _sum(b"a", run_id, question, part) != mark:
-                told = f"the answer to question {question!r} is not what was written"
-                raise JournalCorrupt(f"the record of run {run_id!r} is damaged: {told}")
-            if part:
-                answers[question] = part
-    for run_id, count in short.items():
-        if count != 0:
-            raise JournalCorrupt(f"the record of run {run_id!r} is damaged: not all of its questions are there")
+        counts: dict[str, list[object]] = {}
+        for name, *row in rows:
+            _hear(text_of(name), row, large, found, counts.setdefault(text_of(name), []))
+        for run_id, asked in counts.items():
+            if asked and asked != [len(asked)] * len(asked):
+                raise JournalCorrupt(f"the record of run {run_id!r} is damaged: not all of its questions are there")
+        lost = [name for name in names if text_of(name) not in found]
+        for name in lost:
+            if connection.execute("SELECT 1 FROM run NOT INDEXED WHERE id=?", (name,)).fetchone():
+                told = "the index of ids does not have it"
+                raise JournalCorrupt(f"the record of run {text_of(name)!r} is damaged: {told}")
     return found
+
+
+def _hear(
+    run_id: str, row: Sequence[Any], large: Mapping[int, bytes], found: dict[str, dict[str, bytes]], counts: list[object]
+) -> None:
+    """Take in one question of a run, or that it has none."""
+    asked, question, value, mark = row
+    answers = found.setdefault(run_id, {})
+    if question is None:
+        if asked != 0:
+            counts.append(None)
+        return
+    counts.append(asked)
+    part: Any = large.get(value) if type(value) is int else value
+    if type(part) is not bytes or _sum(b"a", run_id, question, part) != mark:
+        told = f"the answer to question {question!r} is not what was written"
+        raise JournalCorrupt(f"the record of run {run_id!r} is damaged: {told}")
+    if part:
+        answers[question] = part
 
 
 def _joined(parts: Mapping[str, bytes]) -> bytes:

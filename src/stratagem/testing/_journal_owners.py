@@ -1,6 +1,7 @@
 """Checks of a journal: who drives a run, how another takes it over, what is removed, and whether all is sound."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -225,18 +226,14 @@ async def each_write_of_a_fenced_owner_is_refused_by_itself(bench: Bench) -> Non
         await asking(old, name, "q1")
         await durable(old.append(name, row(0)))
     expected = [await taken(new, name, OTHER) for name in names]
-    park = old.park(waiting(run_of("parked")), ["q1"])
-    for name, write in zip(
-        names,
-        (
-            lambda: durable(old.append("append", row(1))),
-            lambda: durable(old.append("alone0", row(1), alone=True)),
-            lambda: durable(old.update(run_of("update", state="finished", rows=0))),
-            lambda: durable(old.ask("asking", "q2", FORM)),
-            lambda: park,
-        ),
-        strict=True,
-    ):
+    writes: tuple[Callable[[], Awaitable[object]], ...] = (
+        lambda: durable(old.append("append", row(1))),
+        lambda: durable(old.append("alone0", row(1), alone=True)),
+        lambda: durable(old.update(run_of("update", state="finished", rows=0))),
+        lambda: durable(old.ask("asking", "q2", FORM)),
+        lambda: old.park(waiting(run_of("parked")), ["q1"]),
+    )
+    for name, write in zip(names, writes, strict=True):
         with pytest.raises(OwnedElsewhere, match=name):
             await write()
     assert [await new.load(name) for name in names] == expected
