@@ -76,6 +76,44 @@ def test_a_run_that_waits(cli: Any, script: Any, valid: Any, tmp_path: Path, too
     compare("waiting", document, document["run"]["id"], tmp_path)
 
 
+def test_two_runs_side_by_side(cli: Any, script: Any, valid: Any, tmp_path: Path) -> None:
+    model = script({"signature": "direct.answer", "reply": "Paris", "times": 0})
+    run_id = cli.answered("Capital?", "--strategy", "direct", "--model", model)
+    fork = cli.json("fork", run_id, "--at", "0", "--set", "reply=Rome")
+    valid(fork, "run")
+    document = cli.json("diff", run_id, fork["run"]["id"])
+    valid(document, "diff")
+    text = json.dumps(document).replace(fork["run"]["id"], "FORK")
+    compare("diff", json.loads(text), run_id, tmp_path)
+
+
+def test_a_replay_that_diverges(cli: Any, script: Any, valid: Any, tmp_path: Path) -> None:
+    program = cli.folder / "mine.py"
+    program.write_text(PROGRAM)
+    model = script({"signature": "mine.say", "reply": "fine", "times": 0})
+    run_id = cli.answered("Well?", "--strategy", "mine.py:talk", "--model", model)
+    valid(cli.json("replay", run_id), "replay")
+    program.write_text(PROGRAM.replace("Say something.", "Say nothing."))
+    document = cli.json("replay", run_id)
+    valid(document, "replay")
+    compare("replay", document["divergence"], run_id, tmp_path)
+
+
+PROGRAM = '''
+from stratagem import Answer, Run, Task, signature, strategy
+
+@signature
+def say(question: str, notes: tuple[str, ...]) -> str:
+    """Say something."""
+    ...
+
+@strategy(calls="1", lower="1")
+async def talk(run: Run, task: Task) -> Answer:
+    """Talk."""
+    return task.answer(await run.ask(say, question=task.question, notes=task.notes))
+'''
+
+
 def test_an_error(cli: Any, valid: Any, tmp_path: Path) -> None:
     document = cli.json("run", "Capital?", "--strategy", "reakt")
     valid(document, "error")
@@ -92,7 +130,8 @@ def test_a_page_of_the_catalogue(cli: Any, valid: Any, tmp_path: Path) -> None:
 def test_every_schema_is_used_and_says_what_it_describes(cli: Any) -> None:
     schemas = sorted((Path(__file__).parents[2] / "docs" / "schema").glob("*.json"))
     assert [path.stem for path in schemas] == [
-        "catalog", "doctor", "error", "event", "models", "run", "runs", "show",
+        "catalog", "diff", "doctor", "error", "event", "export", "import", "models", "new", "removed", "replay", "run",
+        "runs", "show",
     ]  # fmt: skip
     for path in schemas:
         schema = json.loads(path.read_text("utf-8"))

@@ -64,4 +64,4 @@ def shown(spec: str) -> str:
 def _without_password(path: str) -> str:
     name, mark, query = path.partition("?")
     kept = [part for part in query.split("&") if not part.startswith("password=")]
-    return f"{name}{mark if query else ''}{'&'.join(kept)}"
+    return f"{name}{mark if kept and query else ''}{'&'.join(kept)}"
