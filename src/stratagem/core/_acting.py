@@ -36,6 +36,10 @@ async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observa
     digest = digest_of("tool", request)
     key: Key = (strand.path, digest, strand.occurrence(digest))
     strand.next()
+    if key not in strand.world.book.recorded:  # a refusal is no effect: in a replay it is said again
+        denied = await _permitted(strand, tool, arguments, key)
+        if denied is not None:
+            return denied
     row, value = recorded(strand, key, request)
     if row is not None:
         seq = -1 if key in strand.world.book.base else row.seq
@@ -43,9 +47,6 @@ async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observa
         if strand.stage is not None and strand.stage.moves.get(name) is tool:
             strand.stage.pending.append(ToolCall(name, arguments))
     else:
-        denied = await _permitted(strand, tool, arguments, key)
-        if denied is not None:
-            return denied
         seen, seq = await _performed(strand, tool, arguments, key, request)
     if seq >= 0:
         strand.world.book.mark(seen, seq)
@@ -179,7 +180,12 @@ async def _put(strand: Strand, number: str, question: str, schema: Json) -> None
     world.questions[number] = {"id": number, "question": question, "schema": schema}
     if world.feeds:
         world.emit("question.asked", strand.path, **world.questions[number])
-    form = {**world.questions[number], "scope": strand.path, "asked": int(world.services.clock.wall() * 1e6)}
+    form = {
+        **world.questions[number],
+        "scope": strand.path,
+        "asked": int(world.services.clock.wall() * 1e6),
+        "seq": world.book.seq,
+    }
     durable = world.services.journal.ask(world.run_id, number, encoded_clean(form))
     if durable is not None:
         await durable

@@ -2,8 +2,9 @@
 
 Rule 1: the key of an effect is (scope path, digest of the request, occurrence among equal requests there). A recorded
         row is handed out once, for exactly that key, so no call ever gets another call's value.
-Rule 2: an error is history once a later row stands in its strand or an enclosing one (other draws of its sample do not
-        count). One from which the program did not go on is forgotten by `resume` if it is circumstance.
+Rule 2: an error is history once a later row, or a question to a person, stands in its strand or an enclosing one (other
+        draws of its sample do not count). One from which the program did not go on is forgotten by `resume` if it is
+        circumstance.
 Rule 3: a fresh run has nothing recorded and pays nothing for looking.
 """
 
@@ -32,6 +33,7 @@ class Book:
         keep_errors: whether circumstances stay, as they do for a replay.
         raised: whether the budget was raised, so that its refusals do not stay.
         dropped: rows of a parent that a fork performs again: what they did in the world is done.
+        asked: scope of each question that was put to a person, and how many rows the run had then.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class Book:
         keep_errors: bool = False,
         raised: bool = False,
         dropped: Iterable[Row] = (),
+        asked: Iterable[tuple[str, int]] = (),
     ) -> None:
         self._append, self._run_id = journal.append, run_id
         self.seq = own[-1].seq + 1 if own else 0
@@ -64,7 +67,7 @@ class Book:
                 self.recorded[key] = row
                 self.base.add(key)
         self.answers: dict[str, Json] = {}
-        forgotten = set[int]() if keep_errors else passing(own, refusals=raised)
+        forgotten = set[int]() if keep_errors else passing(own, refusals=raised, asked=asked)
         self.dropped = tuple(dropped)
         for row in own:
             key = (row.path, row.digest, row.occurrence)
@@ -214,24 +217,27 @@ def circumstance(row: Row) -> bool:
     return row.failed and decoded(row.result)[0] in CIRCUMSTANCES
 
 
-def passing(rows: Sequence[Row], *, refusals: bool = False) -> set[int]:
+def passing(rows: Sequence[Row], *, refusals: bool = False, asked: Iterable[tuple[str, int]] = ()) -> set[int]:
     """Return the circumstances from which the program did not go on.
 
     Args:
         rows: of one run, in order.
         refusals: whether those of the run's own budget pass in any case, because it was raised.
+        asked: scope of each question that was put to a person, and how many rows there were: the program went on to it.
     """
     errors = [row for row in rows if row.failed and circumstance(row)]
     if not errors:
         return set()
     latest = {(row.path, row.digest, row.occurrence): row.seq for row in rows}
-    newest = Newest(rows)
+    newest, asked = Newest(rows), tuple(asked)
 
     def passes(error: Row) -> bool:
         if latest[error.path, error.digest, error.occurrence] > error.seq:
             return True  # it was performed again since: the later row holds
         if refusals and _by_the_run(error):
             return True
+        if any(seq > error.seq and shows(path, error.path) for path, seq in asked):
+            return False
         later = (row for row in newest.around(error) if row.seq > error.seq)
         return not any(shows(row.path, error.path) and not siblings(row, error) for row in later)
 

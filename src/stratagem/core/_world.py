@@ -167,7 +167,7 @@ class World:
         """Hand an answer to the strand that waits for it, if one does."""
         reply = self._replies.pop(question, None)
         if reply is not None and not reply.done():
-            reply.set_result(value)
+            self.gate.tell(reply, value)
 
     def _park(self) -> None:
         self.gate.park()

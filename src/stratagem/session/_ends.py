@@ -222,6 +222,11 @@ def recorded_spec(stored: StoredRun) -> tuple[str, bytes]:
     return record["strategy"] or record.get("shown", ""), encoded(record["task"])
 
 
+def asked_of(stored: StoredRun) -> list[tuple[str, int]]:
+    """Return where each question of a run was asked, and how many effects it had then."""
+    return [(one["scope"], one["seq"]) for one in decoded(stored.questions).values() if "seq" in one]
+
+
 def question_of(record: RunRecord, question: str | None) -> tuple[str, Json]:
     """Return id and schema of the open question that is meant; `UsageError` if that is unclear."""
     waiting = {one["id"]: one for one in record.questions()}

@@ -37,6 +37,7 @@ from stratagem.session._ends import (
     GOES_ON,
     Plan,
     as_recorded,
+    asked_of,
     checked_id,
     ended,
     facts_of,
@@ -417,7 +418,10 @@ class Session:
         """Drive a run until it ends or parks; None if it may go on at once, because a person has answered meanwhile."""
         run_id = plan.stored.run_id
         feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
-        book = Book(plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised)
+        book = Book(
+            plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised,
+            asked=asked_of(plan.stored),
+        )  # fmt: skip
         book.answers = decoded(plan.stored.answers)
         world = World(
             plan.services,
