@@ -1,7 +1,6 @@
 """Disks that are full, files that are locked or may only be read, processes that are killed: nothing is claimed or lost."""
 
 import asyncio
-import contextlib
 import os
 import sqlite3
 import subprocess
@@ -19,6 +18,7 @@ from stratagem.journals._store import Store
 from stratagem.journals._writer import Write
 from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.testing.journal_suite import OWNER, durable, row, run_of, taken
+from tests.journals._read_only import mounted, read_only
 
 NOBODY: Any = None  # waits for these writes
 SOURCE = Path(_schema.__file__).parents[2]
@@ -104,6 +104,7 @@ import asyncio, sys
 from stratagem.errors import JournalError
 from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.testing.journal_suite import OWNER, durable, row, run_of, taken
+from tests.journals._read_only import mounted, read_only
 
 if sys.argv[2] != "0":
     import resource
@@ -142,18 +143,6 @@ async def test_a_file_that_may_not_grow_loses_nothing(tmp_path):
     pytest.importorskip("resource", reason="the system has no limits of file size")
     message = await filled(tmp_path / "journal.sqlite", 900_000)
     assert message.startswith(f"{tmp_path}/journal.sqlite: the disk is full")
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, *options: str):
-    """Mount something for a moment; only root may, and not everywhere."""
-    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"this user may not mount a file system: {done.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can make a small disk")
@@ -271,22 +260,6 @@ def test_where_locks_are_not_listed_nobody_is_accused(tmp_path, monkeypatch):
 # Files that may only be read
 
 
-@contextlib.contextmanager
-def read_only(path: Path):
-    """Make a file or a directory read-only, for root as well."""
-    if os.geteuid() != 0:
-        mode = path.stat().st_mode
-        path.chmod(mode & ~0o222)
-        try:
-            yield
-        finally:
-            path.chmod(mode)
-        return
-    with mounted(path, "--bind", str(path)):
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(path)], check=True)
-        yield
-
-
 async def _refuses_to_write(path: Path) -> None:
     journal = SQLiteJournal(path)
     assert await journal.load("abcdef") == (run_of("abcdef"), [row(0), row(1)])
@@ -371,6 +344,7 @@ WORK = """
 import asyncio, os, sys
 from stratagem.journals.sqlite import SQLiteJournal
 from stratagem.testing.journal_suite import OWNER, durable, row, run_of, taken
+from tests.journals._read_only import mounted, read_only
 
 async def branch(journal, name, seqs, alone):
     for seq in range(10000):

@@ -57,10 +57,6 @@ def read(connection: sqlite3.Connection, number: int, run_id: str) -> list[Quest
 
 def put(connection: sqlite3.Connection, number: int, run_id: str, question: str, form: bytes, value: bytes) -> None:
     """Store a question with its answer, either of which may be empty. Only within a transaction."""
-    for part in (form, value):
-        if part:
-            json.loads(part.decode())  # what is no JSON would spoil the whole record
-    question.encode()
     connection.execute(
         _PUT,
         (
@@ -70,13 +66,20 @@ def put(connection: sqlite3.Connection, number: int, run_id: str, question: str,
     )  # fmt: skip
 
 
+def checked(question: str, part: bytes) -> bytes:
+    """Return a form or an answer; `ValueError` for what would spoil the whole record, in which it is JSON."""
+    question.encode()
+    json.loads(part.decode())
+    return part
+
+
 def listed(forms: bytes, values: bytes) -> list[tuple[str, bytes, bytes]]:
     """Return what a record brings along: id, form and value of each question, for `put`.
 
     Raises:
         ValueError: that are no JSON objects.
     """
-    asked, said = decoded(forms), decoded(values)
+    asked, said = json.loads(forms.decode()), json.loads(values.decode())
     if not (is_object(asked) and is_object(said)):
         raise ValueError("questions and answers must be JSON objects")
     names = sorted({*asked, *said})
@@ -141,7 +144,11 @@ def said(connection: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, di
 
 
 def _hear(
-    run_id: str, row: Sequence[Any], large: Mapping[int, bytes], found: dict[str, dict[str, bytes]], counts: list[object]
+    run_id: str,
+    row: Sequence[Any],
+    large: Mapping[int, bytes],
+    found: dict[str, dict[str, bytes]],
+    counts: list[object],
 ) -> None:
     """Take in one question of a run, or that it has none."""
     asked, question, value, mark = row

@@ -251,7 +251,14 @@ class Store(File):
         one = next((one for one in found.questions if one.id == question), None)
         if one is not None and one.form:
             return None
-        _questions.put(connection, head.number, item.run_id, question, form, one.value if one else b"")
+        _questions.put(
+            connection,
+            head.number,
+            item.run_id,
+            question,
+            _questions.checked(question, form),
+            one.value if one else b"",
+        )
         head.asked = found.asked + (one is None)
         _records.amended(connection, found, run, head.asked)
         return None
@@ -279,7 +286,7 @@ class Store(File):
             return
         if one is None:
             raise UsageError(f"run {item.run_id!r} has not asked {question!r}", remedy="See `stratagem show`.")
-        _questions.put(connection, found.number, item.run_id, question, one.form, value)
+        _questions.put(connection, found.number, item.run_id, question, one.form, _questions.checked(question, value))
         _keeping.answers_changed(connection)
         others = [other for other in found.questions if other is not one]
         item.result = run._replace(answers=_questions.values([*others, one._replace(value=value)]))
