@@ -1,7 +1,7 @@
 """The URL of a PostgreSQL journal: what the driver gets, and what people may see."""
 
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from stratagem.errors import UsageError
 
@@ -30,7 +30,7 @@ class Address:
             raise UsageError("the URL of the journal cannot be read", remedy=EXAMPLE) from None
         user, at, hosts = netloc.rpartition("@")
         shown = [(name, value) for name, value in options if name.lower() not in _SECRET]
-        self.spec = urlunsplit((scheme, user.partition(":")[0] + at + hosts, path, urlencode(shown, safe="/,"), ""))
+        self.spec = _joined(scheme, user.partition(":")[0] + at + hosts, path, urlencode(shown, safe="/,"))
         if scheme not in SCHEMES or fragment:
             raise UsageError(f"{self.spec!r} is not the URL of a PostgreSQL database", remedy=EXAMPLE)
         self.schema = dict(options).get("schema", SCHEMA)
@@ -40,7 +40,7 @@ class Address:
             )
         rest = [(name, value) for name, value in options if name != "schema"]
         # `urlencode` writes a space as `+`, which the driver would take for itself.
-        self._url = urlunsplit((scheme, netloc, path, urlencode(rest).replace("+", "%20"), ""))
+        self._url = _joined(scheme, netloc, path, urlencode(rest).replace("+", "%20"))
         self._secrets = self._hidden()
 
     def options(self) -> dict[str, str]:
@@ -66,3 +66,8 @@ class Address:
 
     def __repr__(self) -> str:
         return f"Address({self.spec!r})"
+
+
+def _joined(scheme: str, netloc: str, path: str, query: str) -> str:
+    # Not `urlunsplit`, which leaves out the slashes before an empty host.
+    return f"{scheme}://{netloc}{path}{'?' if query else ''}{query}"
