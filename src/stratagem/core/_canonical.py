@@ -8,11 +8,11 @@ Rule 3: another encoder, or another order, is another format version.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, TypeGuard, cast
 
+from stratagem.core._value import Value, compared
 from stratagem.errors import UsageError
 
 Json = Any  # what `json` writes: no better type exists in Python 3.11
@@ -106,9 +106,15 @@ def plain(value: object, depth: int = 0) -> Json:
                 raise UsageError(f"the keys of an input must be text, got {key!r}")
             form[key] = plain(item, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
         return form
-    if is_dataclass(value) and not isinstance(value, type):
-        shown = {f.name: plain(getattr(value, f.name), depth + 1) for f in fields(value) if f.compare}
+    if isinstance(value, Value):
+        shown = {name: plain(item, depth + 1) for name, item in compared(value).items()}
         return {"$": type(value).__name__, **shown}
+    if hasattr(type(value), "__dataclass_fields__"):
+        from dataclasses import fields  # noqa: PLC0415  (whoever has made a dataclass has imported it)
+
+        given: Any = value
+        shown = {field.name: plain(getattr(given, field.name), depth + 1) for field in fields(given) if field.compare}
+        return {"$": type(given).__name__, **shown}
     raise UsageError(f"an input must be immutable data (a tuple, not a list), got {value!r}")
 
 

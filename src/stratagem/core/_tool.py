@@ -166,7 +166,7 @@ class Tool:
 
     def _seen(self, value: Any, label: Label) -> Observation:
         if isinstance(value, Observation):
-            own = label if value.label is UNKNOWN else label | value.label  # what the tool does not label is its own
+            own = label if value.label == UNKNOWN else label | value.label  # what the tool does not label is its own
             return Observation(self._cut(value.text), value.failed, _bounded(value.result), value.sources, own)
         if isinstance(value, str):
             return Observation(self._cut(value), False, None, (), label)

@@ -1,7 +1,6 @@
 """How a run ends: what is kept of it, and what a person's answer must fit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
+from stratagem.core._value import replace
 from stratagem.errors import BudgetExhausted, Refused, StratagemError, UnparsedReply, UsageError
 from stratagem.session._loading import policy_of, tools_of, unknown, versions
 from stratagem.session._owner import this_process

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Generator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from stratagem.core import (
     json_of,
 )
 from stratagem.core._canonical import encoded_clean
+from stratagem.core._value import replace
 from stratagem.errors import (
     CapabilityError,
     ConcurrentUse,
