@@ -1,8 +1,7 @@
 """How a run ends: what is kept of it, and what a person's answer must fit."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem.core import (
     USER,
@@ -32,6 +31,9 @@ from stratagem.errors import BudgetExhausted, Refused, StratagemError, UnparsedR
 from stratagem.session._loading import policy_of, tools_of, unknown, versions
 from stratagem.session._owner import this_process
 from stratagem.session._records import RunRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MOST_IDS = 20  # so many ids of one beginning a journal returns
 
@@ -171,6 +173,8 @@ def check_prompts(parent: RunRecord, changes: Mapping[str, Any]) -> None:
 
 def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Services:
     """Return a session's services, with model, tools, seed and policy as a run had them."""
+    from pathlib import Path  # noqa: PLC0415
+
     facts = record.record
     own = {tool.spec: tool for tool in mine.tools}
     missing = [spec for spec in facts["tools"] if spec not in own]
@@ -222,7 +226,7 @@ def question_of(record: RunRecord, question: str | None) -> tuple[str, Json]:
     return number, waiting[number]["schema"]
 
 
-def facts_of(services: Services, roots: Sequence[Path], options: Mapping[str, Any]) -> dict[str, Json]:
+def facts_of(services: Services, roots: Sequence["Path"], options: Mapping[str, Any]) -> dict[str, Json]:
     """Return what the records of all runs of a session have in common."""
     return {
         "model": services.model.spec,

@@ -1,19 +1,18 @@
 """From names to things: strategies, judges, tools and models by spec string, and back."""
 
-import difflib
 import importlib
-import importlib.util
-import pkgutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem import judges, strategies
 from stratagem.core import Configurable, Json, Model, Policy, ReadOnly, Strategy, StrategyFunction, Tool, parse_spec
 from stratagem.core._canonical import hashed
 from stratagem.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GROUPS = {"strategies": "stratagem.strategies", "tools": "stratagem.tools"}
 
@@ -54,11 +53,15 @@ def found(name: str) -> Configurable:
 
 def judge_names() -> list[str]:
     """Return the names of all judges."""
+    import pkgutil  # noqa: PLC0415
+
     return [info.name for info in pkgutil.iter_modules(judges.__path__) if not info.name.startswith("_")]
 
 
 def spec_of(made: Any) -> str:
     """Return the spec string of a configured strategy; empty if it cannot be named."""
+    from pathlib import Path  # noqa: PLC0415
+
     if not isinstance(made, Configurable):
         return repr(made)
     name = made.card.name
@@ -92,6 +95,8 @@ def _known(made: Configurable) -> bool:
 
 def source_of(made: Configurable) -> str:
     """Return the digest of the source files that a strategy is made of, as hex; empty where there are none."""
+    from pathlib import Path  # noqa: PLC0415
+
     files: set[str] = set()
 
     def collect(part: Any) -> None:
@@ -110,7 +115,7 @@ def source_of(made: Configurable) -> str:
     return hashed(b"s" + b"".join(hashed(b"f" + text) for text in texts)).hex()[:16] if texts else ""
 
 
-def tools_of(given: Sequence[Tool | str], roots: Sequence[str | Path]) -> tuple[Tool, ...]:
+def tools_of(given: Sequence[Tool | str], roots: Sequence["str | Path"]) -> tuple[Tool, ...]:
     """Return the built-in tools beneath the roots and those that were given, by object or by spec."""
     from stratagem.tools.builtin import builtin  # noqa: PLC0415  (only a session needs tools)
 
@@ -121,7 +126,7 @@ def tools_of(given: Sequence[Tool | str], roots: Sequence[str | Path]) -> tuple[
     return tuple(made[name] for name in sorted(made))
 
 
-def _tool(given: Any, roots: Sequence[str | Path]) -> Tool:
+def _tool(given: Any, roots: Sequence["str | Path"]) -> Tool:
     if not isinstance(given, str):
         name = getattr(given, "__name__", repr(given))
         raise UsageError(f"{name} is no tool: write `@tool()` above it", remedy="from stratagem import tool")
@@ -129,6 +134,8 @@ def _tool(given: Any, roots: Sequence[str | Path]) -> Tool:
         made = _from_file(given)
         if not isinstance(made, Tool):
             raise UsageError(f"{given!r} is no tool: write `@tool()` above it")
+        from pathlib import Path  # noqa: PLC0415
+
         made.spec = f"{Path(given.rpartition(':')[0]).resolve()}:{made.name}"
         return made
     from stratagem.tools.builtin import builtin  # noqa: PLC0415
@@ -158,7 +165,7 @@ def _imported(spec: str) -> Tool:
     return made
 
 
-def model_of(given: Model | str, *, home: Path | None = None) -> Model:
+def model_of(given: Model | str, *, home: "Path | None" = None) -> Model:
     """Return a model from itself or its spec."""
     if not isinstance(given, str):
         return given
@@ -180,6 +187,8 @@ def policy_of(given: Policy | str | None) -> Policy:
 
 
 def _from_file(spec: str) -> Any:
+    from pathlib import Path  # noqa: PLC0415
+
     file, _, name = spec.rpartition(":")
     module = load_file(Path(file))
     made = getattr(module, name, None)
@@ -188,8 +197,11 @@ def _from_file(spec: str) -> Any:
     return made
 
 
-def load_file(path: Path) -> ModuleType:
+def load_file(path: "Path") -> ModuleType:
     """Import a Python file, once per content; `UsageError` if it is not there or fails."""
+    import importlib.util  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
     path = path.expanduser().resolve()
     if not path.is_file():
         raise UsageError(f"there is no file {str(path)!r}")
@@ -224,6 +236,8 @@ def _published(group: str) -> dict[str, Any]:
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
     """Return the error that says there is nothing of that name, with the nearest."""
+    import difflib  # noqa: PLC0415  (only for the message)
+
     near = difflib.get_close_matches(name, known, 1)
     meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known)[:30])}" if known else ""
     return UsageError(f"there is no {kind} {name!r}{meant}")

@@ -1,7 +1,6 @@
 """Who drives a run: one process. A second one is refused while the first is alive on this machine."""
 
 import os
-from pathlib import Path
 
 from stratagem.core import Json
 from stratagem.core._canonical import is_object
@@ -42,6 +41,7 @@ def _started(pid: int) -> str:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
     except (OSError, UnicodeDecodeError):
         return ""

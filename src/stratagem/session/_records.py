@@ -2,13 +2,15 @@
 
 import os
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem.core import Answer, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import revive
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The words by which requests other than those of models and tools say what they ask for.
 _WORDS = ("budget", "clock", "execute", "observe", "order", "recall", "reset", "wait")
@@ -20,8 +22,10 @@ def new_id() -> str:
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(8))
 
 
-def home_of(home: str | Path | None) -> Path:
+def home_of(home: "str | Path | None") -> "Path":
     """Return the folder that holds journal and memory: `home`, else STRATAGEM_HOME, else the platform's data folder."""
+    from pathlib import Path  # noqa: PLC0415  (imports `urllib.parse`, and that `ipaddress`)
+
     if home is not None:
         return Path(home).expanduser()
     if said := os.environ.get("STRATAGEM_HOME"):

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Generator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem.core import (
     Answer,
@@ -65,6 +64,9 @@ from stratagem.session._ends import (
 from stratagem.session._owner import elsewhere
 from stratagem.session._stream import Stream
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # What somebody must repair: raised, and the run can be resumed. Every other failure of ours is an expected end.
 RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
 # What `resume` continues; any other end has its recorded answer.
@@ -80,9 +82,9 @@ class Session:
         services: Services,
         budget: Budget,
         *,
-        roots: tuple[Path, ...] = (),
+        roots: tuple["Path", ...] = (),
         options: Mapping[str, Any] | None = None,
-        home: Path | None = None,
+        home: "Path | None" = None,
         on_event: Listener | None = None,
         own_policy: bool = True,
     ) -> None:
