@@ -6,7 +6,6 @@ Rule 3: cancellation is never recorded; what was started and cancelled is billed
         been performed.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -16,6 +15,7 @@ from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
 from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
 from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
+from stratagem.core._late import asyncio
 from stratagem.core._ledger import Asked
 from stratagem.core._model import Reply, Request, Sample, sample_bytes
 from stratagem.core._options import TIMEOUT_S

@@ -27,9 +27,10 @@ class Frozen:
         raise AttributeError(f"{name!r} cannot be deleted: a {type(self).__name__} is immutable, make another one")
 
     def __setstate__(self, state: Any) -> None:  # what `object.__getstate__` returns: a dictionary, or two of them
-        parts: Any = state if isinstance(state, tuple) else (state,)
+        parts: list[Any] = [*state] if type(state) is tuple else [state]
         for part in parts:
-            for name, value in (part or {}).items():
+            fields: dict[str, Any] = part or {}
+            for name, value in fields.items():
                 object.__setattr__(self, name, value)
 
 

@@ -1,6 +1,5 @@
 """`Session`: runs strategies, and continues, forks and replays them."""
 
-import asyncio
 import contextlib
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from stratagem.core import (
     json_of,
 )
 from stratagem.core._canonical import encoded_clean
+from stratagem.core._late import asyncio
 from stratagem.core._value import replace
 from stratagem.errors import (
     CapabilityError,
