@@ -76,6 +76,7 @@ def hashed(tagged: bytes) -> bytes:
 
 
 _ATOMS = frozenset({str, int, bool, type(None)})
+_TEXT = frozenset({str})
 
 
 def plain(value: object, depth: int = 0) -> Json:
@@ -129,6 +130,10 @@ def json_of(value: object, depth: int = 0) -> Json:
         return value
     if depth > DEPTH:
         raise UsageError(f"a value is nested deeper than {DEPTH}")
+    if type(value) is dict:  # the arguments of nearly every call: a few atoms by name
+        given = cast("dict[object, object]", value)
+        if set(map(type, given)) <= _TEXT:
+            return {key: item if type(item) in _ATOMS else json_of(item, depth + 1) for key, item in given.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         forms = [json_of(item, depth + 1) for item in cast("Iterable[object]", value)]
         return forms if isinstance(value, (list, tuple)) else sorted(forms, key=text_of)
@@ -148,6 +153,8 @@ def clean(text: str) -> str:
     >>> clean("a\ud800b") == "a\ufffdb"
     True
     """
+    if text.isascii():  # is known of every text, whatever its length
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -219,6 +219,7 @@ class Act(Step):
     """A step without a thought: the return type of signatures that ask for the action only."""
 
     __slots__ = ()
+    __init__ = Step.__init__  # or a type checker takes the fields for parameters without defaults
 
 
 class Usage(NamedTuple):
