@@ -16,7 +16,8 @@ HEAVY = {
     "logging.config", "multiprocessing", "pydantic", "pydantic_core", "pytest", "rich", "sqlite3", "tempfile",
     "unittest", "urllib.request", "xml", "zipfile",
 }  # fmt: skip
-# What a run needs, and who looks at names does not. Together more than half of what starting a run costs.
+# What a run needs, and who looks at names does not: `core/_late.py` has three of them, the others are imported where
+# they are used. Together they are more than half of what starting a run costs.
 LATE = {
     "ast", "asyncio", "concurrent.futures", "dataclasses", "difflib", "html", "inspect", "logging", "pathlib", "pkgutil",
     "socket", "ssl", "subprocess", "threading", "tokenize", "traceback", "urllib.parse",
