@@ -166,3 +166,18 @@ def test_pydantic_validates_a_value_as_a_dataclass():
     assert schema_of(dict[str, Verdict])["$defs"]["Verdict"]["required"] == ["passed", "score"]
     with pytest.raises(ValueError, match="score"):
         converted(dict[str, Verdict], {"a": {"passed": True}})
+
+
+def test_a_dataclass_may_extend_a_value():
+    @dataclasses.dataclass(frozen=True)
+    class Grade(Verdict):
+        mark: str = "C"
+
+    made = Grade(True, 0.5, "", mark="B")
+    assert repr(made).endswith("Grade(passed=True, score=0.5, feedback='', mark='B')")
+    assert replace(made, score=1.0) == dataclasses.replace(made, score=1.0) == Grade(True, 1.0, "", "B")
+    assert made != Verdict(True, 0.5)
+    assert plain(made) == {"$": "Grade", "passed": True, "score": 0.5, "feedback": "", "mark": "B"}
+    with pytest.raises(AttributeError):
+        made.mark = "A"  # pyright: ignore[reportAttributeAccessIssue]
+    assert not dataclasses.is_dataclass(Value)

@@ -53,9 +53,9 @@ class _Fields:
             for name, default in zip(names, defaults, strict=True)
         ]
         made: Any = make_dataclass(kind.__name__, fields, frozen=True)
-        found = made.__dataclass_fields__
-        type.__setattr__(kind, "__dataclass_fields__", found)
-        return found
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            type.__setattr__(kind, name, getattr(made, name))
+        return made.__dataclass_fields__
 
 
 @dataclass_transform(frozen_default=True)
@@ -74,8 +74,8 @@ class Value(Frozen):
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)
-        code = getattr(cls.__init__, "__code__", None)
-        if code is not None:
+        if "__init__" in cls.__dict__:  # else a decorator may still make one
+            code = cls.__init__.__code__
             cls.__match_args__ = code.co_varnames[1 : code.co_argcount]
             cls._compared = attrgetter(*(name for name in cls.__match_args__ if name not in cls._uncompared))
 
