@@ -97,9 +97,7 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
     )
     world.book.performed += 1
     if world.feeds:
-        first, more, _ = seen.text.partition("\n")
-        line = f"{first[:200]} …" if more or len(first) > 200 else first
-        finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=line, failed=seen.failed)
+        finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=_line(seen.text), failed=seen.failed)
     await settled(strand, durable)
     return seen, seq
 
@@ -148,7 +146,7 @@ async def asked(strand: Strand, question: str, schema: Json, about: Key | None =
             world.emit("question.asked", strand.path, **world.questions[number])
         raise Suspended(question)
 
-    return await journaled(strand, "wait", form, read)
+    return await journaled(strand, "wait", form, read, {"question": question})
 
 
 async def executed(strand: Strand, code: str, language: str, files: tuple[str, ...], timeout_s: float) -> Execution:
@@ -165,7 +163,8 @@ async def executed(strand: Strand, code: str, language: str, files: tuple[str, .
         return [found.output, found.error, found.value, found.timed_out]
 
     form = {"execute": code, "language": language, "files": list(files), "sandbox": sandbox.spec}
-    found = Execution(*await journaled(strand, "tool", form, perform))
+    said = {"code": code, "language": language}
+    found = Execution(*await journaled(strand, "tool", form, perform, said, _came_of))
     strand.label = strand.label | EXECUTED
     return found
 
@@ -186,10 +185,21 @@ async def put_back(strand: Strand, steps: Transcript | None) -> Observation:
 
     form = {"reset": [call.plain() for call in calls]}
     performed = strand.world.book.performed
-    text, sources = await journaled(strand, "reset", form, perform)
+    text, sources = await journaled(strand, "reset", form, perform, {"steps": len(calls)})
     if strand.world.book.performed == performed:
         stage.pending = [None, *calls]
     return Observation(text, sources=tuple(sources), label=SYSTEM)
+
+
+def _came_of(execution: Json) -> dict[str, Json]:
+    output, error, _, timed_out = execution
+    return {"text": _line(error or output), "failed": bool(error) or timed_out}
+
+
+def _line(text: str) -> str:
+    """Return the first line of a result, and at most so much of it as an event carries."""
+    first, more, _ = text.partition("\n")
+    return f"{first[:200]} …" if more or len(first) > 200 else first
 
 
 def question_id(strand: Strand, form: Json) -> str:

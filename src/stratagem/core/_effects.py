@@ -381,8 +381,20 @@ def _again(request: Request, occurrence: int) -> Request:
     )  # fmt: skip
 
 
-async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[], Awaitable[Json]]) -> Json:
-    """Perform and record an effect that is neither a model call nor a tool, or return what is recorded of it."""
+async def journaled(
+    strand: Strand, kind: Kind, form: Json, perform: Callable[[], Awaitable[Json]], said: Json,
+    facts: Callable[[Json], dict[str, Json]] = lambda _: {},
+) -> Json:  # fmt: skip
+    """Perform and record an effect that is neither a model call nor a tool, or return what is recorded of it.
+
+    Args:
+        strand: that asks.
+        kind: of the effect.
+        form: the request; its first key is the effect's name.
+        perform: performs it and returns its value as JSON.
+        said: what listeners are told of the request, by name.
+        facts: what they are told of its value.
+    """
     world, services = strand.world, strand.world.services
     request = encoded_clean(form)
     digest = digest_of(kind, request)
@@ -396,6 +408,8 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
     except BudgetExhausted as refusal:
         await unperformed(world, kind, key, request, refusal)
         raise
+    if world.feeds:
+        world.emit("effect.requested", strand.path, kind=kind, name=next(iter(form)), arguments=said)
     services.in_flight += 1
     begun = services.clock.stamp()
     failure: StratagemError | None = None
@@ -413,7 +427,8 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
     )
     world.book.performed += 1
     if world.feeds:
-        finished(strand, kind, next(iter(form)), times[2] / 1e6, failure, None)
+        more = facts(value) if failure is None else {}
+        finished(strand, kind, next(iter(form)), times[2] / 1e6, failure, None, **more)
     await settled(strand, durable)
     if failure is not None:
         raise failure
