@@ -309,12 +309,34 @@ async def test_a_fork_asks_before_it_performs_a_recorded_once_tool_a_second_time
     run = acting()
     assert await program(run) == "sent xg1"
     fork = acting(tape_of(run).fork(at=0))
-    with pytest.raises(Suspended, match="Did mail"):
+    with pytest.raises(Suspended) as asked:
         await program(fork)
+    assert asked.value.question == (
+        'Did mail({"text":"x"}) happen? The run that this one was forked from has begun it: its record says what came '
+        "of it. If not, it is performed."
+    )
     assert done == [("mail", "x")]
     kept = acting(tape_of(run).fork())
     assert await program(kept) == "sent xg1"  # its record is reused
     assert done == [("mail", "x")]
+
+
+async def test_every_crash_of_a_once_tool_is_asked_about_anew() -> None:
+    run = acting()
+    await run.call(mail, text="x")
+    tape = tape_of(run).fork(at=0)
+    for crashes in range(3):
+        asking = acting(tape)
+        with pytest.raises(Suspended, match=r"forked from" if crashes == 0 else "The process ended"):
+            await asking.call(mail, text="x")
+        (number,) = asking.strand.world.questions
+        tape = tape_of(asking)
+        tape.answers[number] = {"happened": False}
+        again = acting(tape)
+        assert (await again.call(mail, text="x")).text == "sent x"
+        assert len(done) == 2 + crashes
+        tape = crashed(tape_of(again))
+        tape.answers.update(again.strand.world.book.answers)
 
 
 async def test_a_cancelled_once_tool_may_have_happened() -> None:

@@ -21,6 +21,11 @@ HAPPENED = {
     "required": ["happened"],
 }
 
+_CRASH = "The process ended after it was begun and before its result was recorded."
+_PARENT = (
+    "The run that this one was forked from has begun it: its record says what came of it. If not, it is performed."
+)
+
 
 async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observation:
     """Call a tool by name, through policy. Whatever goes wrong is an observation."""
@@ -104,25 +109,21 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
 
 async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> Observation | None:
     """Record that the tool is about to be performed. After a crash in between, `once` asks a person what happened."""
-    world = strand.world
-    if tool.repeat == "once" and (done := world.book.done(tool.name)) and key not in world.book.intents:
+    world, shown = strand.world, encoded(arguments).decode()
+    begun = world.book.intents.get(key, [])
+    if begun and tool.repeat == "keyed":
+        return None
+    if not begun and tool.repeat == "once" and (done := world.book.done(tool.name)):
         before = "; ".join(encoded(decoded(row.request)["arguments"]).decode() for row in done[:3])
-        question = f"{tool.name} was called before, with {before}. Call it again, with {encoded(arguments).decode()}?"
+        question = f"{tool.name} was called before, with {before}. Call it again, with {shown}?"
         if not await asked(strand, question, {"type": "boolean"}, key):
             return Observation(f"`{tool.name}` was not called again: a person refused", failed=True)
-    if key in world.book.intents:
-        if tool.repeat == "keyed":
-            return None
-        shown = encoded(arguments).decode()
-        question = (
-            f"Did {tool.name}({shown}) happen? The process ended after it was begun and before its result was recorded."
-        )
-        said = await asked(strand, question, HAPPENED, key)
+    for parents in begun:  # one question for each time that it was begun
+        said = await asked(strand, f"Did {tool.name}({shown}) happen? {_PARENT if parents else _CRASH}", HAPPENED, key)
         if said["happened"] is True:
             return Observation(str(said.get("result", "")))
         if said["happened"] is None:
             return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
-        return None
     times = world.times(world.services.clock.stamp())
     durable = world.book.add("intent", key, request, b"", times, None, False, -1, world.services.in_flight == 0)
     if durable is not None:

@@ -55,11 +55,11 @@ class Book:
         self.recorded: dict[Key, Row] = {}
         self.base: set[Key] = set()
         self.parent = tuple(base)
-        self.intents: set[Key] = set()
+        self.intents: dict[Key, list[bool]] = {}  # for each time that it was begun, whether the parent did
         for row in self.parent:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
-                self.intents.add(key)  # a fork asks before it performs again what may happen once only
+                self.intents[key] = [True]  # a fork asks before it performs again what may happen once only
             else:
                 self.recorded[key] = row
                 self.base.add(key)
@@ -69,7 +69,7 @@ class Book:
         for row in own:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
-                self.intents.add(key)
+                self.intents.setdefault(key, []).append(False)
             elif row.seq not in forgotten:
                 self.recorded[key] = row  # of two with one key the later holds: it was performed again
                 self.base.discard(key)
