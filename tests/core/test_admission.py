@@ -7,7 +7,7 @@ import pytest
 
 from stratagem.core import Budget, Capabilities, Reply, Run, Sample, Usage, signature
 from stratagem.core._budget import Meter, Need, settle, take, wait
-from stratagem.errors import BudgetExhausted, NoReply
+from stratagem.errors import BudgetExhausted, NoReply, UsageError
 from stratagem.testing import ScriptedModel, scripted, tape_of
 
 
@@ -29,7 +29,7 @@ class Priced(ScriptedModel):
 
     def __init__(self, prompt: int = 10, completion: int = 5, usd: float | None = 0.0, most: int = 20) -> None:
         super().__init__(ECHO)
-        self.capabilities = Capabilities(frozenset({"max_tokens"}), max_output=most)
+        self.capabilities = Capabilities(frozenset({"max_tokens"}), max_output=most, priced=usd is not None)
         self.prompt, self.completion, self.usd = prompt, completion, usd
         self.asked: list[Any] = []
         self.doors: list[asyncio.Future[None]] = []
@@ -300,6 +300,43 @@ async def test_an_unknown_price_is_never_zero() -> None:
     run = priced(Priced(usd=None), "calls=9")
     await run.ask(guess, number=1)
     assert run.budget.spent.usd is None
+
+
+async def test_a_limit_of_money_refuses_a_model_of_unknown_price_before_the_call() -> None:
+    model = Priced(usd=None)
+    model.spec = "dear"
+    run = priced(model, "usd=0.10,calls=9")
+    for asking in (run.ask(guess, number=1), run.sample(guess, 3, number=1)):
+        with pytest.raises(UsageError, match="a limit of usd needs the price of the model 'dear', which is unknown"):
+            await asking
+    assert not model.asked
+    assert run.budget.spent.calls == 0
+    model.capabilities = Capabilities(free=True)
+    assert await run.ask(guess, number=1) == "ok"
+
+
+async def test_a_model_of_unknown_price_is_refused_where_it_comes_in_later_and_only_under_the_limit() -> None:
+    cheap, dear = Priced(usd=0.01), Priced(usd=None)
+    dear.spec = "dear"
+    run = priced(cheap, "calls=9")
+    assert await run.using(model=dear).ask(guess, number=1) == "ok"
+    async with run.scope("part", budget="usd=0.10") as part:
+        assert await part.ask(guess, number=2) == "ok"
+        with pytest.raises(UsageError, match="the price of the model 'dear'"):
+            await part.using(model=dear).ask(guess, number=3)
+        assert await part.ask(guess, number=4) == "ok"  # nothing stays reserved
+        assert part.budget.spent.usd == pytest.approx(0.02)
+    assert (len(cheap.asked), len(dear.asked)) == (2, 1)
+
+
+async def test_what_is_recorded_needs_no_price() -> None:
+    model = Priced(usd=None)
+    run = priced(model, "calls=9")
+    await run.ask(guess, number=1)
+    again = priced(model, "usd=0.10", tape=tape_of(run))
+    assert await again.ask(guess, number=1) == "ok"
+    with pytest.raises(UsageError, match="needs the price"):
+        await again.ask(guess, number=2)
 
 
 # Seconds

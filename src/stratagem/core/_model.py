@@ -28,9 +28,10 @@ class Capabilities:
         context: tokens of its window; None is unknown.
         max_output: tokens of a reply if the request does not say.
         free: whether it costs nothing, and counts no tokens.
+        priced: whether every reply says what it costs; a limit of money refuses a model of which that is unknown.
     """
 
-    __slots__ = ("context", "fields", "free", "max_output", "media", "native_n", "schema")
+    __slots__ = ("context", "fields", "free", "max_output", "media", "native_n", "priced", "schema")
 
     def __init__(
         self,
@@ -42,9 +43,10 @@ class Capabilities:
         context: int | None = None,
         max_output: int = 4096,
         free: bool = False,
+        priced: bool = False,
     ) -> None:
         self.fields, self.native_n, self.schema, self.media = fields, native_n, schema, media
-        self.context, self.max_output, self.free = context, max_output, free
+        self.context, self.max_output, self.free, self.priced = context, max_output, free, free or priced
 
 
 FLOOR = -9999.0  # of a log-probability: providers send it, or minus infinity, for what cannot be

@@ -44,7 +44,8 @@ class ScriptModel:
             self._live.setdefault(_function(line.signature), []).append(line)
         self._meant: dict[str, str] = {}  # the one signature that a function's name alone stands for
         counted = (line.usage.completion_tokens if line.usage else line.words for line in self.lines)
-        self.capabilities = Capabilities(_HONOURED, max_output=max(counted, default=0) or 1)
+        priced = all(line.usage is None or line.usage.usd is not None for line in self.lines)
+        self.capabilities = Capabilities(_HONOURED, max_output=max(counted, default=0) or 1, priced=priced)
 
     @classmethod
     def open(cls, file: str, *, strict: bool = False) -> "ScriptModel":

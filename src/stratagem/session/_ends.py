@@ -26,6 +26,7 @@ from stratagem.core import (
     encoded,
     json_of,
 )
+from stratagem.core._admission import check_price
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import BudgetExhausted, Refused, StratagemError, UnparsedReply, UsageError
@@ -157,6 +158,12 @@ def _check_object(facts: dict[str, Json], needed: list[str], value: Any) -> None
         fits = any(isinstance(item, _TYPES[kind]) and (kind == "boolean" or type(item) is not bool) for kind in kinds)
         if kinds and not fits:
             raise ValueError(f"has {item!r} as {name!r}, which must be {' or '.join(kinds)}")
+
+
+def check_money(services: Services, options: Mapping[str, Any], budget: Budget) -> None:
+    """Refuse a limit of money if the price of the run's model is unknown, before anything is recorded."""
+    if budget.usd is not None:
+        check_price(services.named_model(options.get("model")), budget)
 
 
 def check_prompts(parent: RunRecord, changes: Mapping[str, Any]) -> None:

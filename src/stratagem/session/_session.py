@@ -47,6 +47,7 @@ from stratagem.session import _loading, _records
 from stratagem.session._ends import (
     Plan,
     as_recorded,
+    check_money,
     check_prompts,
     checked_id,
     ended,
@@ -189,6 +190,7 @@ class Session:
         plan = await self._again(record, strategy, task)
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
+        check_money(plan.services, plan.options, plan.budget)
         changed = {**record.record, "budget": str(plan.budget), "owner": self._facts["owner"]}
         plan.stored = record.stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=b"")
         self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
@@ -297,6 +299,7 @@ class Session:
     # How a run is made, continued and driven
 
     async def _new(self, strategy: Strategy, task: Task, budget: Budget, run_id: str) -> Plan:
+        check_money(self._services, self._options, budget)
         record = self._record(strategy, task, budget)
         now = int(self._services.clock.wall() * 1e6)
         stored = StoredRun(run_id, "running", now, now, record=encoded(record))
@@ -407,8 +410,9 @@ class Session:
         now = int(self._services.clock.wall() * 1e6)
         made = StoredRun(_records.new_id(), "running", now, now, parent=run_id, record=encoded(record))
         plan = await self._again(_records.RunRecord(made), strategy, None)
-        self._services.journal.create(made)  # only now: what was refused leaves no run
         plan.budget = self._budget.tightened(budget)
+        check_money(plan.services, plan.options, plan.budget)
+        self._services.journal.create(made)  # only now: what was refused leaves no run
         return plan
 
     async def _drive(self, plan: Plan, listener: Listener | None, *, replaying: bool = False) -> Answer:
