@@ -128,6 +128,13 @@ def test_a_waiting_run_shows_its_question(cli: Any, script: Any, tool_file: Any)
     assert f"question {one['id']}: {one['question']}" in cli("show", "last").stdout
 
 
+def test_the_json_has_the_notes_of_the_run(cli: Any, valid: Any) -> None:
+    cli("run", "What is 12 * 7?", "--tool", "calculate")
+    document = cli.json("show", "last")
+    valid(document, "show")
+    assert document["notes"] == [{"kind": "plan", "scope": "autonomous_agent", "data": {"goals": ["What is 12 * 7?"]}}]
+
+
 def test_the_agent_shows_what_it_remembers(cli: Any) -> None:
     cli("run", "What is 12 * 7?", "--tool", "calculate")
     names = [effect["name"] for effect in cli.json("show", "last")["effects"] if effect["kind"] == "memory"]

@@ -12,7 +12,7 @@ from stratagem.cli._asking import ask, interactive
 from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, RUN_NOTE, understood
 from stratagem.cli._interrupts import Interrupts
 from stratagem.cli._output import SCHEMA, Mode, say, warn
-from stratagem.cli._reading import usage_of
+from stratagem.cli._reading import counts_of, reused, usage_of
 from stratagem.cli._told import Listening, ending
 from stratagem.core import Answer, Budget, budget_of
 from stratagem.errors import StratagemError
@@ -131,6 +131,7 @@ def run_document(mode: Mode, record: RunRecord) -> dict[str, Any]:
         },
         "waiting": record.questions(),
         "resume": continues(mode, record),
+        **counts_of(record),
     }
 
 
@@ -156,6 +157,8 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
     sys.stdout.flush()
     sources(mode, answer)
     mode.tell(answer.cost())
+    if reuse := reused(answer.counts):
+        mode.tell(reuse)
     if record is None:
         return
     for one in record.questions():

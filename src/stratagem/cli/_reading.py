@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import stratagem
 from stratagem.cli._output import Mode
-from stratagem.core import Usage
+from stratagem.core import EffectCounts, Usage
 from stratagem.session import RunRecord, Session
 
 T = TypeVar("T")
@@ -39,6 +39,19 @@ def usage_of(record: RunRecord) -> Usage:
     """Return what a run has cost: as it was stored at its end, else from the effects that were loaded."""
     form: dict[str, Any] | None = record.end.get("usage")
     return Usage(**form) if form else record.usage()
+
+
+def counts_of(record: RunRecord) -> dict[str, int | None]:
+    """Return how many effects were reused, performed and left unused; null of a run that has not ended."""
+    return dict.fromkeys(EffectCounts._fields) if record.counts is None else record.counts._asdict()
+
+
+def reused(counts: EffectCounts | None) -> str:
+    """Return the same in words; empty if there was nothing to reuse."""
+    if counts is None or not (counts.reused or counts.unused):
+        return ""
+    left = f" · {counts.unused:,} not asked for" if counts.unused else ""
+    return f"{counts.reused:,} effects reused · {counts.performed:,} performed{left}"
 
 
 def money(usd: float | None) -> str:

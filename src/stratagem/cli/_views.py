@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from stratagem.cli._output import first_line, json_text, painted, say, table
-from stratagem.cli._reading import HUES, money, sign, standing, usage_of
+from stratagem.cli._reading import HUES, counts_of, money, reused, sign, standing, usage_of
 from stratagem.cli._told import called
 from stratagem.core import Row, Usage, decoded
 from stratagem.errors import revive
@@ -26,7 +26,8 @@ def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
         "usage": usage_of(record).plain(),
         "waiting": record.questions(),
         "effects": effects,
-        "notes": [],
+        "notes": record.notes(),
+        **counts_of(record),
     }
 
 
@@ -59,6 +60,8 @@ def summary(record: RunRecord) -> None:
         say("\n" + "\n".join(f"[{number}] {source}" for number, source in enumerate(answer["sources"], 1)))
     for one in record.questions():
         say(f"\nquestion {one['id']}: {one['question']}")
+    if reuse := reused(record.counts):
+        say(f"\n{reuse}")
     used = usage_of(record)
     say(f"\n{used.calls:,} calls · {used.tokens:,} tokens · {_charge(used)} · {used.seconds:.1f} s")
 

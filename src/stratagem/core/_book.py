@@ -15,7 +15,7 @@ from stratagem.core._budget import Need, need_of
 from stratagem.core._canonical import Json, decoded, encoded, plain, quoted
 from stratagem.core._journal import Journal, Kind, Row
 from stratagem.core._transcript import Transcript, Turn
-from stratagem.core._values import Usage
+from stratagem.core._values import EffectCounts, Usage
 from stratagem.errors import CIRCUMSTANCES
 
 Key = tuple[str, bytes, int]
@@ -152,6 +152,10 @@ class Book:
     def unused(self) -> list[Row]:
         """Return the rows that the program has not asked for, in order."""
         return sorted(self.recorded.values(), key=lambda row: row.seq)
+
+    def counts(self) -> EffectCounts:
+        """Return how many rows were reused and performed, and how many the program has not asked for."""
+        return EffectCounts(self.reused, self.performed, len(self.recorded))
 
 
 class Held:

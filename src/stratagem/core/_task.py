@@ -9,7 +9,7 @@ from stratagem.core._canonical import Json, clean, is_object, json_of
 from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._schema import converted
 from stratagem.core._transcript import Transcript
-from stratagem.core._values import Content, Example, Stop, Usage, Verdict, printable
+from stratagem.core._values import Content, EffectCounts, Example, Stop, Usage, Verdict, printable
 from stratagem.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _STOPPED: dict[str, str] = {
 }
 
 
-_FREE = Usage()
+_FREE, _NONE = Usage(), EffectCounts()
 
 
 @dataclass(frozen=True, init=False)
@@ -45,6 +45,7 @@ class Answer:
         reason: what stopped it, in words.
         usage: what the whole run cost.
         label: where its text came from.
+        counts: how many effects were reused, performed and left unused.
     """
 
     text: str
@@ -58,6 +59,7 @@ class Answer:
     usage: Usage
     label: Label = field(compare=False)
     run_id: str
+    counts: EffectCounts = field(compare=False)
 
     def __init__(  # by hand: a frozen dataclass sets field by field, at five times the cost
         self,
@@ -72,11 +74,13 @@ class Answer:
         usage: Usage = _FREE,
         label: Label = UNKNOWN,
         run_id: str = "",
+        counts: EffectCounts = _NONE,
     ) -> None:
         steps = Transcript() if steps is None else steps
         fields = {
             "text": text, "value": value, "confidence": confidence, "sources": sources, "steps": steps, "needs": needs,
             "stop": stop, "reason": reason, "usage": usage, "label": label, "run_id": run_id,
+            "counts": counts,
         }  # fmt: skip
         object.__setattr__(self, "__dict__", fields)
 

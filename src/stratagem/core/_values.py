@@ -253,6 +253,20 @@ class Usage(NamedTuple):
         )
 
 
+class EffectCounts(NamedTuple):
+    """What became of a run's recorded and new effects while it was driven last.
+
+    Attributes:
+        reused: recorded, and asked for again.
+        performed: new, failed ones included.
+        unused: recorded, and not asked for: the program has changed, or has not got there.
+    """
+
+    reused: int = 0
+    performed: int = 0
+    unused: int = 0
+
+
 @dataclass(frozen=True)
 class Draw(Generic[T_co]):
     """One draw of a sample: its typed value, and what the model sent with it."""

@@ -16,6 +16,7 @@ from stratagem.core import (
     Row,
     Run,
     Services,
+    State,
     Stop,
     StoredRun,
     Strategy,
@@ -27,7 +28,7 @@ from stratagem.core import (
     json_of,
 )
 from stratagem.core._admission import check_price
-from stratagem.core._canonical import is_object
+from stratagem.core._canonical import encoded_clean, is_object, text_of
 from stratagem.core._schema import converted
 from stratagem.errors import BudgetExhausted, Refused, StratagemError, UnparsedReply, UsageError
 from stratagem.session._loading import policy_of, tools_of, unknown, versions
@@ -35,6 +36,7 @@ from stratagem.session._owner import this_process
 from stratagem.session._records import RunRecord
 
 MOST_IDS = 20  # so many ids of one beginning a journal returns
+NOTES, NOTES_BYTES = 1000, 1_000_000  # that are kept of one run: what the views draw, and no more than a journal bears
 
 
 class Plan:
@@ -95,15 +97,39 @@ def label_of(question: str) -> Label:
 async def ended(world: World, answer: Answer | None, state: str) -> None:
     """Tell who listens that the run has ended, and let go of them."""
     if world.feeds:
-        book = world.book
-        world.emit("run.finished", "", answer=answer, state=state, reused=book.reused, performed=book.performed)
+        world.emit("run.finished", "", answer=answer, state=state, **world.book.counts()._asdict())
         for feed in world.feeds:
             await feed.aclose()
 
 
 def filled(answer: Answer, run: Run, world: World) -> Answer:
     usage = run.strand.meters[0].usage(round(world.active(), 3))
-    return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label)
+    return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label, counts=world.book.counts())
+
+
+def end_of(world: World, answer: Answer | None, state: State) -> bytes:
+    """Return what is stored of a run's end: answer and usage, open questions, counts of effects, notes."""
+    form: dict[str, Json] = {"counts": list(world.book.counts())}
+    if world.notes:
+        form["notes"] = kept_notes(world.notes)
+    if answer is not None:
+        waiting = list(world.questions.values()) if state == "waiting" else []
+        form |= {"answer": answer.plain(), "usage": answer.usage.plain(), "waiting": waiting}
+    return encoded_clean(form)
+
+
+def kept_notes(notes: Sequence[tuple[str, str, dict[str, Json]]]) -> list[Json]:
+    """Return the notes that are stored; the last says how many are not."""
+    kept: list[Json] = []
+    room = NOTES_BYTES
+    for kind, scope, data in notes[:NOTES]:
+        room -= len(text_of(data)) + len(kind) + len(scope)
+        if room < 0:
+            break
+        kept.append({"kind": kind, "scope": scope, "data": data})
+    if left := len(notes) - len(kept):
+        kept.append({"kind": "notes.dropped", "scope": "", "data": {"count": left}})
+    return kept
 
 
 def saved(run: Run, world: World, stop: Stop, reason: str) -> Answer:

@@ -30,7 +30,6 @@ from stratagem.core import (
     forked,
     json_of,
 )
-from stratagem.core._canonical import encoded_clean
 from stratagem.errors import (
     CapabilityError,
     ConcurrentUse,
@@ -50,6 +49,7 @@ from stratagem.session._ends import (
     check_money,
     check_prompts,
     checked_id,
+    end_of,
     ended,
     exists,
     facts_of,
@@ -476,12 +476,11 @@ class Session:
         return saved(run, world, stop, reason), "finished"
 
     async def _store_end(self, plan: Plan, world: World, state: State, answer: Answer | None) -> None:
-        waiting = list(world.questions.values()) if state == "waiting" else []
         stored = plan.stored._replace(
             state=state,
             updated=int(plan.services.clock.wall() * 1e6),
             rows=0,
-            end=b"" if answer is None else encoded_clean(_records.ended(answer, waiting)),
+            end=end_of(world, answer, state),
         )
         if answer is not None and state == "finished" and answer.stop not in GOES_ON:
             self._ended[plan.stored.run_id] = answer
