@@ -128,6 +128,20 @@ def test_a_waiting_run_shows_its_question(cli: Any, script: Any, tool_file: Any)
     assert f"question {one['id']}: {one['question']}" in cli("show", "last").stdout
 
 
+def test_what_was_billed_above_a_limit_is_shown(cli: Any, script: Any, valid: Any) -> None:
+    used = {"prompt_tokens": 30, "completion_tokens": 12, "usd": 0.5}
+    model = script({"signature": "direct.answer", "reply": "Paris", "usage": used})
+    words = ("--strategy", "direct", "--model", model, "--budget", "tokens=40,usd=0.5")
+    run = cli.json("run", "Capital?", *words)
+    valid(run, "run")
+    assert run["answer"]["stop"] == "answered"
+    assert run["budget"]["overshoot"] == {"tokens": 2}
+    document = cli.json("show", "last")
+    valid(document, "show")
+    assert document["budget"] == run["budget"]
+    assert "  budget    tokens=40,usd=0.5 · overshoot tokens=2\n" in cli("show", "last").stdout
+
+
 def test_the_json_has_the_notes_of_the_run(cli: Any, valid: Any) -> None:
     cli("run", "What is 12 * 7?", "--tool", "calculate")
     document = cli.json("show", "last")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import Budget, Capabilities, Reply, Run, Sample, Usage, signature
+from stratagem.core import Budget, Capabilities, Event, Feed, Reply, Run, Sample, Usage, signature
 from stratagem.core._budget import Meter, Need, settle, take, wait
 from stratagem.errors import BudgetExhausted, NoReply, UsageError
 from stratagem.testing import ScriptedModel, scripted, tape_of
@@ -281,6 +281,50 @@ async def test_a_free_model_counts_no_tokens() -> None:
     model.tokens = lambda text: 1_000_000  # pyright: ignore[reportAttributeAccessIssue]
     run = priced(model, "tokens=1")
     assert await run.ask(guess, number=1) == "ok"
+
+
+# What was billed above a limit
+
+
+async def test_what_was_billed_above_a_limit_is_its_overshoot() -> None:
+    model = Priced(prompt=10, completion=5, usd=0.04)
+    run = priced(model, "tokens=40,usd=0.10,calls=9")
+    assert run.budget.overshoot == {}
+    model.completion = 35  # more than the 20 that were reserved
+    await run.using(max_tokens=20).ask(guess, number=1)
+    assert run.budget.overshoot == {"tokens": 5}
+    async with run.scope("part", "completion_tokens=50") as part:
+        assert part.budget.overshoot == {}  # of the nearest scope that has limits
+    again = priced(model, "tokens=40,usd=0.10,calls=9", tape=tape_of(run))
+    assert again.budget.overshoot == {}  # as it was read
+    await again.using(max_tokens=20).ask(guess, number=1)
+    assert again.budget.overshoot == {"tokens": 5}
+    assert again.strand.world.book.performed == 0
+
+
+async def test_every_limit_that_is_billed_has_an_overshoot() -> None:
+    limits = Budget(tokens=20, prompt_tokens=5, completion_tokens=10, usd=0.10, calls=1, seconds=1)
+    assert limits.overshoot(Usage(3, 1, 12, 11, usd=0.25, seconds=9)) == {
+        "tokens": 3, "prompt_tokens": 7, "completion_tokens": 1, "usd": 0.15,
+    }  # fmt: skip
+    assert limits.overshoot(Usage(1, 1, 5, 10, usd=0.10)) == {}
+    assert limits.overshoot(Usage(1, 1, 5, 10, usd=None)) == {}
+    assert Budget().overshoot(Usage(1, 1, 5, 10, usd=9)) == {}
+
+
+async def test_a_reply_that_costs_more_than_was_reserved_says_so_in_its_event() -> None:
+    async def told(budget: str, **settings: Any) -> list[Any]:
+        heard: list[Event] = []
+        model = Priced(prompt=10, completion=5)
+        run = priced(model, budget)
+        run.strand.world.feeds = (feed := Feed(heard.append),)
+        model.completion = 35
+        await run.using(max_tokens=20).ask(guess, number=1)
+        await feed.aclose(patience_s=0.05)
+        return [event.data.get("overshoot") for event in heard if event.type == "effect.finished"]
+
+    assert await told("tokens=90") == [15]
+    assert await told("calls=9") == [None]  # nothing was reserved
 
 
 # Money

@@ -204,7 +204,12 @@ async def _all_draws(
             )
         world.book.performed += 1
     if world.feeds:
-        finished(strand, "model", request.signature.name, (services.clock.stamp() - begun) / 1e6, failure, usage)
+        over = (
+            usage.tokens - need.prompt - need.completion if usage is not None and need.prompt + need.completion else 0
+        )
+        more: dict[str, Json] = {"overshoot": over} if over > 0 else {}
+        took = (services.clock.stamp() - begun) / 1e6
+        finished(strand, "model", request.signature.name, took, failure, usage, **more)
     await settled(strand, durable)
     if failure is not None:
         raise failure
