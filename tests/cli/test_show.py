@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+import stratagem
+from stratagem.core import Attachment, Content, Task
+
 
 @pytest.fixture
 def run(cli: Any, script: Any) -> str:
@@ -140,6 +143,12 @@ def test_what_was_billed_above_a_limit_is_shown(cli: Any, script: Any, valid: An
     valid(document, "show")
     assert document["budget"] == run["budget"]
     assert "  budget    tokens=40,usd=0.5 · overshoot tokens=2\n" in cli("show", "last").stdout
+
+
+def test_what_was_attached_is_listed(cli: Any, script: Any) -> None:
+    asked = Task(Content("What is it?", (Attachment("a.png", "image/png", bytes(2048)),)))
+    stratagem.run("direct", asked, home=cli.home, model=script("a cat"), memory="none")
+    assert "\nattached\na.png · image/png · 2,048 bytes\n" in cli("show", "last", "--effect", "0").stdout
 
 
 def test_the_json_has_the_notes_of_the_run(cli: Any, valid: Any) -> None:

@@ -1,13 +1,20 @@
 """What is kept of a run's end beside its answer: how many effects were reused, and the notes of its program."""
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from stratagem.core import Answer, EffectCounts, MemoryJournal, Run, Task, signature, strategy
+from stratagem.core import Answer, Attachment, Content, EffectCounts, MemoryJournal, Run, Task, signature, strategy
 from stratagem.errors import Unreachable
 from stratagem.session._ends import NOTES, NOTES_BYTES
+
+
+@signature
+def see(picture: str) -> str:
+    """Say what it is."""
+    ...
 
 
 @signature
@@ -77,6 +84,29 @@ async def test_a_run_that_has_not_ended_has_no_counts(opened: Any, journal: Memo
         crash(journal, first.run_id, 2)
         record = await s.show(first.run_id)
         assert (record.counts, record.notes()) == (None, [])
+
+
+# What is attached
+
+
+async def test_what_was_attached_to_a_request_is_in_the_record(opened: Any, tmp_path: Any) -> None:
+    @strategy(calls="2")
+    async def looking(run: Run, task: Task) -> Answer:
+        for _ in range(2):
+            await run.ask(see, picture=task.question)
+        return task.answer("seen")
+
+    image = Attachment("a.png", "image/png", bytes(range(256)) * 20)
+    journal = f"sqlite:{tmp_path / 'journal.sqlite'}"
+    async with opened({see: lambda picture: "a cat"}, journal=journal) as s:
+        first = await s.run(looking, Task(Content("What is it?", (image,))))
+    async with opened({}, journal=journal) as s:
+        record = await s.show(first.run_id)
+        for row in record.rows:
+            (shown,) = record.request(row)["attached"]
+            assert base64.b64decode(shown.pop("base64")) == image.data
+            assert shown == {"name": "a.png", "type": "image/png", "bytes": 5120}
+        assert len(record.rows[0].request) > 4 * 5120 / 3 > len(record.rows[1].request)
 
 
 # Notes

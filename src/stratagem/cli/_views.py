@@ -245,6 +245,9 @@ def one_effect(record: RunRecord, number: int) -> None:
             "message",
             request["message"] if isinstance(request["message"], str) else json_text(request["message"], indent=2),
         )
+        if files := request.get("attached"):
+            lines = [f"{one['name']} · {one['type']} · {one['bytes']:,} bytes" for one in files]
+            _section("attached", "\n".join(lines))
         _section("options", json_text({"model": head["model"], **head["options"]}))
     elif row.kind == "tool":
         _section("call", called(request["tool"], request["arguments"]))

@@ -290,6 +290,8 @@ def request_form(world: World, request: Request) -> bytes:
         form += f',"steps":{book.steps(request.steps)}'
     if request.repair:
         form += f',"repair":{text_of([list(texts) for texts in request.repair])}'
+    if request.attached:
+        form += f',"attached":{book.attached(request.attached)}'
     if request.head.dropped:
         form += f',"dropped":{text_of(sorted(request.head.dropped))}'
     return (form + "}").encode()
@@ -382,7 +384,7 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
 def _again(request: Request, occurrence: int) -> Request:
     return Request(
         request.signature, request.inputs, request.head, request.message, request.steps, request.repair,
-        request.digest, request.path, occurrence, 1, request.max_tokens, request.seed,
+        request.digest, request.path, occurrence, 1, request.max_tokens, request.seed, request.attached,
     )  # fmt: skip
 
 

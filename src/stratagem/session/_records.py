@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stratagem.core import Answer, EffectCounts, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
+from stratagem.core._book import attached
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import revive
@@ -134,13 +135,22 @@ class RunRecord:
 
     def request(self, row: Row) -> Json:
         """Return the recorded request, with what it refers to in earlier effects."""
+        import base64  # noqa: PLC0415  (only where effects are shown one by one)
+
         form = decoded(row.request)
         if row.kind != "model":
             return form
         message = form["message"]
         if isinstance(message, int):
             message = decoded(self._row(message).request)["message"]
-        return {**form, "head": self._head(form), "message": message}
+        whole = {**form, "head": self._head(form), "message": message}
+        if "attached" in form:
+            shown = attached(form, lambda seq: decoded(self._row(seq).request))
+            whole["attached"] = [
+                {"name": name, "type": media_type, "bytes": len(data), "base64": base64.b64encode(data).decode()}
+                for name, media_type, data in shown
+            ]
+        return whole
 
     def _head(self, form: Json) -> Json:
         head = form["head"]
