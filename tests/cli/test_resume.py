@@ -83,6 +83,25 @@ def test_what_a_changed_program_left_is_counted_as_well(cli: Any, tmp_path: Path
     assert "0 effects reused · 1 performed · 1 not asked for\n" in result.stderr
 
 
+def test_an_edited_file_is_told(cli: Any, script: Any) -> None:
+    path = cli.folder / "own.py"
+    text = (
+        "from stratagem import Answer, Run, Task, strategy\n"
+        "from stratagem.strategies import direct\n\n\n"
+        '@strategy(calls="1")\n'
+        "async def own(run: Run, task: Task) -> Answer:\n"
+        '    """Ask."""\n'
+        "    return await direct(run, task)\n"
+    )
+    path.write_text(text)
+    for edited in (text, text.replace("Ask.", "Ask once.")):
+        model = script({"signature": "direct.answer", "error": {"kind": "Unreachable", "message": "gone"}})
+        path.write_text(text)
+        cli("run", "Capital?", "--strategy", "own.py:own", "--model", model)
+        path.write_text(edited)
+        assert ("changed since it was recorded: strategy\n" in cli("resume", "last").stderr) is (edited != text)
+
+
 def test_a_damaged_run_is_named_and_can_be_repaired(cli: Any, script: Any) -> None:
     model = script(
         {"signature": "react.act", "contains": "= 42", "reply": "it is 42"},

@@ -45,7 +45,7 @@ class Plan:
     __slots__ = (
         "base",
         "budget",
-        "fork",
+        "edited",
         "options",
         "origin",
         "own",
@@ -72,6 +72,7 @@ class Plan:
         self.base: list[Row] = []
         self.prompts: dict[str, str] = {}
         self.origin = stored.run_id
+        self.edited: list[str] = []  # what has another source than when it was recorded
         self.raised = False  # whether the budget was raised by whoever resumes
 
 
