@@ -35,7 +35,7 @@ def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: 
     shown, more = found[:limit], len(found) > limit
     if mode.json:
         following = f"stratagem runs --limit {limit * 2}" if more else None
-        rows = [{**run.plain(), "usage": usage_of(run).plain() if run.end else None} for run in shown]
+        rows = [{**run.plain(), "usage": usage_of(run).plain() if "usage" in run.end else None} for run in shown]
         mode.document({"schema": SCHEMA, "runs": rows, "next": following})
         return 0
     rows = [

@@ -9,7 +9,7 @@ from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._schema import converted
 from stratagem.core._transcript import Transcript
 from stratagem.core._value import Value, fill, replace
-from stratagem.core._values import Content, Example, Stop, Usage, Verdict, printable
+from stratagem.core._values import Content, EffectCounts, Example, Stop, Usage, Verdict, printable
 from stratagem.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _STOPPED: dict[str, str] = {
 }
 
 
-_FREE = Usage()
+_FREE, _NONE = Usage(), EffectCounts()
 
 
 class Answer(Value):
@@ -44,6 +44,7 @@ class Answer(Value):
         reason: what stopped it, in words.
         usage: what the whole run cost.
         label: where its text came from.
+        counts: how many effects were reused, performed and left unused.
     """
 
     text: str
@@ -57,8 +58,9 @@ class Answer(Value):
     usage: Usage
     label: Label
     run_id: str
+    counts: EffectCounts
 
-    _uncompared = frozenset({"label"})
+    _uncompared = frozenset({"label", "counts"})
 
     def __init__(
         self,
@@ -73,11 +75,13 @@ class Answer(Value):
         usage: Usage = _FREE,
         label: Label = UNKNOWN,
         run_id: str = "",
+        counts: EffectCounts = _NONE,
     ) -> None:
         steps = Transcript() if steps is None else steps
         fill(self, {
             "text": text, "value": value, "confidence": confidence, "sources": sources, "steps": steps, "needs": needs,
             "stop": stop, "reason": reason, "usage": usage, "label": label, "run_id": run_id,
+            "counts": counts,
         })  # fmt: skip
 
     @property

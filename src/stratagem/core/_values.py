@@ -27,14 +27,22 @@ class Attachment:
         label: where it came from; unlabelled is untrusted and private.
     """
 
-    __slots__ = ("data", "label", "media_type", "name")
+    __slots__ = ("_digest", "data", "label", "media_type", "name")
 
     def __init__(self, name: str, media_type: str, data: bytes, label: Label = UNKNOWN) -> None:
         self.name, self.media_type, self.data, self.label = name, media_type, data, label
+        self._digest = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the bytes, worked out once: what is attached is sent at every turn."""
+        if not self._digest:
+            self._digest = hashed(b"b" + self.data).hex()
+        return self._digest
 
     def plain(self) -> Json:
         """Return what enters a digest: name, type, length and digest of the bytes."""
-        return [self.name, self.media_type, len(self.data), hashed(b"b" + self.data).hex()]
+        return [self.name, self.media_type, len(self.data), self.digest]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Attachment) and self.plain() == other.plain()
@@ -270,6 +278,20 @@ class Usage(NamedTuple):
             self.seconds + other.seconds,
             self.estimated or other.estimated,
         )
+
+
+class EffectCounts(NamedTuple):
+    """What became of a run's recorded and new effects while it was driven last.
+
+    Attributes:
+        reused: recorded, and asked for again.
+        performed: new, failed ones included.
+        unused: recorded, and not asked for: the program has changed, or has not got there.
+    """
+
+    reused: int = 0
+    performed: int = 0
+    unused: int = 0
 
 
 class Draw(Value, Generic[T_co]):

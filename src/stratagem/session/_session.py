@@ -27,7 +27,6 @@ from stratagem.core import (
     forked,
     json_of,
 )
-from stratagem.core._canonical import encoded_clean
 from stratagem.core._late import asyncio
 from stratagem.core._value import replace
 from stratagem.errors import (
@@ -46,8 +45,10 @@ from stratagem.session import _loading, _records
 from stratagem.session._ends import (
     Plan,
     as_recorded,
+    check_money,
     check_prompts,
     checked_id,
+    end_of,
     ended,
     exists,
     facts_of,
@@ -99,7 +100,9 @@ class Session:
         self._closed = False
         services.options(self._options)
         self._facts = facts_of(services, roots, self._options)
-        self._named: dict[int, tuple[Strategy, str, str]] = {}  # by identity: two files may hold strategies of one name
+        self._named: dict[
+            int, tuple[Strategy, dict[str, Json]]
+        ] = {}  # by identity: two files may hold strategies of one name
 
     async def run(
         self,
@@ -134,7 +137,7 @@ class Session:
         with self._claimed(run_id or (run_id := _records.new_id())):
             if known_id and await exists(self._services.journal, run_id):
                 stored, rows = await self._services.journal.load(run_id)
-                if recorded_spec(stored) != (_loading.spec_of(made) or repr(made), encoded(question.plain())):
+                if recorded_spec(stored) != (_loading.spec_of(made) or _loading.shown(made), encoded(question.plain())):
                     raise UsageError(
                         f"run {run_id!r} is another strategy or task", remedy="Leave `run_id` out, or resume that run."
                     )
@@ -191,6 +194,8 @@ class Session:
         plan = await self._again(record, strategy, task)
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
+        check_money(plan.services, plan.options, plan.budget)
+        plan.edited = _loading.changed_since(record.record, plan.strategy)
         changed = {**record.record, "budget": str(plan.budget), "owner": self._facts["owner"]}
         plan.stored = record.stored._replace(record=encoded(changed), state="running", rows=-1, seal=b"", end=b"")
         self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
@@ -299,6 +304,7 @@ class Session:
     # How a run is made, continued and driven
 
     async def _new(self, strategy: Strategy, task: Task, budget: Budget, run_id: str) -> Plan:
+        check_money(self._services, self._options, budget)
         record = self._record(strategy, task, budget)
         now = int(self._services.clock.wall() * 1e6)
         stored = StoredRun(run_id, "running", now, now, record=encoded(record))
@@ -307,13 +313,10 @@ class Session:
 
     def _record(self, strategy: Strategy, task: Task, budget: Budget) -> dict[str, Json]:
         if id(strategy) not in self._named:
-            self._named[id(strategy)] = (strategy, _loading.spec_of(strategy), _loading.source_of(strategy))
-        _, spec, source = self._named[id(strategy)]
+            self._named[id(strategy)] = (strategy, _loading.facts_of(strategy))
         return {
             **self._facts,
-            "strategy": spec,
-            **({} if spec else {"shown": repr(strategy)}),
-            "source": source,
+            **self._named[id(strategy)][1],
             "task": task.plain(),
             "unnamed": list(task.unnamed()),
             "budget": str(budget),
@@ -352,7 +355,9 @@ class Session:
         if given is not None:
             return _loading.strategy_of(given)
         if not record.strategy:
-            raise UsageError(f"the strategy of run {record.id!r} has no name: give it again, `resume(strategy=...)`")
+            lacks = ", ".join(record.record.get("lacks", ()))
+            why = f"cannot be named, because its setting {lacks} has no name" if lacks else "has no name"
+            raise UsageError(f"the strategy of run {record.id!r} {why}: give it again, `resume(strategy=...)`")
         return _loading.strategy_of(record.strategy)
 
     def _task(self, record: _records.RunRecord, given: Task | str | None) -> Task:
@@ -400,8 +405,8 @@ class Session:
             for name, value in changes.items()
         }
         record = {
-            **parent.record,
-            "strategy": _loading.spec_of(strategy),
+            **{name: fact for name, fact in parent.record.items() if name not in _loading.STRATEGY_FACTS},
+            **_loading.facts_of(strategy),
             "budget": str(budget),
             "model": str(changes.get("model", parent.model)),
             "fork": {"at": at, "set": kept},
@@ -409,8 +414,9 @@ class Session:
         now = int(self._services.clock.wall() * 1e6)
         made = StoredRun(_records.new_id(), "running", now, now, parent=run_id, record=encoded(record))
         plan = await self._again(_records.RunRecord(made), strategy, None)
-        self._services.journal.create(made)  # only now: what was refused leaves no run
         plan.budget = self._budget.tightened(budget)
+        check_money(plan.services, plan.options, plan.budget)
+        self._services.journal.create(made)  # only now: what was refused leaves no run
         return plan
 
     async def _drive(self, plan: Plan, listener: Listener | None, *, replaying: bool = False) -> Answer:
@@ -433,7 +439,8 @@ class Session:
         self._live[run_id] = driving
         if feeds:
             facts = {"model": plan.services.model.spec, "budget": str(plan.budget), "question": str(plan.task.question)}
-            world.emit("run.started", "", strategy=repr(plan.strategy), **facts)
+            edited = {"changed": plan.edited} if plan.edited else {}
+            world.emit("run.started", "", strategy=repr(plan.strategy), **facts, **edited)
         answer: Answer | None = None
         state: State = "failed"
         try:
@@ -474,12 +481,11 @@ class Session:
         return saved(run, world, stop, reason), "finished"
 
     async def _store_end(self, plan: Plan, world: World, state: State, answer: Answer | None) -> None:
-        waiting = list(world.questions.values()) if state == "waiting" else []
         stored = plan.stored._replace(
             state=state,
             updated=int(plan.services.clock.wall() * 1e6),
             rows=0,
-            end=b"" if answer is None else encoded_clean(_records.ended(answer, waiting)),
+            end=end_of(world, answer, state),
         )
         if answer is not None and state == "finished" and answer.stop not in GOES_ON:
             self._ended[plan.stored.run_id] = answer
