@@ -114,7 +114,7 @@ def test_what_is_not_compared_enters_neither_equality_nor_digest():
     assert Observation("a", result=[1], label=Label({"user"})) == Observation("a")
     assert hash(Answer("a", label=Label({"user"}))) == hash(Answer("a"))
     assert [field.name for field in dataclasses.fields(Observation) if not field.compare] == ["result", "label"]
-    assert [field.name for field in dataclasses.fields(Answer) if not field.compare] == ["label"]
+    assert [field.name for field in dataclasses.fields(Answer) if not field.compare] == ["label", "counts"]
 
 
 def test_a_value_is_written_with_its_fields():
