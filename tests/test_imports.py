@@ -16,6 +16,13 @@ HEAVY = {
     "logging.config", "multiprocessing", "pydantic", "pydantic_core", "pytest", "rich", "sqlite3", "tempfile",
     "unittest", "urllib.request", "xml", "zipfile",
 }  # fmt: skip
+# What a run needs, and who looks at names does not: `core/_late.py` has three of them, the others are imported where
+# they are used. Together they are more than half of what starting a run costs.
+LATE = {
+    "ast", "asyncio", "concurrent.futures", "dataclasses", "difflib", "html", "inspect", "logging", "pathlib", "pkgutil",
+    "socket", "ssl", "subprocess", "threading", "tokenize", "traceback", "urllib.parse",
+}  # fmt: skip
+TOUCHED = "import stratagem\nfor name in stratagem.__all__: getattr(stratagem, name)"
 # `urllib` and `http` are too coarse for import-linter: `urllib.parse` opens no connection.
 NETWORK = {"urllib.request", "urllib.error", "http.client", "http.server", "http.cookiejar"}
 MAY_SPEAK = ("models", "server")
@@ -32,7 +39,7 @@ def modules_after(program: str) -> set[str]:
     "program",
     [
         "import stratagem",
-        "import stratagem\nfor name in stratagem.__all__: getattr(stratagem, name)",
+        TOUCHED,
         "from stratagem import strategies\nfor name in strategies.names(): getattr(strategies, name)",
     ],
     ids=["import", "every public name touched", "every strategy loaded"],
@@ -42,9 +49,32 @@ def test_nothing_heavy_is_imported(program: str) -> None:
     assert sorted(name for name in HEAVY if name in loaded) == []
 
 
-def test_importing_the_package_does_not_start_what_a_run_needs() -> None:
-    loaded = modules_after("import stratagem") - modules_after("")
-    assert sorted(loaded & {"asyncio", "logging", "ssl", "subprocess"}) == []
+@pytest.mark.parametrize(
+    "program",
+    ["import stratagem", TOUCHED, f"{TOUCHED}\nstratagem.Task('?').told('!')\nrepr(stratagem.Answer('!'))"],
+    ids=["import", "every public name touched", "values made"],
+)
+def test_what_only_a_run_needs_waits_for_it(program: str) -> None:
+    loaded = modules_after(program) - modules_after("")
+    assert sorted(loaded & LATE) == []
+
+
+def test_what_waits_for_a_run_is_there_when_it_runs() -> None:
+    program = f"{TOUCHED}\nfrom stratagem.core._late import ast, asyncio, inspect"
+    asked = f"{program}\nasyncio.sleep, inspect.signature, ast.parse"
+    assert {"ast", "asyncio", "inspect"} <= modules_after(asked) - modules_after(program)
+
+
+def test_a_module_that_comes_late_has_what_the_module_has_and_no_more() -> None:
+    import inspect
+
+    from stratagem.core._late import late
+
+    standing = late("inspect")
+    assert standing.signature is inspect.signature
+    assert vars(standing)["signature"] is inspect.signature
+    with pytest.raises(AttributeError, match="sinature"):
+        _ = standing.sinature
 
 
 def test_strategies_need_nothing_but_the_standard_library() -> None:

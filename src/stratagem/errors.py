@@ -5,7 +5,7 @@ StratagemError                     every expected failure; `.remedy` says what t
 ├── CapabilityError                model, sandbox or package lacks what is needed
 ├── ModelError                     after the core's own retries: .provider .status .request_id .attempts
 │   ├── Unreachable, RateLimited, Unavailable, NoReply, CutReply, BadReply, Rejected, ContextTooLong,
-│   │   NotAuthorised, ScriptMiss
+│   │   NotAuthorised, ScriptMiss    RateLimited: .retry_after
 │   ├── UnparsedReply              .signature .reply
 │   └── Refused
 ├── ToolError, PolicyDenied, SandboxError, TimedOut    strategies see these as text, from `run.call`
@@ -96,7 +96,21 @@ class Unreachable(ModelError):
 
 
 class RateLimited(ModelError):
-    """The provider asks to slow down."""
+    """The provider asks to slow down.
+
+    Args:
+        message: what happened.
+        retry_after: seconds after which it may be asked again, if the provider said so.
+        **facts: as `ModelError` takes them.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
+
+    def form(self) -> list[Any]:
+        message, own = super().form()
+        return [message, own if self.retry_after is None else {**own, "retry_after": self.retry_after}]
 
 
 class Unavailable(ModelError):

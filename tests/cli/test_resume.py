@@ -53,6 +53,55 @@ def test_another_strategy_can_take_over(cli: Any, tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "Paris\n")
 
 
+def test_what_was_reused_performed_and_not_asked_for_is_said(cli: Any, tmp_path: Path, valid: Any) -> None:
+    path = tmp_path / "model.jsonl"
+    path.write_text(
+        '{"signature": "chain_of_thought.reason", "reply": "So. The answer is 3.", "times": 2}\n'
+        '{"signature": "chain_of_thought.reason", "error": {"kind": "Unreachable", "message": "gone"}}\n'
+    )
+    cli("run", "How many?", "--strategy", "self_consistency(n=3)", "--model", f"script:{path}")
+    document = cli.json("show", "last")
+    assert (document["answer"], document["reused"], document["performed"], document["unused"]) == (None, 0, 3, 0)
+    path.write_text(
+        '{"signature": "chain_of_thought.reason", "reply": "So. The answer is 3."}\n'
+        '{"signature": "direct.answer", "reply": "3"}\n'
+    )
+    document = cli.json("resume", "last")
+    valid(document, "run")
+    assert [document[name] for name in ("reused", "performed", "unused")] == [2, 1, 0]
+    assert "2 effects reused · 1 performed\n" in cli("resume", "last").stderr
+    assert "\n2 effects reused · 1 performed\n" in cli("show", "last").stdout
+
+
+def test_what_a_changed_program_left_is_counted_as_well(cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.jsonl"
+    path.write_text('{"signature": "chain_of_thought.reason", "reply": "So. The answer is Paris."}\n')
+    cli("run", "Capital?", "--strategy", "self_consistency(n=2)", "--model", f"script:{path}")
+    path.write_text('{"signature": "direct.answer", "reply": "Paris"}\n')
+    result = cli("resume", "last", "--strategy", "direct")
+    assert result.stdout == "Paris\n"
+    assert "0 effects reused · 1 performed · 1 not asked for\n" in result.stderr
+
+
+def test_an_edited_file_is_told(cli: Any, script: Any) -> None:
+    path = cli.folder / "own.py"
+    text = (
+        "from stratagem import Answer, Run, Task, strategy\n"
+        "from stratagem.strategies import direct\n\n\n"
+        '@strategy(calls="1")\n'
+        "async def own(run: Run, task: Task) -> Answer:\n"
+        '    """Ask."""\n'
+        "    return await direct(run, task)\n"
+    )
+    path.write_text(text)
+    for edited in (text, text.replace("Ask.", "Ask once.")):
+        model = script({"signature": "direct.answer", "error": {"kind": "Unreachable", "message": "gone"}})
+        path.write_text(text)
+        cli("run", "Capital?", "--strategy", "own.py:own", "--model", model)
+        path.write_text(edited)
+        assert ("changed since it was recorded: strategy\n" in cli("resume", "last").stderr) is (edited != text)
+
+
 def test_a_damaged_run_is_named_and_can_be_repaired(cli: Any, script: Any) -> None:
     model = script(
         {"signature": "react.act", "contains": "= 42", "reply": "it is 42"},

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+import stratagem
+from stratagem.core import Attachment, Content, Task
+
 
 @pytest.fixture
 def run(cli: Any, script: Any) -> str:
@@ -126,6 +129,33 @@ def test_a_waiting_run_shows_its_question(cli: Any, script: Any, tool_file: Any)
     (one,) = document["waiting"]
     assert one["question"] == 'Allow send({"text":"hello"})? Effect: send.'
     assert f"question {one['id']}: {one['question']}" in cli("show", "last").stdout
+
+
+def test_what_was_billed_above_a_limit_is_shown(cli: Any, script: Any, valid: Any) -> None:
+    used = {"prompt_tokens": 30, "completion_tokens": 12, "usd": 0.5}
+    model = script({"signature": "direct.answer", "reply": "Paris", "usage": used})
+    words = ("--strategy", "direct", "--model", model, "--budget", "tokens=40,usd=0.5")
+    run = cli.json("run", "Capital?", *words)
+    valid(run, "run")
+    assert run["answer"]["stop"] == "answered"
+    assert run["budget"]["overshoot"] == {"tokens": 2}
+    document = cli.json("show", "last")
+    valid(document, "show")
+    assert document["budget"] == run["budget"]
+    assert "  budget    tokens=40,usd=0.5 · overshoot tokens=2\n" in cli("show", "last").stdout
+
+
+def test_what_was_attached_is_listed(cli: Any, script: Any) -> None:
+    asked = Task(Content("What is it?", (Attachment("a.png", "image/png", bytes(2048)),)))
+    stratagem.run("direct", asked, home=cli.home, model=script("a cat"), memory="none")
+    assert "\nattached\na.png · image/png · 2,048 bytes\n" in cli("show", "last", "--effect", "0").stdout
+
+
+def test_the_json_has_the_notes_of_the_run(cli: Any, valid: Any) -> None:
+    cli("run", "What is 12 * 7?", "--tool", "calculate")
+    document = cli.json("show", "last")
+    valid(document, "show")
+    assert document["notes"] == [{"kind": "plan", "scope": "autonomous_agent", "data": {"goals": ["What is 12 * 7?"]}}]
 
 
 def test_the_agent_shows_what_it_remembers(cli: Any) -> None:

@@ -94,7 +94,7 @@ def test_a_fork_says_what_any_run_says(cli: Any, done: str) -> None:
     result = cli("fork", done[:5], "--at", "3", "--verbose")
     assert (result.exit_code, result.stdout) == (0, "as planned\n")
     assert re.search(r"work  ✓ mine\.write", result.stderr)
-    assert re.search(r"answered · 2 calls · .* · run [a-z0-9]{8}\n\Z", result.stderr)
+    assert re.search(r"answered · 2 calls · .* · run [a-z0-9]{8}\n3 effects reused · 1 performed\n\Z", result.stderr)
     result = cli("fork", done, "--at", "1", "--quiet")  # the question is asked again
     assert (result.exit_code, result.stdout) == (3, "")
     assert "question" in result.stderr

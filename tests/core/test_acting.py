@@ -1,4 +1,4 @@
-"""How tools are called: policy, intents, what a crash means, and worlds that moves change."""
+"""How tools are called: policy, intents, and what a crash means."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,19 +9,16 @@ from stratagem.core import (
     Answer,
     Decision,
     Label,
-    Observation,
     ReadOnly,
     Run,
-    Step,
     Task,
     Tool,
     ToolCall,
-    Transcript,
     signature,
     strategy,
     tool,
 )
-from stratagem.errors import Suspended, UsageError
+from stratagem.errors import Suspended
 from stratagem.testing import Tape, scripted, tape_of
 
 
@@ -309,12 +306,34 @@ async def test_a_fork_asks_before_it_performs_a_recorded_once_tool_a_second_time
     run = acting()
     assert await program(run) == "sent xg1"
     fork = acting(tape_of(run).fork(at=0))
-    with pytest.raises(Suspended, match="Did mail"):
+    with pytest.raises(Suspended) as asked:
         await program(fork)
+    assert asked.value.question == (
+        'Did mail({"text":"x"}) happen? The run that this one was forked from has begun it: its record says what came '
+        "of it. If not, it is performed."
+    )
     assert done == [("mail", "x")]
     kept = acting(tape_of(run).fork())
     assert await program(kept) == "sent xg1"  # its record is reused
     assert done == [("mail", "x")]
+
+
+async def test_every_crash_of_a_once_tool_is_asked_about_anew() -> None:
+    run = acting()
+    await run.call(mail, text="x")
+    tape = tape_of(run).fork(at=0)
+    for crashes in range(3):
+        asking = acting(tape)
+        with pytest.raises(Suspended, match=r"forked from" if crashes == 0 else "The process ended"):
+            await asking.call(mail, text="x")
+        (number,) = asking.strand.world.questions
+        tape = tape_of(asking)
+        tape.answers[number] = {"happened": False}
+        again = acting(tape)
+        assert (await again.call(mail, text="x")).text == "sent x"
+        assert len(done) == 2 + crashes
+        tape = crashed(tape_of(again))
+        tape.answers.update(again.strand.world.book.answers)
 
 
 async def test_a_cancelled_once_tool_may_have_happened() -> None:
@@ -336,145 +355,3 @@ async def test_a_cancelled_once_tool_may_have_happened() -> None:
     with pytest.raises(Suspended, match="Did slow"):
         await again.call(slow)
     assert len(done) == 1
-
-
-# Environments
-
-
-class Maze:
-    """A corridor of rooms."""
-
-    def __init__(self) -> None:
-        self.room = 0
-        self.walked: list[str] = []
-        self.resets = 0
-
-    def reset(self) -> Observation:
-        self.room, self.resets = 0, self.resets + 1
-        return Observation(f"room {self.room}", sources=("maze",))
-
-    def moves(self) -> tuple[Tool, ...]:
-        def go(steps: int) -> str:
-            """Go some rooms further."""
-            self.room += steps
-            self.walked.append(str(steps))
-            return f"room {self.room}"
-
-        def where() -> str:
-            """Say where one is."""
-            return f"room {self.room}"
-
-        return (Tool(go), Tool(where))
-
-
-@strategy(calls="0")
-async def walking(run: Run, task: Task) -> Answer:
-    """Walk in three ways from room 1."""
-    await run.call(ToolCall("go", {"steps": 1}))
-
-    async def branch(run: Run, number: int) -> str:
-        for _ in range(2):
-            await run.call(ToolCall("go", {"steps": number}))
-        return (await run.call(ToolCall("where"))).text
-
-    rooms = await run.map(branch, [10, 20, 30])
-    return task.answer(" ".join([*rooms, (await run.call(ToolCall("where"))).text]))
-
-
-async def test_every_branch_acts_on_its_own_copy_as_it_stood() -> None:
-    run = acting()
-    found = await walking(run, Task("?", environment=Maze))
-    assert found.text == "room 21 room 41 room 61 room 1"
-
-
-async def test_moves_are_beside_the_granted_tools_and_only_within_the_call() -> None:
-    names: list[list[str]] = []
-
-    @strategy(calls="0")
-    async def listing(run: Run, task: Task) -> Answer:
-        names.append([tool.name for tool in run.tools])
-        return task.answer("x")
-
-    run = acting()
-    await listing(run, Task("?", environment=Maze, tools=("look",)))
-    assert names == [["look", "go", "where"]]
-    assert [tool.name for tool in run.tools] == ["look", "mail", "post"]
-
-
-async def test_recorded_moves_are_made_again_before_the_first_new_one() -> None:
-    run = acting()
-    expected = await walking(run, Task("?", environment=Maze))
-    for upto in range(len(tape_of(run)) + 1):
-        mazes: list[Maze] = []
-
-        def made(mazes: list[Maze] = mazes) -> Maze:
-            mazes.append(Maze())
-            return mazes[-1]
-
-        again = acting(tape_of(run).upto(upto))
-        assert await walking(again, Task("?", environment=made)) == expected, upto
-        assert len(mazes) == 1
-
-
-async def test_a_run_that_only_replays_never_touches_its_world() -> None:
-    run = acting()
-    await walking(run, Task("?", environment=Maze))
-    touched: list[str] = []
-
-    class Watched(Maze):
-        def moves(self) -> tuple[Tool, ...]:
-            def go(steps: int) -> str:
-                """Go some rooms further."""
-                touched.append("go")
-                return ""
-
-            return (Tool(go), Maze.moves(self)[1])
-
-    again = acting(tape_of(run), replaying=True)
-    await walking(again, Task("?", environment=Watched))
-    assert not touched
-
-
-async def test_a_reset_puts_the_world_back_to_its_start_or_to_where_a_conversation_leads() -> None:
-    texts: list[str] = []
-
-    @strategy(calls="0")
-    async def resetting(run: Run, task: Task) -> Answer:
-        texts.clear()
-        steps = Transcript()
-        for number in (1, 2):
-            call = ToolCall("go", {"steps": number})
-            steps = steps.then(Step("", (call,)), await run.call(call))
-        texts.append((await run.reset()).text)
-        texts.append((await run.call(ToolCall("where"))).text)
-        await run.reset(steps)
-        texts.append((await run.call(ToolCall("where"))).text)
-        await run.call(ToolCall("go", {"steps": 5}))
-        await run.reset(steps)
-        texts.append((await run.call(ToolCall("where"))).text)
-        return task.answer(" ".join(texts))
-
-    run = acting()
-    expected = await resetting(run, Task("?", environment=Maze))
-    assert expected.text == "room 0 room 0 room 3 room 3"
-    for upto in range(len(tape_of(run)) + 1):
-        again = acting(tape_of(run).upto(upto))
-        assert await resetting(again, Task("?", environment=Maze)) == expected, upto
-
-
-async def test_a_reset_needs_a_world() -> None:
-    with pytest.raises(UsageError, match="has no environment to reset"):
-        await acting().reset()
-
-
-async def test_an_inner_call_acts_in_the_callers_world() -> None:
-    @strategy(calls="0")
-    async def inner(run: Run, task: Task) -> Answer:
-        return task.answer((await run.call(ToolCall("go", {"steps": 3}))).text)
-
-    @strategy(calls="0")
-    async def outer(run: Run, task: Task) -> Answer:
-        await inner(run, task.part("a part"))
-        return task.answer((await run.call(ToolCall("where"))).text)
-
-    assert (await outer(acting(), Task("?", environment=Maze))).text == "room 3"

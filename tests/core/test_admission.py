@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import Budget, Capabilities, Reply, Run, Sample, Usage, signature
+from stratagem.core import Budget, Capabilities, Event, Feed, Reply, Run, Sample, Usage, signature
 from stratagem.core._budget import Meter, Need, settle, take, wait
-from stratagem.errors import BudgetExhausted, NoReply
+from stratagem.errors import BudgetExhausted, NoReply, UsageError
 from stratagem.testing import ScriptedModel, scripted, tape_of
 
 
@@ -29,7 +29,7 @@ class Priced(ScriptedModel):
 
     def __init__(self, prompt: int = 10, completion: int = 5, usd: float | None = 0.0, most: int = 20) -> None:
         super().__init__(ECHO)
-        self.capabilities = Capabilities(frozenset({"max_tokens"}), max_output=most)
+        self.capabilities = Capabilities(frozenset({"max_tokens"}), max_output=most, priced=usd is not None)
         self.prompt, self.completion, self.usd = prompt, completion, usd
         self.asked: list[Any] = []
         self.doors: list[asyncio.Future[None]] = []
@@ -283,6 +283,50 @@ async def test_a_free_model_counts_no_tokens() -> None:
     assert await run.ask(guess, number=1) == "ok"
 
 
+# What was billed above a limit
+
+
+async def test_what_was_billed_above_a_limit_is_its_overshoot() -> None:
+    model = Priced(prompt=10, completion=5, usd=0.04)
+    run = priced(model, "tokens=40,usd=0.10,calls=9")
+    assert run.budget.overshoot == {}
+    model.completion = 35  # more than the 20 that were reserved
+    await run.using(max_tokens=20).ask(guess, number=1)
+    assert run.budget.overshoot == {"tokens": 5}
+    async with run.scope("part", "completion_tokens=50") as part:
+        assert part.budget.overshoot == {}  # of the nearest scope that has limits
+    again = priced(model, "tokens=40,usd=0.10,calls=9", tape=tape_of(run))
+    assert again.budget.overshoot == {}  # as it was read
+    await again.using(max_tokens=20).ask(guess, number=1)
+    assert again.budget.overshoot == {"tokens": 5}
+    assert again.strand.world.book.performed == 0
+
+
+async def test_every_limit_that_is_billed_has_an_overshoot() -> None:
+    limits = Budget(tokens=20, prompt_tokens=5, completion_tokens=10, usd=0.10, calls=1, seconds=1)
+    assert limits.overshoot(Usage(3, 1, 12, 11, usd=0.25, seconds=9)) == {
+        "tokens": 3, "prompt_tokens": 7, "completion_tokens": 1, "usd": 0.15,
+    }  # fmt: skip
+    assert limits.overshoot(Usage(1, 1, 5, 10, usd=0.10)) == {}
+    assert limits.overshoot(Usage(1, 1, 5, 10, usd=None)) == {}
+    assert Budget().overshoot(Usage(1, 1, 5, 10, usd=9)) == {}
+
+
+async def test_a_reply_that_costs_more_than_was_reserved_says_so_in_its_event() -> None:
+    async def told(budget: str, **settings: Any) -> list[Any]:
+        heard: list[Event] = []
+        model = Priced(prompt=10, completion=5)
+        run = priced(model, budget)
+        run.strand.world.feeds = (feed := Feed(heard.append),)
+        model.completion = 35
+        await run.using(max_tokens=20).ask(guess, number=1)
+        await feed.aclose(patience_s=0.05)
+        return [event.data.get("overshoot") for event in heard if event.type == "effect.finished"]
+
+    assert await told("tokens=90") == [15]
+    assert await told("calls=9") == [None]  # nothing was reserved
+
+
 # Money
 
 
@@ -300,6 +344,43 @@ async def test_an_unknown_price_is_never_zero() -> None:
     run = priced(Priced(usd=None), "calls=9")
     await run.ask(guess, number=1)
     assert run.budget.spent.usd is None
+
+
+async def test_a_limit_of_money_refuses_a_model_of_unknown_price_before_the_call() -> None:
+    model = Priced(usd=None)
+    model.spec = "dear"
+    run = priced(model, "usd=0.10,calls=9")
+    for asking in (run.ask(guess, number=1), run.sample(guess, 3, number=1)):
+        with pytest.raises(UsageError, match="a limit of usd needs the price of the model 'dear', which is unknown"):
+            await asking
+    assert not model.asked
+    assert run.budget.spent.calls == 0
+    model.capabilities = Capabilities(free=True)
+    assert await run.ask(guess, number=1) == "ok"
+
+
+async def test_a_model_of_unknown_price_is_refused_where_it_comes_in_later_and_only_under_the_limit() -> None:
+    cheap, dear = Priced(usd=0.01), Priced(usd=None)
+    dear.spec = "dear"
+    run = priced(cheap, "calls=9")
+    assert await run.using(model=dear).ask(guess, number=1) == "ok"
+    async with run.scope("part", budget="usd=0.10") as part:
+        assert await part.ask(guess, number=2) == "ok"
+        with pytest.raises(UsageError, match="the price of the model 'dear'"):
+            await part.using(model=dear).ask(guess, number=3)
+        assert await part.ask(guess, number=4) == "ok"  # nothing stays reserved
+        assert part.budget.spent.usd == pytest.approx(0.02)
+    assert (len(cheap.asked), len(dear.asked)) == (2, 1)
+
+
+async def test_what_is_recorded_needs_no_price() -> None:
+    model = Priced(usd=None)
+    run = priced(model, "calls=9")
+    await run.ask(guess, number=1)
+    again = priced(model, "usd=0.10", tape=tape_of(run))
+    assert await again.ask(guess, number=1) == "ok"
+    with pytest.raises(UsageError, match="needs the price"):
+        await again.ask(guess, number=2)
 
 
 # Seconds

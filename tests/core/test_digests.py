@@ -1,5 +1,6 @@
 """Places and digests: what a recorded call is found by. Golden files freeze both."""
 
+import base64
 import hashlib
 import json
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from stratagem.core import (
     signature,
     tool,
 )
-from stratagem.errors import UsageError
+from stratagem.errors import Diverged, UnparsedReply, UsageError
 from stratagem.testing import Raw, scripted, tape_of
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -184,7 +185,10 @@ class Rebuilt:
         if "steps" in form:
             for turn in self.turns(seq):
                 steps = sha(b"c", steps, sha(b"u", WRITE(turn).encode()))
-        extra = sha(b"x", WRITE([[], form["repair"]]).encode()) if "repair" in form else bytes(32)
+        extra = bytes(32)
+        if "repair" in form or "attached" in form:
+            blobs = [[name, kind, len(data), sha(b"b", data).hex()] for name, kind, data in self.attached(seq)]
+            extra = sha(b"x", WRITE([blobs, form.get("repair", [])]).encode())
         return sha(b"q", head, steps, extra, self.message(seq).encode())
 
     def head(self, seq: int) -> Any:
@@ -194,6 +198,13 @@ class Rebuilt:
     def message(self, seq: int) -> str:
         message = self.forms[seq]["message"]
         return self.message(message) if isinstance(message, int) else message
+
+    def attached(self, seq: int) -> list[tuple[str, str, bytes]]:
+        found: list[tuple[str, str, bytes]] = []
+        for name, kind, said in self.forms[seq].get("attached", ()):
+            whole = said if isinstance(said, str) else self.forms[said[0]]["attached"][said[1]][2]
+            found.append((name, kind, base64.b64decode(whole)))
+        return found
 
     def turns(self, seq: int) -> list[Any]:
         earlier, length, *new = self.forms[seq]["steps"]
@@ -235,6 +246,69 @@ async def test_rows_refer_to_what_earlier_rows_have() -> None:
     assert len(messages) == len(set(messages)) == 6
     assert sum(isinstance(form["head"], dict) for form in forms) == 7
     assert [form["steps"] for form in forms if "steps" in form][1] == [-1, 0, [6, [7]]]
+
+
+IMAGE = Attachment("a.png", "image/png", bytes(range(256)) * 20)
+
+
+def with_images(text: str, *attachments: Attachment) -> Content:
+    return Content(text, attachments)
+
+
+async def look_at_images(run: Run) -> None:
+    """Ask about attachments: the same again, under another name, several, in a sample, in a conversation, repaired."""
+    same, small = Attachment("b.png", "image/png", IMAGE.data), Attachment("é", "text/plain", b"")
+    for question in (with_images("?", IMAGE), with_images("?", small, same, IMAGE), with_images(LONG, IMAGE)):
+        await run.ask(guess, question=question, notes=())
+    await run.sample(solve, 2, question=with_images("1 + 6?", small))
+    steps = Transcript()
+    for _ in range(2):
+        step = await run.ask(act, question=with_images("?", IMAGE), steps=steps, tools=run.tools)
+        steps = steps.then(step, *[await run.call(call) for call in step.calls])
+    with pytest.raises(UnparsedReply):
+        await run.ask(grade, question=with_images("?", IMAGE))
+
+
+async def test_what_is_attached_can_be_rebuilt_and_is_stored_once() -> None:
+    for native in (True, False):
+        run = scripted({**WORLD, grade: lambda question: Raw("none")}, tools=(look,), repairs=1, native=native)
+        await look_at_images(run)
+        rows = tape_of(run).rows
+        assert assert_rebuilt(rows) == 9
+        whole = base64.b64encode(IMAGE.data)
+        assert sum(row.request.count(whole) for row in rows) == 1
+        forms = [json.loads(row.request) for row in rows if b'"attached"' in row.request]
+        assert [[said if isinstance(said, list) else len(said) for *_, said in form["attached"]] for form in forms] == [
+            [len(whole)], [0, [0, 0], [0, 0]], [[0, 0]], [[1, 0]], [[1, 0]], [[0, 0]], [[0, 0]], [[0, 0]], [[0, 0]],
+        ]  # fmt: skip
+
+
+async def test_a_resumed_run_stores_what_is_attached_where_its_own_rows_need_it() -> None:
+    run = scripted({**WORLD, grade: lambda question: Raw("none")}, tools=(look,))
+    await look_at_images(run)
+    whole = tape_of(run).rows
+    for done in range(len(whole)):
+        again = scripted({**WORLD, grade: lambda question: Raw("none")}, tools=(look,), tape=tape_of(run).upto(done))
+        await look_at_images(again)
+        assert [row.digest for row in tape_of(again).rows] == [row.digest for row in whole]
+        assert_rebuilt(tape_of(again).rows)
+
+
+async def test_a_replay_that_is_shown_something_else_says_what_differs() -> None:
+    run = scripted(WORLD)
+    for text in ("?", LONG):
+        await run.ask(guess, question=with_images(text, IMAGE))
+    again = scripted(WORLD, tape=tape_of(run), replaying=True)
+    await again.ask(guess, question=with_images("?", IMAGE))
+    with pytest.raises(Diverged) as caught:
+        await again.ask(guess, question=with_images(LONG, Attachment("a.png", "image/png", b"other")))
+    assert caught.value.differs == ("attached",)
+    assert len(str(caught.value)) < 2000  # the bytes themselves are not shown
+    again = scripted(WORLD, tape=tape_of(run), replaying=True)
+    await again.ask(guess, question=with_images("?", IMAGE))
+    with pytest.raises(Diverged) as caught:
+        await again.ask(guess, question=with_images(f"{LONG}!", IMAGE))
+    assert caught.value.differs == ("message",)
 
 
 async def test_a_nested_program_with_repairs_and_branches_can_be_rebuilt() -> None:

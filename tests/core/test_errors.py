@@ -36,6 +36,10 @@ ERRORS = st.one_of(
         status=st.none() | st.integers(100, 599), request_id=st.none() | TEXT, attempts=st.integers(1, 9),
         remedy=st.none() | TEXT,
     ),
+    st.builds(
+        lambda text, after, attempts: RateLimited(text, retry_after=after, attempts=attempts), TEXT,
+        st.none() | st.floats(0, 1e6), st.integers(1, 9),
+    ),
     st.builds(UnparsedReply, TEXT, TEXT),
     st.builds(BudgetExhausted, TEXT, st.floats(0, 1e9), TEXT),
     st.builds(Diverged, TEXT, TEXT, TEXT, st.lists(TEXT, max_size=3).map(tuple)),
@@ -96,6 +100,16 @@ def test_the_tree_is_the_contracts() -> None:
         "ModelError", "Unreachable", "RateLimited", "Unavailable", "NoReply", "CutReply", "BadReply", "Rejected",
         "ContextTooLong", "NotAuthorised", "ScriptMiss", "Refused",
     }  # fmt: skip
+
+
+def test_a_rate_limit_says_after_how_many_seconds_one_may_ask_again() -> None:
+    assert RateLimited("slow down").retry_after is None
+    told = RateLimited("slow down", retry_after=2.5, status=429)
+    assert record(told) == ["RateLimited", "slow down", {"status": 429, "retry_after": 2.5}]
+    again = revive(record(told))
+    assert isinstance(again, RateLimited)
+    assert (again.retry_after, again.status) == (2.5, 429)
+    assert record(RateLimited("slow down")) == ["RateLimited", "slow down", {}]
 
 
 def test_a_failed_trajectory_is_handed_over() -> None:

@@ -1,15 +1,31 @@
 """Events: what viewers read. A listener can slow nothing and break nothing."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
 
-from stratagem.core import Answer, Event, Feed, Run, Task, signature, strategy, tool
+from stratagem.core import (
+    Answer,
+    Budget,
+    Event,
+    Execution,
+    Feed,
+    Forgetful,
+    Observation,
+    Recalled,
+    Run,
+    Task,
+    Tool,
+    signature,
+    strategy,
+    tool,
+)
 from stratagem.core._events import ROOM, TYPES
-from stratagem.errors import BudgetExhausted, RateLimited, UsageError
-from stratagem.testing import scripted
+from stratagem.errors import BudgetExhausted, RateLimited, SandboxError, Suspended, UsageError
+from stratagem.testing import Tape, scripted, tape_of
 
 
 @signature
@@ -118,8 +134,6 @@ async def test_a_failure_and_a_refusal_are_events() -> None:
 
 
 async def test_reused_effects_make_no_requests() -> None:
-    from stratagem.testing import tape_of
-
     run = scripted(ECHO)
     await run.ask(guess, number=1)
     again = scripted(ECHO, tape=tape_of(run))
@@ -129,6 +143,105 @@ async def test_reused_effects_make_no_requests() -> None:
     await again.ask(guess, number=2)
     await delivered(feeds)
     assert [event.type for event in listener.events] == ["effect.requested", "effect.finished"]
+
+
+class World(Forgetful):
+    """A memory, a sandbox and a room, which remember how many events there were when they were asked."""
+
+    spec = "toy"
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.performed: list[tuple[str, int]] = []
+
+    def _now(self, name: str) -> None:
+        assert self.run is not None
+        self.performed.append((name, self.run.strand.world.number))
+
+    async def observe(self, text: str, **_: Any) -> None:
+        self._now("observe")
+
+    async def recall(self, query: str, n: int) -> tuple[Recalled, ...]:
+        self._now("recall")
+        return ()
+
+    async def execute(self, code: str, **_: Any) -> Execution:
+        self._now("execute")
+        return Execution("1\n2") if code == "good" else Execution("", error="no such name\nin line 1")
+
+    def reset(self) -> Observation:
+        self._now("reset")
+        return Observation("the start")
+
+    def moves(self) -> tuple[Tool, ...]:
+        return ()
+
+
+async def test_what_is_neither_a_call_nor_a_tool_is_announced_before_it_is_performed_and_not_when_reused() -> None:
+    @strategy(calls="0")
+    async def acting(run: Run, task: Task) -> Answer:
+        await run.memory.observe("kept", weight=1)
+        await run.memory.recall("what?", n=2)
+        await run.execute("good")
+        await run.execute("bad")
+        await run.reset()
+        return task.answer(str(await run.wait("Go on?")))
+
+    async def acted(tape: Tape | None) -> tuple[World, list[Event], Run]:
+        world, listener = World(), Listener()
+        run = world.run = scripted(ECHO, memory=world, sandbox=world, tape=tape)
+        feeds = heard(run, listener)
+        with contextlib.suppress(Suspended):
+            await acting(run, Task("?", environment=lambda: world))
+        await delivered(feeds)
+        return world, [event for event in listener.events if event.type[:5] != "scope"], run
+
+    world, events, run = await acted(None)
+    effects = [
+        (event.type.partition(".")[2], event.data.get("kind", ""), event.data.get("name", "")) for event in events
+    ]
+    names = [("memory", "observe"), ("memory", "recall"), ("tool", "execute"), ("tool", "execute"), ("reset", "reset")]
+    both = [(when, *name) for name in names for when in ("requested", "finished")]
+    assert effects == [*both, ("requested", "wait", "wait"), ("asked", "", "")]
+    requested = [event for event in events if event.type == "effect.requested"]
+    assert world.performed == [(event.data["name"], event.number) for event in requested[:-1]]
+    assert [event.data["arguments"] for event in requested] == [
+        {"text": "kept", "fields": {"weight": 1}}, {"query": "what?", "n": 2}, {"code": "good", "language": "python"},
+        {"code": "bad", "language": "python"}, {"steps": 0}, {"question": "Go on?"},
+    ]  # fmt: skip
+    executed = [event.data for event in events if event.type == "effect.finished" and event.data["name"] == "execute"]
+    assert [(one["text"], one["failed"]) for one in executed] == [("1 …", False), ("no such name …", True)]
+
+    tape = tape_of(run)
+    tape.answers[events[-1].data["id"]] = True
+    world, events, _ = await acted(tape)
+    assert world.performed == []
+    assert [(event.type, event.data["name"]) for event in events] == [
+        ("effect.requested", "wait"), ("effect.finished", "wait"),
+    ]  # fmt: skip
+
+
+async def test_what_fails_is_announced_and_ends_as_failed() -> None:
+    class Broken(World):
+        async def execute(self, code: str, **_: Any) -> Execution:
+            raise SandboxError("the wall fell")
+
+    run, listener = scripted(ECHO, sandbox=Broken()), Listener()
+    feeds = heard(run, listener)
+    with pytest.raises(SandboxError):
+        await run.execute("x")
+    await delivered(feeds)
+    assert [event.type for event in listener.events] == ["effect.requested", "effect.finished"]
+    assert listener.events[1].data["error"] == ["SandboxError", "the wall fell", {}]
+
+
+async def test_an_effect_that_the_budget_refuses_is_not_announced() -> None:
+    run, listener = scripted(ECHO, budget=Budget(seconds=0)), Listener()
+    feeds = heard(run, listener)
+    with pytest.raises(BudgetExhausted):
+        await run.memory.recall("what?")
+    await delivered(feeds)
+    assert [event.type for event in listener.events] == ["budget.refused"]
 
 
 async def test_the_pieces_of_a_reply_are_events() -> None:

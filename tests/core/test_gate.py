@@ -148,12 +148,12 @@ async def test_a_run_is_stalled_once_every_running_strand_waits_for_a_person() -
     for _ in range(8):
         await asyncio.sleep(0)
     assert stalls == [3]
-    replies[1].set_result(1)
+    gate.tell(replies[1], 1)
     for _ in range(4):
         await asyncio.sleep(0)
     assert stalls == [3, 2]  # one went on and ended; the other two still wait
     for reply in (replies[0], replies[2]):
-        reply.set_result(5)
+        gate.tell(reply, 5)
     assert await job == 5
     await wave.cancel()
     assert (gate.running, gate.still) == (1, 0)

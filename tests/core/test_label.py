@@ -1,5 +1,7 @@
 """Labels: what is not labelled is untrusted; labels flow with values, and only rise."""
 
+import copy
+import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -95,6 +97,23 @@ def test_unknown_is_untrusted_and_private() -> None:
     assert not (USER | UNKNOWN).trusted
     with pytest.raises(AttributeError, match="immutable"):
         USER.sources = frozenset()
+
+
+@pytest.mark.parametrize("label", [UNKNOWN, USER, Label({"tool:mail"}, {"ada"})])
+def test_a_label_is_copied_with_what_it_labels(label: Label) -> None:
+    for made in (copy.deepcopy(label), pickle.loads(pickle.dumps(label))):
+        assert (made, made.sources, made.readers) == (label, label.sources, label.readers)
+
+
+async def test_a_world_whose_sights_are_copied_labels_them_as_before() -> None:
+    seen = Observation("a door")
+
+    async def look() -> Observation:
+        """Look around."""
+        return copy.deepcopy(seen)
+
+    made = await Tool(look).perform({})
+    assert made.label == Label({"tool:look"})
 
 
 def test_what_nobody_labelled_is_unknown() -> None:

@@ -284,7 +284,7 @@ def test_an_error_is_raised_as_the_line_says() -> None:
     )
     with pytest.raises(RateLimited, match=r"^slowly; retry after 2\.5 s$") as limited:
         said(model, question="q")
-    assert (limited.value.provider, limited.value.__dict__["retry_after"]) == ("script", 2.5)
+    assert (limited.value.provider, limited.value.retry_after) == ("script", 2.5)
     with pytest.raises(ModelError, match=r"^s\.jsonl:2 says so$") as unavailable:
         said(model, question="q")
     assert type(unavailable.value).__name__ == "Unavailable"

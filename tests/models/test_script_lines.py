@@ -67,6 +67,10 @@ GOOD = '{"signature": "reply", "reply": "x"'
         ('{"signature": "a", "error": {"kind": "Refused", "after": 1}}', "`error` has no key 'after'"),
         ('{"signature": "a", "error": {"kind": "Refused", "message": 1}}', "`error.message` must be a text, got 1"),
         ('{"signature": "a", "error": {"kind": "Refused", "retry_after": -1}}', "`error.retry_after` must be seconds"),
+        (
+            '{"signature": "a", "error": {"kind": "Refused", "retry_after": 1}}',
+            "`error.retry_after` is of `RateLimited` only, not Refused",
+        ),
         ('{"signature": "a", "error": {"kind": "Refused"}, "usage": {}}', "an `error` costs nothing"),
         (GOOD + ', "usage": {"tokens": 1}}', "`usage` has no key 'tokens'"),
         (GOOD + ', "usage": {"prompt_tokens": -1}}', "`usage.prompt_tokens` must be at least 0, got -1"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import Answer, MemoryJournal, Run, Task, Usage, signature, strategy, tool
+from stratagem.core import Answer, Capabilities, MemoryJournal, Run, Task, Usage, signature, strategy, tool
 from stratagem.errors import (
     BadReply,
     BudgetExhausted,
@@ -55,6 +55,38 @@ async def failing(run: Run, task: Task) -> Answer:
     if raising:
         raise raising[0]
     return task.answer("the end")
+
+
+async def test_a_limit_of_money_with_an_unknown_price_is_refused_before_anything_is_recorded(
+    opened: Any, counting: Any
+) -> None:
+    class Dear(counting):
+        capabilities = Capabilities(frozenset({"temperature"}))
+
+        def __init__(self) -> None:
+            super().__init__(WORLD)
+            del self.capabilities
+
+    model = Dear()
+    async with opened(model) as s:
+        for budget in ("usd=1", "usd=0"):
+            with pytest.raises(UsageError, match="the price of the model 'scripted', which is unknown") as caught:
+                await s.run(failing, "?", budget=budget)
+            assert "calls or tokens" in caught.value.remedy
+        assert await s.runs() == []
+        raising.clear()
+        first = await s.run(failing, "?", budget="calls=1")
+        assert first.stop == "budget"
+        with pytest.raises(UsageError, match="price"):
+            await s.resume(first.run_id, budget="usd=1")
+        with pytest.raises(UsageError, match="price"):
+            await s.fork(first.run_id, set={"budget": "usd=1"})
+        (record,) = await s.runs()
+        assert (record.state, record.stop) == ("finished", "budget")
+        assert (await s.resume(first.run_id, budget="calls=2")).text == "the end"
+    async with opened(model, budget="usd=1", options={"model": "offline"}) as s:
+        assert (await s.run("direct", "zzz")).stop == "no_answer"  # the model that is asked is free
+    assert len(model.requests) == 2
 
 
 async def asked(session: Any, count: int) -> None:

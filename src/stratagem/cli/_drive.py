@@ -12,7 +12,7 @@ from stratagem.cli._asking import ask, interactive
 from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, RUN_NOTE, understood
 from stratagem.cli._interrupts import Interrupts
 from stratagem.cli._output import SCHEMA, Mode, say, warn
-from stratagem.cli._reading import inbox, usage_of
+from stratagem.cli._reading import budget_document, counts_of, inbox, reused, usage_of
 from stratagem.cli._told import Listening, ending
 from stratagem.core import Answer, Budget, budget_of
 from stratagem.errors import StratagemError
@@ -21,7 +21,6 @@ from stratagem.session._journals import journal_of
 from stratagem.session._records import home_of
 
 Begin = Callable[[Session, Listening], Awaitable[Answer]]
-SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
 
 
 def drive(mode: Mode, begin: Begin, **settings: Any) -> int:
@@ -119,18 +118,15 @@ def _print(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
 
 def run_document(mode: Mode, record: RunRecord) -> dict[str, Any]:
     """Return the JSON document of a run that was driven: `run answer usage budget waiting resume`."""
-    used = usage_of(record)
     return {
         "schema": SCHEMA,
         "run": record.plain(),
         "answer": record.end.get("answer"),
-        "usage": used.plain(),
-        "budget": {
-            "limits": budget_of(record.record.get("budget", ""))._asdict(),
-            "spent": {name: getattr(used, name) for name in SPENT},
-        },
+        "usage": usage_of(record).plain(),
+        "budget": budget_document(record),
         "waiting": record.questions(),
         "resume": continues(mode, record),
+        **counts_of(record),
     }
 
 
@@ -155,6 +151,8 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
     sys.stdout.flush()
     sources(mode, answer)
     mode.tell(answer.cost())
+    if reuse := reused(answer.counts):
+        mode.tell(reuse)
     if record is None:
         return
     if waiting := inbox(mode, record):

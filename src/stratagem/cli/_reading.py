@@ -7,12 +7,14 @@ from typing import Any, NamedTuple, TypeVar
 import stratagem
 from stratagem.cli._asking import wanted
 from stratagem.cli._output import Mode
-from stratagem.core import Journal, Usage
+from stratagem.core import EffectCounts, Journal, Usage, budget_of
 from stratagem.session import RunRecord, Session
 from stratagem.session._journals import journal_of
 from stratagem.session._records import home_of
 
 T = TypeVar("T")
+
+SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
 
 SIGNS = {"answered": "✓", "running": "●", "suspended": "?", "budget": "!", "cancelled": "-", "failed": "✗"}
 HUES = {"✓": "green", "●": "yellow", "?": "yellow", "!": "yellow", "-": "", "✗": "red"}
@@ -80,6 +82,26 @@ def inbox(mode: Mode, record: RunRecord) -> list[Question]:
         line = mode.again("answer", record.id, f"{named} VALUE")
         found.append(Question(one["id"], one["question"], line, wanted(one["schema"])))
     return found
+
+
+def budget_document(record: RunRecord) -> dict[str, Any]:
+    """Return a run's limits, what was spent under them, and what was billed above them."""
+    limits, used = budget_of(record.record.get("budget", "")), usage_of(record)
+    spent = {name: getattr(used, name) for name in SPENT}
+    return {"limits": limits._asdict(), "spent": spent, "overshoot": limits.overshoot(used)}
+
+
+def counts_of(record: RunRecord) -> dict[str, int | None]:
+    """Return how many effects were reused, performed and left unused; null of a run that has not ended."""
+    return dict.fromkeys(EffectCounts._fields) if record.counts is None else record.counts._asdict()
+
+
+def reused(counts: EffectCounts | None) -> str:
+    """Return the same in words; empty if there was nothing to reuse."""
+    if counts is None or not (counts.reused or counts.unused):
+        return ""
+    left = f" · {counts.unused:,} not asked for" if counts.unused else ""
+    return f"{counts.reused:,} effects reused · {counts.performed:,} performed{left}"
 
 
 def money(usd: float | None) -> str:

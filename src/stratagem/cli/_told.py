@@ -48,6 +48,8 @@ class Listening:
         """Tell one event."""
         if event.type == "run.started":
             self.run_id = event.run_id
+            if edited := event.data.get("changed"):
+                self._mode.tell(f"changed since it was recorded: {', '.join(edited)}")
         if self._mode.jsonl:
             self._line(event)
         elif self._drawn is not None:

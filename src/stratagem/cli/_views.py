@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from stratagem.cli._output import Mode, first_line, json_text, painted, say, table
-from stratagem.cli._reading import HUES, inbox, money, sign, standing, usage_of
+from stratagem.cli._reading import HUES, budget_document, counts_of, inbox, money, reused, sign, standing, usage_of
 from stratagem.cli._told import called
 from stratagem.core import Row, Usage, decoded
 from stratagem.errors import revive
@@ -24,9 +24,11 @@ def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
         "run": record.plain(),
         "answer": record.end.get("answer"),
         "usage": usage_of(record).plain(),
+        "budget": budget_document(record),
         "waiting": record.questions(),
         "effects": effects,
-        "notes": [],
+        "notes": record.notes(),
+        **counts_of(record),
     }
 
 
@@ -38,7 +40,7 @@ def summary(mode: Mode, record: RunRecord) -> None:
         "question": first_line(record.question, 400),
         "strategy": record.strategy or "(cannot be named)",
         "model": record.model,
-        "budget": facts.get("budget", ""),
+        "budget": _limits(record),
         "roots": ", ".join(facts.get("roots", ())),
         "parent": record.parent,
         "created": record.plain()["created"],
@@ -59,8 +61,17 @@ def summary(mode: Mode, record: RunRecord) -> None:
         say("\n" + "\n".join(f"[{number}] {source}" for number, source in enumerate(answer["sources"], 1)))
     for one in inbox(mode, record):
         say("\n".join(["", *one.lines()]))
+    if reuse := reused(record.counts):
+        say(f"\n{reuse}")
     used = usage_of(record)
     say(f"\n{used.calls:,} calls · {used.tokens:,} tokens · {_charge(used)} · {used.seconds:.1f} s")
+
+
+def _limits(record: RunRecord) -> str:
+    """Return the budget, and what was billed above it."""
+    over = budget_document(record)["overshoot"]
+    said = ",".join(f"{name}={amount:g}" for name, amount in over.items())
+    return f"{record.record.get('budget', '')}{f' · overshoot {said}' if over else ''}"
 
 
 def _charge(used: Usage) -> str:
@@ -234,6 +245,9 @@ def one_effect(record: RunRecord, number: int) -> None:
             "message",
             request["message"] if isinstance(request["message"], str) else json_text(request["message"], indent=2),
         )
+        if files := request.get("attached"):
+            lines = [f"{one['name']} · {one['type']} · {one['bytes']:,} bytes" for one in files]
+            _section("attached", "\n".join(lines))
         _section("options", json_text({"model": head["model"], **head["options"]}))
     elif row.kind == "tool":
         _section("call", called(request["tool"], request["arguments"]))

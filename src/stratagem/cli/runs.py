@@ -39,7 +39,11 @@ def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: 
     if mode.json:
         following = f"stratagem runs --limit {limit * 2}" if more else None
         rows = [
-            {**run.plain(), "usage": usage_of(run).plain() if run.end else None, "waiting": run.questions()}
+            {
+                **run.plain(),
+                "usage": usage_of(run).plain() if "usage" in run.end else None,
+                "waiting": run.questions(),
+            }
             for run in shown
         ]
         mode.document({"schema": SCHEMA, "runs": rows, "next": following})

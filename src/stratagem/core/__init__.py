@@ -49,6 +49,7 @@ from stratagem.core._values import (
     Attachment,
     Content,
     Draw,
+    EffectCounts,
     Example,
     Execution,
     Observation,
@@ -66,6 +67,7 @@ from stratagem.core.roles import ROLES, Role
 __all__ = [
     "OPTIONS", "ROLES", "SYSTEM", "UNKNOWN", "USER", "VERSION", "Act", "Answer", "Asked", "Attachment", "Book",
     "Budget", "Capabilities", "Card", "Clock", "Condition", "Configurable", "Content", "Count", "Decision", "Delta", "Draw",
+    "EffectCounts",
     "Environment", "Event", "Example", "Examples", "Execution", "Feed", "Forgetful", "Head", "Journal", "Json", "Judge",
     "JudgeFunction", "Label", "Ledger", "Listener", "Marked", "Memory", "MemoryJournal", "Meter", "Model",
     "ModelRetry", "Observation", "Operation", "OperationFunction", "Oracle", "PairJudge", "Policy", "Pool",

@@ -22,6 +22,11 @@ HAPPENED = {
     "required": ["happened"],
 }
 
+_CRASH = "The process ended after it was begun and before its result was recorded."
+_PARENT = (
+    "The run that this one was forked from has begun it: its record says what came of it. If not, it is performed."
+)
+
 
 async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observation:
     """Call a tool by name, through policy. Whatever goes wrong is an observation."""
@@ -104,34 +109,28 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
     )
     world.book.performed += 1
     if world.feeds:
-        first, more, _ = seen.text.partition("\n")
-        line = f"{first[:200]} …" if more or len(first) > 200 else first
-        finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=line, failed=seen.failed)
+        finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=_line(seen.text), failed=seen.failed)
     await settled(strand, durable)
     return seen, seq
 
 
 async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> Observation | None:
     """Record that the tool is about to be performed. After a crash in between, `once` asks a person what happened."""
-    world = strand.world
-    if tool.repeat == "once" and (done := world.book.done(tool.name)) and key not in world.book.intents:
+    world, shown = strand.world, encoded(arguments).decode()
+    begun = world.book.intents.get(key, [])
+    if begun and tool.repeat == "keyed":
+        return None
+    if not begun and tool.repeat == "once" and (done := world.book.done(tool.name)):
         before = "; ".join(encoded(decoded(row.request)["arguments"]).decode() for row in done[:3])
-        question = f"{tool.name} was called before, with {before}. Call it again, with {encoded(arguments).decode()}?"
+        question = f"{tool.name} was called before, with {before}. Call it again, with {shown}?"
         if not await asked(strand, question, {"type": "boolean"}, key):
             return Observation(f"`{tool.name}` was not called again: a person refused", failed=True)
-    if key in world.book.intents:
-        if tool.repeat == "keyed":
-            return None
-        shown = encoded(arguments).decode()
-        question = (
-            f"Did {tool.name}({shown}) happen? The process ended after it was begun and before its result was recorded."
-        )
-        said = await asked(strand, question, HAPPENED, key)
+    for parents in begun:  # one question for each time that it was begun
+        said = await asked(strand, f"Did {tool.name}({shown}) happen? {_PARENT if parents else _CRASH}", HAPPENED, key)
         if said["happened"] is True:
             return Observation(str(said.get("result", "")))
         if said["happened"] is None:
             return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
-        return None
     times = world.times(world.services.clock.stamp())
     durable = world.book.add("intent", key, request, b"", times, None, False, -1, world.services.in_flight == 0)
     if durable is not None:
@@ -160,6 +159,8 @@ async def asked(strand: Strand, question: str, schema: Json, about: Key | None =
         await unperformed(world, "wait", key, request, refusal)
         raise
     number = hashed(b"q" + digest + f"{key[2]} {strand.path}".encode()).hex()[:8]
+    if world.feeds:
+        world.emit("effect.requested", strand.path, kind="wait", name="wait", arguments={"question": question})
     if number not in world.book.answers:
         await _put(strand, number, question, schema)
     value = world.book.answers[number]
@@ -210,7 +211,8 @@ async def executed(strand: Strand, code: str, language: str, files: tuple[str, .
         return [found.output, found.error, found.value, found.timed_out]
 
     form = {"execute": code, "language": language, "files": list(files), "sandbox": sandbox.spec}
-    found = Execution(*await journaled(strand, "tool", form, perform))
+    said = {"code": code, "language": language}
+    found = Execution(*await journaled(strand, "tool", form, perform, said, _came_of))
     strand.label = strand.label | EXECUTED
     return found
 
@@ -231,10 +233,21 @@ async def put_back(strand: Strand, steps: Transcript | None) -> Observation:
 
     form = {"reset": [call.plain() for call in calls]}
     performed = strand.world.book.performed
-    text, sources = await journaled(strand, "reset", form, perform)
+    text, sources = await journaled(strand, "reset", form, perform, {"steps": len(calls)})
     if strand.world.book.performed == performed:
         stage.pending = [None, *calls]
     return Observation(text, sources=tuple(sources), label=SYSTEM)
+
+
+def _came_of(execution: Json) -> dict[str, Json]:
+    output, error, _, timed_out = execution
+    return {"text": _line(error or output), "failed": bool(error) or timed_out}
+
+
+def _line(text: str) -> str:
+    """Return the first line of a result, and at most so much of it as an event carries."""
+    first, more, _ = text.partition("\n")
+    return f"{first[:200]} …" if more or len(first) > 200 else first
 
 
 def idempotency(origin: str, key: Key) -> str:

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable
 
-from stratagem.core._budget import ONE_CALL, Meter, Need, take, wait
+from stratagem.core._budget import ONE_CALL, Budget, Meter, Need, take, wait
 from stratagem.core._canonical import text_of
-from stratagem.core._model import Request
+from stratagem.core._model import Model, Request
 from stratagem.core._strand import Strand
-from stratagem.errors import BudgetExhausted
+from stratagem.errors import BudgetExhausted, UsageError
 
 NOTHING = Need()
 CLOCKS_DIFFER_S = 0.002  # the event loop's timers and the run's clock may tell the end of a limit a moment apart
@@ -18,10 +18,15 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
 
     The prompt's bound is the model's count of its text; the completion's is `max_tokens`, else the model's default
     capped by what remains. What is in flight does not make a cap smaller: the call waits for it instead.
+
+    Raises:
+        UsageError: money is limited, and the model's price is unknown.
     """
     model = request.head.model
     if not strand.counted or model.capabilities.free:
         return ONE_CALL
+    for meter in strand.meters:
+        check_price(model, meter.limits)
     prompt = model.tokens(request.message)
     if request.steps is not None:
         prompt += request.steps.size(model.spec, model.tokens)
@@ -39,6 +44,15 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
         if n <= left < most * n:
             most = request.max_tokens = int(left // n)
     return Need(1, prompt, most)
+
+
+def check_price(model: Model, limits: Budget) -> None:
+    """Refuse a model of unknown price under a limit of money."""
+    if limits.usd is not None and not model.capabilities.priced:
+        raise UsageError(
+            f"a limit of usd needs the price of the model {model.spec!r}, which is unknown",
+            remedy="Limit calls or tokens instead, or use a model whose price is known.",
+        )
 
 
 async def admit(strand: Strand, bound: Callable[[], Need]) -> Need:

@@ -10,13 +10,13 @@ Rule 3: a fresh run has nothing recorded and pays nothing for looking.
 
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from stratagem.core._budget import Need, need_of
 from stratagem.core._canonical import Json, decoded, encoded, plain, quoted
 from stratagem.core._journal import Journal, Kind, Row
 from stratagem.core._transcript import Transcript, Turn
-from stratagem.core._values import Usage
+from stratagem.core._values import Attachment, EffectCounts, Usage
 from stratagem.errors import CIRCUMSTANCES
 
 Key = tuple[str, bytes, int]
@@ -37,7 +37,7 @@ class Book:
     """
 
     __slots__ = (
-        "_append", "_heads", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intents", "own_rows", "parent",
+        "_append", "_blobs", "_heads", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intents", "own_rows", "parent",
         "performed", "recorded", "reused", "seq",
     )  # fmt: skip
 
@@ -58,11 +58,11 @@ class Book:
         self.recorded: dict[Key, Row] = {}
         self.base: set[Key] = set()
         self.parent = tuple(base)
-        self.intents: set[Key] = set()
+        self.intents: dict[Key, list[bool]] = {}  # for each time that it was begun, whether the parent did
         for row in self.parent:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
-                self.intents.add(key)  # a fork asks before it performs again what may happen once only
+                self.intents[key] = [True]  # a fork asks before it performs again what may happen once only
             else:
                 self.recorded[key] = row
                 self.base.add(key)
@@ -72,7 +72,7 @@ class Book:
         for row in own:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
-                self.intents.add(key)
+                self.intents.setdefault(key, []).append(False)
             elif row.seq not in forgotten:
                 self.recorded[key] = row  # of two with one key the later holds: it was performed again
                 self.base.discard(key)
@@ -83,6 +83,7 @@ class Book:
         self.reused = self.performed = 0
         self._heads: dict[bytes, int] = {}
         self._texts: dict[str, int] = {}
+        self._blobs: dict[str, tuple[int, int]] = {}
         self._stored: dict[int, tuple[object, int, int]] = {}
 
     def take(self, key: Key) -> Row | None:
@@ -122,6 +123,18 @@ class Book:
         self._texts[text] = self.seq
         return quoted(text)
 
+    def attached(self, attachments: Sequence[Attachment]) -> str:
+        """Return attachments as JSON text: [name, type, bytes in base 64], or for these [effect that has them, place]."""
+        import base64  # noqa: PLC0415  (only where something is attached)
+
+        forms: list[Json] = []
+        for place, one in enumerate(attachments):
+            known = self._blobs.setdefault(one.digest, (self.seq, place))
+            first = known == (self.seq, place)
+            said: Json = base64.b64encode(one.data).decode() if first else list(known)
+            forms.append([one.name, one.media_type, said])
+        return encoded(forms).decode()
+
     def steps(self, steps: Transcript) -> str:
         """Return a conversation as JSON text: [effect that has its beginning, turns there, new turns ...]."""
         buffer = steps.buffer
@@ -155,6 +168,26 @@ class Book:
     def unused(self) -> list[Row]:
         """Return the rows that the program has not asked for, in order."""
         return sorted(self.recorded.values(), key=lambda row: row.seq)
+
+    def counts(self) -> EffectCounts:
+        """Return how many rows were reused and performed, and how many the program has not asked for."""
+        return EffectCounts(self.reused, self.performed, len(self.recorded))
+
+
+def attached(form: Json, request_of: Callable[[int], Json]) -> list[tuple[str, str, bytes]]:
+    """Return what was attached to a recorded request: name, type and bytes of each.
+
+    Args:
+        form: the request.
+        request_of: returns the request of another effect of the same run.
+    """
+    import base64  # noqa: PLC0415
+
+    found: list[tuple[str, str, bytes]] = []
+    for name, media_type, said in form.get("attached", ()):
+        data = said if isinstance(said, str) else request_of(said[0])["attached"][said[1]][2]
+        found.append((name, media_type, base64.b64decode(data)))
+    return found
 
 
 class Held:

@@ -8,11 +8,11 @@ Rule 3: another encoder, or another order, is another format version.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, TypeGuard, cast
 
+from stratagem.core._value import Value, compared
 from stratagem.errors import UsageError
 
 Json = Any  # what `json` writes: no better type exists in Python 3.11
@@ -76,6 +76,7 @@ def hashed(tagged: bytes) -> bytes:
 
 
 _ATOMS = frozenset({str, int, bool, type(None)})
+_TEXT = frozenset({str})
 
 
 def plain(value: object, depth: int = 0) -> Json:
@@ -106,9 +107,15 @@ def plain(value: object, depth: int = 0) -> Json:
                 raise UsageError(f"the keys of an input must be text, got {key!r}")
             form[key] = plain(item, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
         return form
-    if is_dataclass(value) and not isinstance(value, type):
-        shown = {f.name: plain(getattr(value, f.name), depth + 1) for f in fields(value) if f.compare}
+    if isinstance(value, Value):
+        shown = {name: plain(item, depth + 1) for name, item in compared(value).items()}
         return {"$": type(value).__name__, **shown}
+    if hasattr(type(value), "__dataclass_fields__"):
+        from dataclasses import fields  # noqa: PLC0415  (whoever has made a dataclass has imported it)
+
+        given: Any = value
+        shown = {field.name: plain(getattr(given, field.name), depth + 1) for field in fields(given) if field.compare}
+        return {"$": type(given).__name__, **shown}
     raise UsageError(f"an input must be immutable data (a tuple, not a list), got {value!r}")
 
 
@@ -123,6 +130,10 @@ def json_of(value: object, depth: int = 0) -> Json:
         return value
     if depth > DEPTH:
         raise UsageError(f"a value is nested deeper than {DEPTH}")
+    if type(value) is dict:  # the arguments of nearly every call: a few atoms by name
+        given = cast("dict[object, object]", value)
+        if set(map(type, given)) <= _TEXT:
+            return {key: item if type(item) in _ATOMS else json_of(item, depth + 1) for key, item in given.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         forms = [json_of(item, depth + 1) for item in cast("Iterable[object]", value)]
         return forms if isinstance(value, (list, tuple)) else sorted(forms, key=text_of)
@@ -142,6 +153,8 @@ def clean(text: str) -> str:
     >>> clean("a\ud800b") == "a\ufffdb"
     True
     """
+    if text.isascii():  # is known of every text, whatever its length
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,9 +1,10 @@
 """Time, as a run sees it. Injectable, so that tests and virtual time need no waiting."""
 
-import asyncio
 import time
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
+
+from stratagem.core._late import asyncio
 
 
 class Clock(Protocol):

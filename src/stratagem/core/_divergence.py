@@ -1,6 +1,7 @@
 """Say where a replayed program asked for something new. Core only."""
 
-from stratagem.core._canonical import Json, decoded, text_of
+from stratagem.core._book import attached
+from stratagem.core._canonical import Json, decoded, hashed, text_of
 from stratagem.core._model import Request
 from stratagem.core._world import World
 from stratagem.errors import Diverged
@@ -29,4 +30,11 @@ def expanded(world: World, form: Json) -> Json:
     facts: dict[str, Json] = head or {}
     if isinstance(message, int):
         message = decoded(rows[message].request)["message"] if message in rows else ""
-    return {**facts, "message": message, "steps": form.get("steps"), "repair": form.get("repair")}
+    shown = attached(form, lambda seq: decoded(rows[seq].request))
+    return {
+        **facts,
+        "message": message,
+        "steps": form.get("steps"),
+        "repair": form.get("repair"),
+        "attached": [[name, media_type, len(data), hashed(b"b" + data).hex()] for name, media_type, data in shown],
+    }

@@ -6,7 +6,6 @@ Rule 3: cancellation is never recorded; what was started and cancelled is billed
         been performed.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -16,6 +15,7 @@ from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
 from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
 from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
+from stratagem.core._late import asyncio
 from stratagem.core._ledger import Asked
 from stratagem.core._model import Reply, Request, Sample, sample_bytes
 from stratagem.core._options import TIMEOUT_S
@@ -204,7 +204,12 @@ async def _all_draws(
             )
         world.book.performed += 1
     if world.feeds:
-        finished(strand, "model", request.signature.name, (services.clock.stamp() - begun) / 1e6, failure, usage)
+        over = (
+            usage.tokens - need.prompt - need.completion if usage is not None and need.prompt + need.completion else 0
+        )
+        more: dict[str, Json] = {"overshoot": over} if over > 0 else {}
+        took = (services.clock.stamp() - begun) / 1e6
+        finished(strand, "model", request.signature.name, took, failure, usage, **more)
     await settled(strand, durable)
     if failure is not None:
         raise failure
@@ -285,6 +290,8 @@ def request_form(world: World, request: Request) -> bytes:
         form += f',"steps":{book.steps(request.steps)}'
     if request.repair:
         form += f',"repair":{text_of([list(texts) for texts in request.repair])}'
+    if request.attached:
+        form += f',"attached":{book.attached(request.attached)}'
     if request.head.dropped:
         form += f',"dropped":{text_of(sorted(request.head.dropped))}'
     return (form + "}").encode()
@@ -377,12 +384,24 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
 def _again(request: Request, occurrence: int) -> Request:
     return Request(
         request.signature, request.inputs, request.head, request.message, request.steps, request.repair,
-        request.digest, request.path, occurrence, 1, request.max_tokens, request.seed,
+        request.digest, request.path, occurrence, 1, request.max_tokens, request.seed, request.attached,
     )  # fmt: skip
 
 
-async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[], Awaitable[Json]]) -> Json:
-    """Perform and record an effect that is neither a model call nor a tool, or return what is recorded of it."""
+async def journaled(
+    strand: Strand, kind: Kind, form: Json, perform: Callable[[], Awaitable[Json]], said: Json,
+    facts: Callable[[Json], dict[str, Json]] = lambda _: {},
+) -> Json:  # fmt: skip
+    """Perform and record an effect that is neither a model call nor a tool, or return what is recorded of it.
+
+    Args:
+        strand: that asks.
+        kind: of the effect.
+        form: the request; its first key is the effect's name.
+        perform: performs it and returns its value as JSON.
+        said: what listeners are told of the request, by name.
+        facts: what they are told of its value.
+    """
     world, services = strand.world, strand.world.services
     request = encoded_clean(form)
     digest = digest_of(kind, request)
@@ -396,6 +415,8 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
     except BudgetExhausted as refusal:
         await unperformed(world, kind, key, request, refusal)
         raise
+    if world.feeds:
+        world.emit("effect.requested", strand.path, kind=kind, name=next(iter(form)), arguments=said)
     services.in_flight += 1
     begun = services.clock.stamp()
     failure: StratagemError | None = None
@@ -413,7 +434,8 @@ async def journaled(strand: Strand, kind: Kind, form: Json, perform: Callable[[]
     )
     world.book.performed += 1
     if world.feeds:
-        finished(strand, kind, next(iter(form)), times[2] / 1e6, failure, None)
+        more = facts(value) if failure is None else {}
+        finished(strand, kind, next(iter(form)), times[2] / 1e6, failure, None, **more)
     await settled(strand, durable)
     if failure is not None:
         raise failure

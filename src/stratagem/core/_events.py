@@ -4,14 +4,13 @@ Rule: a listener can slow nothing and break nothing. It has a bounded queue of i
 and counted; its first exception is reported once, and it is not called again.
 """
 
-import asyncio
-import inspect
 import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from stratagem.core._canonical import Json
+from stratagem.core._late import asyncio, inspect
 
 SCHEMA = 1
 ROOM = 10_000  # events that may wait for one listener

@@ -68,7 +68,7 @@ class StoredRun(NamedTuple):
         epoch: counts owners; a write under an old epoch is refused.
         record: canonical JSON: strategy, task, model, tools, roots, seed, budget, options, versions ...
         answers: canonical JSON object: what persons said, by question. Only `answer` writes it.
-        end: canonical JSON of the answer, usage and waiting questions, or empty while it has not ended.
+        end: canonical JSON of the answer, usage, waiting questions, counts and notes, or empty while it has not ended.
         rows: how many rows it had when it stopped; -1 while it runs.
         seal: the seal of the last of them, or empty.
         owner: canonical JSON of who drives it (`id` tells owners apart), or empty if nobody does.

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from stratagem.core._canonical import Json
+from stratagem.core._value import Frozen, setters
 
 TRUSTED = frozenset({"user", "system"})
 
 
-class Label:
+class Label(Frozen):
     """Sources and readers of a value.
 
     Args:
@@ -27,17 +28,14 @@ class Label:
     ['ada']
     """
 
-    __slots__ = ("readers", "sources")
+    __slots__ = ("sources", "readers")  # noqa: RUF023  (the order of `setters`)
 
     sources: frozenset[str]
     readers: frozenset[str] | None
 
     def __init__(self, sources: Iterable[str], readers: Iterable[str] | None = None) -> None:
-        object.__setattr__(self, "sources", frozenset(sources))
-        object.__setattr__(self, "readers", None if readers is None else frozenset(readers))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a label is immutable: join it with another by `|`")
+        _set_sources(self, frozenset(sources))
+        _set_readers(self, None if readers is None else frozenset(readers))
 
     @property
     def trusted(self) -> bool:
@@ -77,6 +75,8 @@ class Label:
         named = None if readers is None else map(str, cast("list[Any]", readers))
         return Label(map(str, cast("list[Any]", sources)), named)
 
+
+_set_sources, _set_readers = setters(Label)
 
 UNKNOWN = Label({"unknown"}, ())
 USER = Label({"user"})

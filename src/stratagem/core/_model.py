@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stratagem.core._canonical import Json, clean, decoded, encoded, quoted, text_of
 from stratagem.core._tool import Tools
 from stratagem.core._transcript import Transcript
-from stratagem.core._values import NOTHING, Usage
+from stratagem.core._values import NOTHING, Attachment, Usage
 from stratagem.core.message import Message, Part
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ class Capabilities:
         context: tokens of its window; None is unknown.
         max_output: tokens of a reply if the request does not say.
         free: whether it costs nothing, and counts no tokens.
+        priced: whether every reply says what it costs; a limit of money refuses a model of which that is unknown.
     """
 
-    __slots__ = ("context", "fields", "free", "max_output", "media", "native_n", "schema")
+    __slots__ = ("context", "fields", "free", "max_output", "media", "native_n", "priced", "schema")
 
     def __init__(
         self,
@@ -42,9 +43,10 @@ class Capabilities:
         context: int | None = None,
         max_output: int = 4096,
         free: bool = False,
+        priced: bool = False,
     ) -> None:
         self.fields, self.native_n, self.schema, self.media = fields, native_n, schema, media
-        self.context, self.max_output, self.free = context, max_output, free
+        self.context, self.max_output, self.free, self.priced = context, max_output, free, free or priced
 
 
 FLOOR = -9999.0  # of a log-probability: providers send it, or minus infinity, for what cannot be
@@ -202,10 +204,11 @@ class Request:
         n: draws wanted.
         max_tokens: of the reply, if the request or the budget says.
         seed: of the run.
+        attached: documents and images of all inputs, in order.
     """
 
     __slots__ = (
-        "digest", "head", "inputs", "max_tokens", "message", "n", "occurrence", "path", "repair", "seed", "signature",
+        "attached", "digest", "head", "inputs", "max_tokens", "message", "n", "occurrence", "path", "repair", "seed", "signature",
         "steps",
     )  # fmt: skip
 
@@ -223,10 +226,11 @@ class Request:
         n: int = 1,
         max_tokens: int | None = None,
         seed: int = 0,
+        attached: tuple[Attachment, ...] = (),
     ) -> None:
         self.signature, self.inputs, self.head, self.message, self.steps = signature, inputs, head, message, steps
         self.repair, self.digest, self.path, self.occurrence = repair, digest, path, occurrence
-        self.n, self.max_tokens, self.seed = n, max_tokens, seed
+        self.n, self.max_tokens, self.seed, self.attached = n, max_tokens, seed, attached
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -1,7 +1,9 @@
-"""Names of branches and scopes: what a scope path is made of. The grammar is a stored format."""
+"""Names of branches and scopes: what a scope path is made of, which is a stored format. And names of functions."""
 
 import itertools
+import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -11,6 +13,7 @@ X = TypeVar("X")
 
 MOST = 1_000_000  # branches of one `map`, draws of one `sample`: beyond it is a mistake in a number
 NAMED = re.compile(r"[^/\[\]]+")
+FILES = "stratagem_files."  # begins the name of a module that was loaded from a file which a spec names
 
 
 def listed(items: Iterable[X]) -> list[X]:
@@ -34,3 +37,18 @@ def branch_names(found: list[Any], key: Callable[[Any], object] | None, width: i
     if len(set(names)) < len(names):
         raise UsageError(f"map: two items have the same key among {names[:10]}")
     return names
+
+
+def function_name(value: object) -> str:
+    """Return the name by which a module-level function is found again; empty if there is none.
+
+    It is `module:name`, or `FILE.py:name` where the module is a file that nobody can import by name.
+    """
+    module, name = str(getattr(value, "__module__", "")), str(getattr(value, "__qualname__", ""))
+    loaded = sys.modules.get(module)
+    if not name.isidentifier() or getattr(loaded, name, None) is not value:
+        return ""
+    if module != "__main__" and not module.startswith(FILES):
+        return f"{module}:{name}"
+    file = getattr(loaded, "__file__", None)
+    return f"{os.path.realpath(file)}:{name}" if file else ""

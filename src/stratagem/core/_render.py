@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from stratagem.core._canonical import json_of, text_of
 from stratagem.core._tool import Tools
 from stratagem.core._transcript import Transcript
-from stratagem.core._values import Content, Example, ToolCall
+from stratagem.core._values import Example, ToolCall
 from stratagem.core.message import Blob, Call, Message, Part, Result, Text
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ def messages(request: "Request") -> tuple[Message, ...]:
     found: list[Message] = []
     if persona := request.options.get("persona"):
         found.append(Message("system", (Text(persona),)))
-    found.append(Message("user", (Text(request.message), *_blobs(request.inputs))))
+    blobs = [Blob(one.media_type, one.data) for one in request.attached]
+    found.append(Message("user", (Text(request.message), *blobs)))
     for number, turn in enumerate(request.steps or (), 1):
         if not request.native:
             said, _, seen = request.steps.lines(request.head.format != "act")[number - 1].partition("\nObservation")  # pyright: ignore[reportOptionalMemberAccess]
@@ -184,15 +185,6 @@ def messages(request: "Request") -> tuple[Message, ...]:
     for reply, complaint in request.repair:
         found += [Message("assistant", (Text(reply),)), Message("user", (Text(complaint),))]
     return tuple(found)
-
-
-def attachments(inputs: Mapping[str, Any]) -> list[Any]:
-    """Return the attachments of all inputs."""
-    return [one for value in inputs.values() if isinstance(value, Content) for one in value.attachments]
-
-
-def _blobs(inputs: Mapping[str, Any]) -> list[Blob]:
-    return [Blob(one.media_type, one.data) for one in attachments(inputs)]
 
 
 def _segments(template: str, names: tuple[str, ...]) -> tuple[Segment, ...]:

@@ -4,12 +4,12 @@ In this order: the text itself, the content of a code fence, the last balanced o
 Python literal (single quotes, True, None). What none of these reads is a `ValueError`; nothing is completed or guessed.
 """
 
-import ast
 import json
 import re
 from typing import Any, cast
 
 from stratagem.core._canonical import clean
+from stratagem.core._late import ast
 
 _FENCE = re.compile(r"```[\w-]*[ \t]*\n(.*?)(?:\n[ \t]*)?```", re.DOTALL)
 _PAIRS = {"}": "{", "]": "["}

@@ -37,7 +37,7 @@ class RunMemory:
                 )
                 return None
 
-            await journaled(strand, "memory", form, perform)
+            await journaled(strand, "memory", form, perform, {"text": form["observe"], "fields": said})
         finally:
             strand.rest = None
 
@@ -53,7 +53,8 @@ class RunMemory:
                 found = await strand.world.services.memory.recall(clean(query), n)
                 return [one.form() for one in found]
 
-            forms = await journaled(strand, "memory", {"recall": query, "n": n}, perform)
+            said: Json = {"query": query, "n": n}
+            forms = await journaled(strand, "memory", {"recall": query, "n": n}, perform, said)
             records = tuple(Recalled.of(form) for form in forms)
             for one in records:
                 strand.label = strand.label | one.label

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from stratagem.core._canonical import Json, clean, is_object, json_of
 from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._schema import converted
 from stratagem.core._transcript import Transcript
-from stratagem.core._values import Content, Example, Stop, Usage, Verdict, printable
+from stratagem.core._value import Value, fill, replace
+from stratagem.core._values import Content, EffectCounts, Example, Stop, Usage, Verdict, printable
 from stratagem.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,11 +27,10 @@ _STOPPED: dict[str, str] = {
 }
 
 
-_FREE = Usage()
+_FREE, _NONE = Usage(), EffectCounts()
 
 
-@dataclass(frozen=True, init=False)
-class Answer:
+class Answer(Value):
     """What a strategy returns. `value` is None if the extractor found none: it is never right and never votes.
 
     Attributes:
@@ -45,6 +44,7 @@ class Answer:
         reason: what stopped it, in words.
         usage: what the whole run cost.
         label: where its text came from.
+        counts: how many effects were reused, performed and left unused.
     """
 
     text: str
@@ -56,10 +56,13 @@ class Answer:
     stop: Stop
     reason: str
     usage: Usage
-    label: Label = field(compare=False)
+    label: Label
     run_id: str
+    counts: EffectCounts
 
-    def __init__(  # by hand: a frozen dataclass sets field by field, at five times the cost
+    _uncompared = frozenset({"label", "counts"})
+
+    def __init__(
         self,
         text: str,
         value: Any = None,
@@ -72,13 +75,14 @@ class Answer:
         usage: Usage = _FREE,
         label: Label = UNKNOWN,
         run_id: str = "",
+        counts: EffectCounts = _NONE,
     ) -> None:
         steps = Transcript() if steps is None else steps
-        fields = {
+        fill(self, {
             "text": text, "value": value, "confidence": confidence, "sources": sources, "steps": steps, "needs": needs,
             "stop": stop, "reason": reason, "usage": usage, "label": label, "run_id": run_id,
-        }  # fmt: skip
-        object.__setattr__(self, "__dict__", fields)
+            "counts": counts,
+        })  # fmt: skip
 
     @property
     def ok(self) -> bool:
@@ -169,8 +173,7 @@ def _form(value: Any) -> Hashable:
     return " ".join(value.split()).casefold() if isinstance(value, str) else value
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Value):
     """One problem. It never contains the reference answer.
 
     Attributes:
@@ -186,14 +189,31 @@ class Task:
     """
 
     question: str
-    output: Any = str
-    examples: tuple[Example, ...] = ()
-    notes: tuple[str, ...] = ()
-    tools: tuple[str, ...] | None = None
-    environment: "Callable[[], Environment] | None" = None
-    checker: Callable[[str], Verdict] | None = None
-    extract: Callable[[str], Any] | None = None
-    canonical: Callable[[Any], Hashable] | None = None
+    output: Any
+    examples: tuple[Example, ...]
+    notes: tuple[str, ...]
+    tools: tuple[str, ...] | None
+    environment: "Callable[[], Environment] | None"
+    checker: Callable[[str], Verdict] | None
+    extract: Callable[[str], Any] | None
+    canonical: Callable[[Any], Hashable] | None
+
+    def __init__(
+        self,
+        question: str,
+        output: Any = str,
+        examples: tuple[Example, ...] = (),
+        notes: tuple[str, ...] = (),
+        tools: tuple[str, ...] | None = None,
+        environment: "Callable[[], Environment] | None" = None,
+        checker: Callable[[str], Verdict] | None = None,
+        extract: Callable[[str], Any] | None = None,
+        canonical: Callable[[Any], Hashable] | None = None,
+    ) -> None:
+        fill(self, {
+            "question": question, "output": output, "examples": examples, "notes": notes, "tools": tools,
+            "environment": environment, "checker": checker, "extract": extract, "canonical": canonical,
+        })  # fmt: skip
 
     def answer(
         self,

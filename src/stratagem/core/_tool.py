@@ -5,12 +5,9 @@ Rule 1: every failure of a tool is an observation that the model can read. Only 
 Rule 2: a tool has a time limit, which starts when it is performed, and an output limit; what is cut is said to be cut.
 """
 
-import asyncio
 import contextlib
-import inspect
 import json
 import math
-import threading
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +16,7 @@ from typing import Any, Literal, TypeVar, get_type_hints, overload
 
 from stratagem.core._canonical import Json, clean, encoded, hashed, json_of, text_of
 from stratagem.core._label import UNKNOWN, Label
+from stratagem.core._late import asyncio, inspect
 from stratagem.core._schema import converted, schema_of
 from stratagem.core._values import NOTHING, Observation
 from stratagem.errors import ConcurrentUse, UsageError
@@ -131,7 +129,7 @@ class Tool:
         *,
         key: str = "",
         timeout_s: float = math.inf,
-        timer: Timer = asyncio.timeout,
+        timer: Timer | None = None,
     ) -> Observation:
         """Call the function; every failure of its own becomes a text that the model can read.
 
@@ -139,7 +137,7 @@ class Tool:
             arguments: by name, as a model writes them.
             key: idempotency key of a `keyed` tool.
             timeout_s: seconds it may take, if that is less than its own limit.
-            timer: returns a context that raises `TimeoutError` once so many seconds have passed.
+            timer: returns a context that raises `TimeoutError` once so many seconds have passed; None is `asyncio.timeout`.
         """
         label = self.label
         limit = min(timeout_s, self.timeout_s)
@@ -166,7 +164,7 @@ class Tool:
 
     def _seen(self, value: Any, label: Label) -> Observation:
         if isinstance(value, Observation):
-            own = label if value.label is UNKNOWN else label | value.label  # what the tool does not label is its own
+            own = label if value.label == UNKNOWN else label | value.label  # what the tool does not label is its own
             return Observation(self._cut(value.text), value.failed, _bounded(value.result), value.sources, own)
         if isinstance(value, str):
             return Observation(self._cut(value), False, None, (), label)
@@ -279,7 +277,7 @@ class _OwnTimeout(Exception):
     """A function's own `TimeoutError`, which does not mean that its time limit has passed."""
 
 
-async def within(limit: float, work: Coroutine[Any, Any, T], timer: Timer = asyncio.timeout) -> T:
+async def within(limit: float, work: Coroutine[Any, Any, T], timer: Timer | None = None) -> T:
     """Return what a coroutine returns; `TimeoutError` once `limit` seconds have passed.
 
     Its first step is taken before the clock is set: what never suspends needs no timer.
@@ -291,7 +289,7 @@ async def within(limit: float, work: Coroutine[Any, Any, T], timer: Timer = asyn
     except TimeoutError as failure:
         raise _OwnTimeout(failure) from None
     own: TimeoutError
-    async with timer(limit):
+    async with (timer or asyncio.timeout)(limit):
         try:
             return await _rest(work, waits_for)
         except TimeoutError as failure:
@@ -328,6 +326,8 @@ def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T
 
 async def _in_thread(fn: Callable[..., Any], given: dict[str, Any], name: str) -> Any:
     """Run a function in a daemon thread of its own, which is abandoned if nobody waits for it any more."""
+    import threading  # noqa: PLC0415  (only where a function is not async)
+
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
 

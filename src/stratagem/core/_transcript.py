@@ -9,7 +9,7 @@ Rule 3: the text of a turn is rendered once per protocol and kept beside it.
 
 from collections.abc import Callable, Iterator
 
-from stratagem.core._canonical import Json, encoded, hashed
+from stratagem.core._canonical import Json, encoded, hashed, quoted, text_of
 from stratagem.core._values import Observation, Step
 
 EMPTY = hashed(b"t")
@@ -26,6 +26,21 @@ class Turn:
     def plain(self) -> Json:
         """Return the turn as JSON."""
         return [self.step.plain(), [seen.plain() for seen in self.observations]]
+
+    def encoded(self) -> bytes:
+        """Return the canonical bytes of `plain`, most of them without an encoder."""
+        step, calls, seen = self.step, "", ""
+        try:
+            thought, answer = quoted(step.thought), "null" if step.answer is None else quoted(step.answer)
+            for call in step.calls:
+                name, arguments = call.plain()
+                calls += f"{calls and ','}[{quoted(name)},{text_of(arguments)}]"
+            for one in self.observations:
+                failed = "false" if one.failed is False else text_of(one.failed)
+                seen += f"{seen and ','}[{quoted(one.text)},{failed}]"
+            return f"[[{thought},[{calls}],{answer}],[{seen}]]".encode()
+        except TypeError:  # something that should be a text is none
+            return encoded(self.plain())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Turn) and (self.step, self.observations) == (other.step, other.observations)
@@ -71,7 +86,8 @@ class Transcript:
             buffer = _Buffer(buffer.turns[:length], buffer.chain[:length], texts)
         turn = Turn(step, observations)
         buffer.turns.append(turn)
-        buffer.chain.append(hashed(b"c" + self.digest + hashed(b"u" + encoded(turn.plain()))))
+        before = buffer.chain[-1] if length else EMPTY
+        buffer.chain.append(hashed(b"c" + before + hashed(b"u" + turn.encoded())))
         made = Transcript.__new__(Transcript)
         made._buffer, made._length = buffer, length + 1
         return made

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from stratagem.core._canonical import Json, clean, hashed, json_of, text_of
 from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._ranges import Share
+from stratagem.core._value import Frozen, Value, fill, setters
 from stratagem.errors import ToolError
 
 T_co = TypeVar("T_co", covariant=True)
@@ -27,14 +27,22 @@ class Attachment:
         label: where it came from; unlabelled is untrusted and private.
     """
 
-    __slots__ = ("data", "label", "media_type", "name")
+    __slots__ = ("_digest", "data", "label", "media_type", "name")
 
     def __init__(self, name: str, media_type: str, data: bytes, label: Label = UNKNOWN) -> None:
         self.name, self.media_type, self.data, self.label = name, media_type, data, label
+        self._digest = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the bytes, worked out once: what is attached is sent at every turn."""
+        if not self._digest:
+            self._digest = hashed(b"b" + self.data).hex()
+        return self._digest
 
     def plain(self) -> Json:
         """Return what enters a digest: name, type, length and digest of the bytes."""
-        return [self.name, self.media_type, len(self.data), hashed(b"b" + self.data).hex()]
+        return [self.name, self.media_type, len(self.data), self.digest]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Attachment) and self.plain() == other.plain()
@@ -75,13 +83,15 @@ class Content(str):
         return {"$": "Content", "text": str(self), "attachments": [one.plain() for one in self.attachments]}
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(Value):
     """A solved problem of the training split."""
 
     question: str
     answer: str
-    rationale: str | None = None
+    rationale: str | None
+
+    def __init__(self, question: str, answer: str, rationale: str | None = None) -> None:
+        fill(self, {"question": question, "answer": answer, "rationale": rationale})
 
 
 def frozen(value: Any) -> Any:
@@ -93,7 +103,7 @@ def frozen(value: Any) -> Any:
     return value
 
 
-class ToolCall:
+class ToolCall(Frozen):
     """A tool call that a model chose. The argument named `""` is one that the text protocol did not name.
 
     Args:
@@ -101,19 +111,16 @@ class ToolCall:
         arguments: JSON data by name; what is kept is a copy that nobody can change.
     """
 
-    __slots__ = ("_form", "_frozen", "name")
+    __slots__ = ("name", "_form", "_frozen")  # noqa: RUF023  (the order of `setters`)
 
     name: str
     _form: Json
     _frozen: Mapping[str, Any] | None
 
     def __init__(self, name: str, arguments: Mapping[str, Any] = NOTHING) -> None:
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "_form", json_of(arguments))
-        object.__setattr__(self, "_frozen", None)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a tool call is immutable: make another one")
+        _set_name(self, name)
+        _set_form(self, json_of(arguments))
+        _set_frozen(self, None)
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -121,7 +128,7 @@ class ToolCall:
         known = self._frozen
         if known is None:
             known = frozen(self._form)
-            object.__setattr__(self, "_frozen", known)
+            _set_frozen(self, known)
         return known
 
     def __eq__(self, other: object) -> bool:
@@ -141,8 +148,10 @@ class ToolCall:
         return [self.name, self._form]
 
 
-@dataclass(frozen=True, init=False)  # `__init__` by hand: field by field costs five times as much
-class Observation:
+_set_name, _set_form, _set_frozen = setters(ToolCall)
+
+
+class Observation(Value):
     """What came back from a tool. A failure is text, because the model must see it.
 
     Attributes:
@@ -153,11 +162,15 @@ class Observation:
         label: where the text came from.
     """
 
+    __slots__ = ("text", "failed", "result", "sources", "label", "_at")  # noqa: RUF023
+    _uncompared = frozenset({"result", "label"})
+    _unshown = frozenset({"label"})
+
     text: str
     failed: bool
-    result: Json = field(compare=False)
+    result: Json
     sources: tuple[str, ...]
-    label: Label = field(compare=False, repr=False)
+    label: Label
 
     def __init__(
         self,
@@ -167,8 +180,11 @@ class Observation:
         sources: tuple[str, ...] = (),
         label: Label = UNKNOWN,
     ) -> None:
-        fields = {"text": text, "failed": failed, "result": result, "sources": sources, "label": label}
-        object.__setattr__(self, "__dict__", fields)
+        _set_text(self, text)
+        _set_failed(self, failed)
+        _set_result(self, result)
+        _set_sources(self, sources)
+        _set_label(self, label)
 
     @property
     def value(self) -> Any:
@@ -182,25 +198,36 @@ class Observation:
         return [self.text, self.failed]
 
 
-@dataclass(frozen=True, init=False)
-class Step:
+_set_text, _set_failed, _set_result, _set_sources, _set_label, _ = setters(Observation)
+
+
+class Step(Value):
     """What a model does next: call tools, or finish with an answer."""
+
+    __slots__ = ("thought", "calls", "answer", "_at")  # noqa: RUF023
 
     thought: str
     calls: tuple[ToolCall, ...]
     answer: str | None
 
     def __init__(self, thought: str = "", calls: tuple[ToolCall, ...] = (), answer: str | None = None) -> None:
-        object.__setattr__(self, "__dict__", {"thought": thought, "calls": calls, "answer": answer})
+        _set_thought(self, thought)
+        _set_calls(self, calls)
+        _set_answer(self, answer)
 
     def plain(self) -> Json:
         """Return the step as JSON."""
         return [self.thought, [call.plain() for call in self.calls], self.answer]
 
 
-@dataclass(frozen=True, init=False)
+_set_thought, _set_calls, _set_answer, _ = setters(Step)
+
+
 class Act(Step):
     """A step without a thought: the return type of signatures that ask for the action only."""
+
+    __slots__ = ()
+    __init__ = Step.__init__  # or a type checker takes the fields for parameters without defaults
 
 
 class Usage(NamedTuple):
@@ -253,8 +280,21 @@ class Usage(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
-class Draw(Generic[T_co]):
+class EffectCounts(NamedTuple):
+    """What became of a run's recorded and new effects while it was driven last.
+
+    Attributes:
+        reused: recorded, and asked for again.
+        performed: new, failed ones included.
+        unused: recorded, and not asked for: the program has changed, or has not got there.
+    """
+
+    reused: int = 0
+    performed: int = 0
+    unused: int = 0
+
+
+class Draw(Value, Generic[T_co]):
     """One draw of a sample: its typed value, and what the model sent with it."""
 
     value: T_co
@@ -262,32 +302,41 @@ class Draw(Generic[T_co]):
     logprobs: tuple[float, ...] | None
     finish: str
 
+    def __init__(self, value: T_co, text: str, logprobs: tuple[float, ...] | None, finish: str) -> None:
+        fill(self, {"value": value, "text": text, "logprobs": logprobs, "finish": finish})
 
-@dataclass(frozen=True)
-class Verdict:
+
+class Verdict(Value):
     """What a judge says about an answer; `score` is in [0, 1]."""
 
     passed: bool
     score: Share
-    feedback: str = ""
+    feedback: str
+
+    def __init__(self, passed: bool, score: Share, feedback: str = "") -> None:
+        fill(self, {"passed": passed, "score": score, "feedback": feedback})
 
 
-@dataclass(frozen=True)
-class Preference:
+class Preference(Value):
     """What a pairwise judge says about an answer and its rival; `first` in [0, 1] is for the answer."""
 
     first: Share
-    feedback: str = ""
+    feedback: str
+
+    def __init__(self, first: Share, feedback: str = "") -> None:
+        fill(self, {"first": first, "feedback": feedback})
 
 
-@dataclass(frozen=True)
-class Execution:
+class Execution(Value):
     """What came of code that was executed in the sandbox."""
 
     output: str
-    error: str = ""
-    value: Json = None
-    timed_out: bool = False
+    error: str
+    value: Json
+    timed_out: bool
+
+    def __init__(self, output: str, error: str = "", value: Json = None, timed_out: bool = False) -> None:  # noqa: FBT002
+        fill(self, {"output": output, "error": error, "value": value, "timed_out": timed_out})
 
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")

@@ -1,6 +1,5 @@
 """What all strands of one run share, and what all runs of one session share."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from stratagem.core._environment import Forgetful, Memory, Policy, ReadOnly, San
 from stratagem.core._events import Event, Feed
 from stratagem.core._gate import Gate
 from stratagem.core._journal import Journal
+from stratagem.core._late import asyncio
 from stratagem.core._memory_journal import MemoryJournal
 from stratagem.core._model import Head, Model, Request
 from stratagem.core._options import OPTIONS, SOFT, UNSENT, Options, checked_option

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stratagem.core import Capabilities, Delta, Json, Reply, Request, Sample, Step, ToolCall, Tools, Transcript, Usage
 from stratagem.core._canonical import json_of, text_of
-from stratagem.errors import ModelError, ScriptMiss, UnparsedReply, UsageError
+from stratagem.errors import ModelError, RateLimited, ScriptMiss, UnparsedReply, UsageError
 from stratagem.models.script_lines import Line, nearest, read
 
 SHOWN = 60  # characters of a value that a message shows
@@ -44,7 +44,8 @@ class ScriptModel:
             self._live.setdefault(_function(line.signature), []).append(line)
         self._meant: dict[str, str] = {}  # the one signature that a function's name alone stands for
         counted = (line.usage.completion_tokens if line.usage else line.words for line in self.lines)
-        self.capabilities = Capabilities(_HONOURED, max_output=max(counted, default=0) or 1)
+        priced = all(line.usage is None or line.usage.usd is not None for line in self.lines)
+        self.capabilities = Capabilities(_HONOURED, max_output=max(counted, default=0) or 1, priced=priced)
 
     @classmethod
     def open(cls, file: str, *, strict: bool = False) -> "ScriptModel":
@@ -146,11 +147,9 @@ class ScriptModel:
             return UnparsedReply(request.signature.name, message)
         if not message:
             message = f"{self._name}:{line.number} says so"
-        if retry_after is not None:
-            message = f"{message}; retry after {retry_after:g} s"
-        failure = kind(message, provider="script")
-        failure.__dict__["retry_after"] = retry_after  # where a gateway that waits looks for it
-        return failure
+        if retry_after is None:
+            return kind(message, provider="script")
+        return RateLimited(f"{message}; retry after {retry_after:g} s", retry_after=retry_after, provider="script")
 
     def _take(self, asked: "_Asked") -> Line:
         """Return the line for a request, and count that it was used."""

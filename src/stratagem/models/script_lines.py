@@ -150,6 +150,9 @@ def _check_error(form: Json) -> None:
         raise ValueError(f"`error.kind` must be one of {', '.join(kinds)}, got {kind!r} (did you mean {near!r}?)")
     _must(isinstance(message, str), f"`error.message` must be a text, got {message!r}")
     _must(_amount(after), f"`error.retry_after` must be seconds, at least 0, got {after!r}")
+    _must(
+        kind == "RateLimited" or "retry_after" not in form, f"`error.retry_after` is of `RateLimited` only, not {kind}"
+    )
 
 
 def _known(form: Json, keys: tuple[str, ...], what: str) -> Mapping[str, Json]:

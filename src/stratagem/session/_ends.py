@@ -1,9 +1,7 @@
 """How a run ends: what is kept of it, and what a person's answer must fit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem.core import (
     USER,
@@ -26,8 +24,10 @@ from stratagem.core import (
     encoded,
     json_of,
 )
-from stratagem.core._canonical import is_object
+from stratagem.core._admission import check_price
+from stratagem.core._canonical import encoded_clean, is_object, text_of
 from stratagem.core._schema import converted
+from stratagem.core._value import replace
 from stratagem.errors import (
     BudgetExhausted,
     CapabilityError,
@@ -43,6 +43,10 @@ from stratagem.errors import (
 from stratagem.session._loading import policy_of, tools_of, unknown, versions
 from stratagem.session._records import RunRecord
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTES, NOTES_BYTES = 1000, 1_000_000  # that are kept of one run: what the views draw, and no more than a journal bears
 # What somebody must repair: raised, and the run can be resumed. Every other failure of ours is an expected end.
 RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
 # What `resume` continues; any other end has its recorded answer.
@@ -55,7 +59,7 @@ class Plan:
     __slots__ = (
         "base",
         "budget",
-        "fork",
+        "edited",
         "options",
         "origin",
         "own",
@@ -82,6 +86,7 @@ class Plan:
         self.base: list[Row] = []
         self.prompts: dict[str, str] = {}
         self.origin = stored.run_id
+        self.edited: list[str] = []  # what has another source than when it was recorded
         self.raised = False  # whether the budget was raised by whoever resumes
 
 
@@ -107,15 +112,39 @@ def label_of(question: str) -> Label:
 async def ended(world: World, answer: Answer | None, state: str) -> None:
     """Tell who listens that the run has ended, and let go of them."""
     if world.feeds:
-        book = world.book
-        world.emit("run.finished", "", answer=answer, state=state, reused=book.reused, performed=book.performed)
+        world.emit("run.finished", "", answer=answer, state=state, **world.book.counts()._asdict())
         for feed in world.feeds:
             await feed.aclose()
 
 
 def filled(answer: Answer, run: Run, world: World) -> Answer:
     usage = run.strand.meters[0].usage(round(world.active(), 3))
-    return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label)
+    return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label, counts=world.book.counts())
+
+
+def end_of(world: World, answer: Answer | None, state: State) -> bytes:
+    """Return what is stored of a run's end: answer and usage, open questions, counts of effects, notes."""
+    form: dict[str, Json] = {"counts": list(world.book.counts())}
+    if world.notes:
+        form["notes"] = kept_notes(world.notes)
+    if answer is not None:
+        waiting = list(world.questions.values()) if state == "waiting" else []
+        form |= {"answer": answer.plain(), "usage": answer.usage.plain(), "waiting": waiting}
+    return encoded_clean(form)
+
+
+def kept_notes(notes: Sequence[tuple[str, str, dict[str, Json]]]) -> list[Json]:
+    """Return the notes that are stored; the last says how many are not."""
+    kept: list[Json] = []
+    room = NOTES_BYTES
+    for kind, scope, data in notes[:NOTES]:
+        room -= len(text_of(data)) + len(kind) + len(scope)
+        if room < 0:
+            break
+        kept.append({"kind": kind, "scope": scope, "data": data})
+    if left := len(notes) - len(kept):
+        kept.append({"kind": "notes.dropped", "scope": "", "data": {"count": left}})
+    return kept
 
 
 def saved(run: Run, world: World, stop: Stop, reason: str) -> Answer:
@@ -194,8 +223,16 @@ def _check_object(facts: dict[str, Json], needed: list[str], value: Any) -> None
             raise ValueError(f"has {item!r} as {name!r}, which must be {' or '.join(kinds)}")
 
 
+def check_money(services: Services, options: Mapping[str, Any], budget: Budget) -> None:
+    """Refuse a limit of money if the price of the run's model is unknown, before anything is recorded."""
+    if budget.usd is not None:
+        check_price(services.named_model(options.get("model")), budget)
+
+
 def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Services:
     """Return a session's services, with model, tools, seed and policy as a run had them."""
+    from pathlib import Path  # noqa: PLC0415
+
     facts = record.record
     own = {tool.spec: tool for tool in mine.tools}
     missing = [spec for spec in facts["tools"] if spec not in own]
@@ -240,7 +277,7 @@ def question_of(record: RunRecord, question: str | None) -> tuple[str, Json]:
     return number, waiting[number]["schema"]
 
 
-def facts_of(services: Services, roots: Sequence[Path], options: Mapping[str, Any]) -> dict[str, Json]:
+def facts_of(services: Services, roots: Sequence["Path"], options: Mapping[str, Any]) -> dict[str, Json]:
     """Return what the records of all runs of a session have in common."""
     return {
         "model": services.model.spec,

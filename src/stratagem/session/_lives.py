@@ -1,10 +1,10 @@
 """The runs that one session drives: who owns them, that it is alive, and what persons say to them meanwhile."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 from stratagem.core import Clock, Journal, StoredRun, World, decoded
+from stratagem.core._late import asyncio
 from stratagem.errors import JournalError, OwnedElsewhere
 from stratagem.session._owner import BEAT_S, elsewhere, new_owner
 

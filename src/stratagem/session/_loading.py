@@ -1,19 +1,21 @@
 """From names to things: strategies, judges, tools and models by spec string, and back."""
 
-import difflib
 import importlib
-import importlib.util
-import pkgutil
+import math
+import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem import judges, strategies
 from stratagem.core import Configurable, Json, Model, Policy, ReadOnly, Strategy, StrategyFunction, Tool, parse_spec
 from stratagem.core._canonical import hashed
+from stratagem.core._naming import FILES, function_name
 from stratagem.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GROUPS = {"strategies": "stratagem.strategies", "tools": "stratagem.tools"}
 
@@ -29,7 +31,7 @@ def strategy_of(given: Strategy | str) -> Strategy:
     if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = getattr(given, "__name__", repr(given))
         raise UsageError(f"a strategy is made by @strategy, or named by its spec, got {kind}")
-    made = parse_spec(given, found)
+    made = parse_spec(given, found, function_of)
     if not isinstance(made, StrategyFunction):
         raise UsageError(f"spec {given!r} names no strategy")
     return made
@@ -54,11 +56,15 @@ def found(name: str) -> Configurable:
 
 def judge_names() -> list[str]:
     """Return the names of all judges."""
+    import pkgutil  # noqa: PLC0415
+
     return [info.name for info in pkgutil.iter_modules(judges.__path__) if not info.name.startswith("_")]
 
 
 def spec_of(made: Any) -> str:
     """Return the spec string of a configured strategy; empty if it cannot be named."""
+    from pathlib import Path  # noqa: PLC0415
+
     if not isinstance(made, Configurable):
         return repr(made)
     name = made.card.name
@@ -80,10 +86,28 @@ def _setting(value: Any) -> str:
     if isinstance(value, tuple):
         inner = [_setting(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
         return f"({', '.join(inner)},)" if all(inner) else ""
-    if not isinstance(value, Configurable):
-        return repr(value)
-    text = spec_of(value)
-    return repr(text) if ".py:" in text.partition("(")[0] else text
+    if isinstance(value, Configurable):
+        text = spec_of(value)
+        return repr(text) if ".py:" in text.partition("(")[0] else text
+    if callable(value):
+        name = function_name(value)
+        return repr(name) if name else ""
+    if type(value) is float:
+        return repr(value) if math.isfinite(value) else ""
+    return repr(value) if type(value) in (str, int, bool, type(None)) else ""
+
+
+def unnamed_in(made: Configurable, path: str = "") -> list[str]:
+    """Return the settings that keep a strategy from having a spec: a lambda, a closure, a live object."""
+    found: dict[str, None] = {}
+    for setting, value in made.settings.items():
+        place = f"{path}{setting}"
+        for item in value if isinstance(value, tuple) else (value,):  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(item, Configurable):
+                found.update(dict.fromkeys(unnamed_in(item, f"{place}.") or ([] if spec_of(item) else [place])))
+            elif not _setting(item):
+                found[place] = None
+    return list(found)
 
 
 def _known(made: Configurable) -> bool:
@@ -92,25 +116,89 @@ def _known(made: Configurable) -> bool:
 
 def source_of(made: Configurable) -> str:
     """Return the digest of the source files that a strategy is made of, as hex; empty where there are none."""
-    files: set[str] = set()
+    from pathlib import Path  # noqa: PLC0415
 
-    def collect(part: Any) -> None:
-        if isinstance(part, Configurable):
-            file = getattr(sys.modules.get(part.card.module), "__file__", None)
-            if file:
-                files.add(file)
-            for value in {**part.card.defaults, **part.settings}.values():
-                collect(value)
-        elif isinstance(part, tuple):
-            for item in part:  # pyright: ignore[reportUnknownVariableType]
-                collect(item)
-
-    collect(made)
-    texts = [Path(file).read_bytes() for file in sorted(files) if Path(file).is_file()]
+    parts = (part for part in _parts(made) if isinstance(part, Configurable))
+    files = {getattr(sys.modules.get(part.card.module), "__file__", None) or "" for part in parts}
+    texts = [Path(file).read_bytes() for file in sorted(files) if file and Path(file).is_file()]
     return hashed(b"s" + b"".join(hashed(b"f" + text) for text in texts)).hex()[:16] if texts else ""
 
 
-def tools_of(given: Sequence[Tool | str], roots: Sequence[str | Path]) -> tuple[Tool, ...]:
+def functions_in(made: Configurable) -> dict[str, str]:
+    """Return the other functions that a strategy is made of, by name: the digest of the source, empty without one."""
+    named = ((function_name(part), part) for part in _parts(made) if not isinstance(part, Configurable))
+    return {name: _digest(part) for name, part in named if name}
+
+
+def _parts(made: Any) -> Iterator[Any]:
+    """Yield all functions that a strategy is made of, itself the first."""
+    if isinstance(made, tuple):
+        for item in made:  # pyright: ignore[reportUnknownVariableType]
+            yield from _parts(item)
+    elif callable(made):
+        yield made
+        if isinstance(made, Configurable):
+            for value in {**made.card.defaults, **made.settings}.values():
+                yield from _parts(value)
+
+
+def _digest(function: Any) -> str:
+    import inspect  # noqa: PLC0415  (reads the file, only where there is such a function)
+
+    try:
+        return hashed(b"f" + inspect.getsource(function).encode()).hex()[:16]
+    except (OSError, TypeError):
+        return ""  # written in C, or typed in
+
+
+def facts_of(made: Strategy) -> dict[str, Json]:
+    """Return what a record keeps of a strategy: its spec, and digests by which a change is noticed."""
+    spec, functions = spec_of(made), functions_in(made)
+    facts: dict[str, Json] = {"strategy": spec, "source": source_of(made)}
+    if not spec:
+        facts |= {"shown": shown(made), "lacks": unnamed_in(made)}
+    return {**facts, "functions": functions} if functions else facts
+
+
+STRATEGY_FACTS = ("strategy", "source", "shown", "lacks", "functions")
+
+
+def shown(made: Strategy) -> str:
+    """Return a strategy that has no spec as a text that is the same in every process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(made))
+
+
+def changed_since(record: Json, made: Strategy) -> list[str]:
+    """Return what has another source than when it was recorded: `strategy` for its files, and functions by name."""
+    before, now = record.get("functions", {}), functions_in(made)
+    changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
+    return [*(["strategy"] if record.get("source") not in (None, source_of(made)) else []), *changed]
+
+
+def function_of(name: str) -> Any:
+    """Return the function of a `module:name` or `FILE.py:name`.
+
+    Raises:
+        UsageError: there is none of that name, or it is no plain function.
+    """
+    module, _, attribute = name.rpartition(":")
+    if module.endswith(".py"):
+        made = _from_file(name)
+    elif re.fullmatch(r"\w+(\.\w+)*:[^\W\d]\w*", name):
+        try:
+            made = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as failure:
+            raise UsageError(f"the function {name!r} cannot be loaded: {failure}; give it again") from None
+    else:
+        raise UsageError(f"a function is named 'module:name' or 'FILE.py:name', got {name!r}")
+    if isinstance(made, Configurable):
+        raise UsageError(f"{name!r} is no plain function: write it without quotes")
+    if not callable(made):
+        raise UsageError(f"{name!r} is no function, but {made!r:.60}")
+    return made
+
+
+def tools_of(given: Sequence[Tool | str], roots: Sequence["str | Path"]) -> tuple[Tool, ...]:
     """Return the built-in tools beneath the roots and those that were given, by object or by spec."""
     from stratagem.tools.builtin import builtin  # noqa: PLC0415  (only a session needs tools)
 
@@ -121,7 +209,7 @@ def tools_of(given: Sequence[Tool | str], roots: Sequence[str | Path]) -> tuple[
     return tuple(made[name] for name in sorted(made))
 
 
-def _tool(given: Any, roots: Sequence[str | Path]) -> Tool:
+def _tool(given: Any, roots: Sequence["str | Path"]) -> Tool:
     if not isinstance(given, str):
         name = getattr(given, "__name__", repr(given))
         raise UsageError(f"{name} is no tool: write `@tool()` above it", remedy="from stratagem import tool")
@@ -129,6 +217,8 @@ def _tool(given: Any, roots: Sequence[str | Path]) -> Tool:
         made = _from_file(given)
         if not isinstance(made, Tool):
             raise UsageError(f"{given!r} is no tool: write `@tool()` above it")
+        from pathlib import Path  # noqa: PLC0415
+
         made.spec = f"{Path(given.rpartition(':')[0]).resolve()}:{made.name}"
         return made
     from stratagem.tools.builtin import builtin  # noqa: PLC0415
@@ -158,7 +248,7 @@ def _imported(spec: str) -> Tool:
     return made
 
 
-def model_of(given: Model | str, *, home: Path | None = None) -> Model:
+def model_of(given: Model | str, *, home: "Path | None" = None) -> Model:
     """Return a model from itself or its spec."""
     if not isinstance(given, str):
         return given
@@ -180,6 +270,8 @@ def policy_of(given: Policy | str | None) -> Policy:
 
 
 def _from_file(spec: str) -> Any:
+    from pathlib import Path  # noqa: PLC0415
+
     file, _, name = spec.rpartition(":")
     module = load_file(Path(file))
     made = getattr(module, name, None)
@@ -188,18 +280,21 @@ def _from_file(spec: str) -> Any:
     return made
 
 
-def load_file(path: Path) -> ModuleType:
+def load_file(path: "Path") -> ModuleType:
     """Import a Python file, once per content; `UsageError` if it is not there or fails."""
+    import importlib.util  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
     path = path.expanduser().resolve()
     if not path.is_file():
         raise UsageError(f"there is no file {str(path)!r}")
     digest = hashed(b"f" + str(path).encode() + path.read_bytes()).hex()[:12]
-    full = f"stratagem_files.{digest}.{path.stem}"
+    full = f"{FILES}{digest}.{path.stem}"
     if full in sys.modules:
         return sys.modules[full]
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not (file and file.endswith(path.name)) or module.__name__.startswith("stratagem_files."):
+        if not (file and file.endswith(path.name)) or module.__name__.startswith(FILES):
             continue  # to resolve the paths of all modules takes 20 ms
         if Path(file).resolve() == path:
             return module  # imported in the usual way, or the program that runs
@@ -226,6 +321,8 @@ def _published(group: str) -> dict[str, Any]:
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
     """Return the error that says there is nothing of that name, with the nearest."""
+    import difflib  # noqa: PLC0415  (only for the message)
+
     near = difflib.get_close_matches(name, known, 1)
     meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known)[:30])}" if known else ""
     return UsageError(f"there is no {kind} {name!r}{meant}")

@@ -1,9 +1,9 @@
 """`open`: puts model, tools, memory, policy, journal and budget into a session. What is not given is not granted."""
 
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem.core import (
     Budget,
@@ -26,6 +26,9 @@ from stratagem.session._loading import model_of, policy_of, tools_of
 from stratagem.session._records import home_of
 from stratagem.session._session import Session
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @contextlib.asynccontextmanager
 async def open(  # noqa: A001  (the contract's name)
@@ -33,13 +36,13 @@ async def open(  # noqa: A001  (the contract's name)
     model: Model | str = "offline",
     options: Mapping[str, Any] | None = None,
     tools: Sequence[Tool | str] = (),
-    roots: Sequence[str | Path] = (),
+    roots: Sequence["str | Path"] = (),
     memory: Memory | str | None = None,
     budget: Budget | str | None = None,
     policy: Policy | str | None = None,
     sandbox: Sandbox | None = None,
     journal: Journal | str | None = None,
-    home: str | Path | None = None,
+    home: "str | Path | None" = None,
     seed: int = 0,
     repairs: int = 1,
     strict: bool = False,
@@ -78,7 +81,7 @@ async def open(  # noqa: A001  (the contract's name)
     if type(seed) is not int:
         raise UsageError(f"seed must be a whole number, got {seed!r}")
     folder = home_of(home)
-    paths = [_root(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
+    paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     limits = budget_of(budget)
     granted = tools_of(tools, paths)
     services = Services(
@@ -109,7 +112,9 @@ async def open(  # noqa: A001  (the contract's name)
         await session.aclose()
 
 
-def _root(root: str | Path) -> Path:
+def _root(root: "str | Path") -> "Path":
+    from pathlib import Path  # noqa: PLC0415
+
     path = Path(root).expanduser()
     if not path.exists():
         raise UsageError(f"there is no folder {str(root)!r} to read beneath", remedy="Check `--root`.")
@@ -118,10 +123,12 @@ def _root(root: str | Path) -> Path:
     return path.resolve()
 
 
-def _journal(given: Journal | str | None, home: Path) -> Journal:
+def _journal(given: Journal | str | None, home: "Path") -> Journal:
     if given == "memory":
         return MemoryJournal()
     if given is None or isinstance(given, str):
+        from pathlib import Path  # noqa: PLC0415
+
         from stratagem.journals.sqlite import SQLiteJournal  # noqa: PLC0415  (13 ms, only where it is used)
 
         if given is not None and not given.startswith("sqlite:"):
@@ -130,10 +137,12 @@ def _journal(given: Journal | str | None, home: Path) -> Journal:
     return given
 
 
-def _memory(given: Memory | str | None, home: Path) -> Memory:
+def _memory(given: Memory | str | None, home: "Path") -> Memory:
     if given == "none":
         return Forgetful()
     if given is None or isinstance(given, str):
+        from pathlib import Path  # noqa: PLC0415
+
         from stratagem.memory.fts import FtsMemory  # noqa: PLC0415
 
         if given is not None and not given.startswith("sqlite:"):

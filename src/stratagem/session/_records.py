@@ -2,14 +2,16 @@
 
 import os
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stratagem.core import Answer, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
-from stratagem.core._book import scopes
+from stratagem.core import Answer, EffectCounts, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
+from stratagem.core._book import attached, scopes
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import revive
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The words by which requests other than those of models and tools say what they ask for.
 _WORDS = ("budget", "clock", "execute", "observe", "order", "recall", "reset", "wait")
@@ -21,8 +23,10 @@ def new_id() -> str:
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(8))
 
 
-def home_of(home: str | Path | None) -> Path:
+def home_of(home: "str | Path | None") -> "Path":
     """Return the folder that holds journal and memory: `home`, else STRATAGEM_HOME, else the platform's data folder."""
+    from pathlib import Path  # noqa: PLC0415  (imports `urllib.parse`, and that `ipaddress`)
+
     if home is not None:
         return Path(home).expanduser()
     if said := os.environ.get("STRATAGEM_HOME"):
@@ -54,6 +58,7 @@ class RunRecord:
         stop: why it ended, if it has.
         parent: the run it was forked from.
         record: everything that was stored when it began.
+        counts: how many effects were reused, performed and left unused when it was driven last; None while it runs.
         rows: its effects.
     """
 
@@ -66,6 +71,7 @@ class RunRecord:
         self.model: str = self.record.get("model", "")
         self.question: str = _question(self.record)
         self.stop: str | None = self.end.get("answer", {}).get("stop")
+        self.counts = EffectCounts(*self.end["counts"]) if "counts" in self.end else None
 
     def __repr__(self) -> str:
         return f"RunRecord({self.id}, {self.state}, {self.strategy}, {self.question[:40]!r})"
@@ -133,13 +139,22 @@ class RunRecord:
 
     def request(self, row: Row) -> Json:
         """Return the recorded request, with what it refers to in earlier effects."""
+        import base64  # noqa: PLC0415  (only where effects are shown one by one)
+
         form = decoded(row.request)
         if row.kind != "model":
             return form
         message = form["message"]
         if isinstance(message, int):
             message = decoded(self._row(message).request)["message"]
-        return {**form, "head": self._head(form), "message": message}
+        whole = {**form, "head": self._head(form), "message": message}
+        if "attached" in form:
+            shown = attached(form, lambda seq: decoded(self._row(seq).request))
+            whole["attached"] = [
+                {"name": name, "type": media_type, "bytes": len(data), "base64": base64.b64encode(data).decode()}
+                for name, media_type, data in shown
+            ]
+        return whole
 
     def _head(self, form: Json) -> Json:
         head = form["head"]
@@ -178,6 +193,10 @@ class RunRecord:
                 total[scope] = (before + used)._replace(seconds=seconds)
         return {scope: used._replace(seconds=used.seconds - first[scope] / 1e6) for scope, used in total.items()}
 
+    def notes(self) -> list[Json]:
+        """Return what the program noted, as JSON, `kind scope data` each; it is stored when the run stops."""
+        return self.end.get("notes", [])
+
     def questions(self) -> list[Json]:
         """Return the open questions, in the order of asking: `id question schema asked`."""
         if self.state == "finished":
@@ -194,11 +213,6 @@ class RunRecord:
 def _question(record: Json) -> str:
     said = record.get("task", {}).get("question", "")
     return str(said["text"]) if is_object(said) else str(said)
-
-
-def ended(answer: Answer, waiting: list[Json]) -> Json:
-    """Return what is stored of a run's end."""
-    return {"answer": answer.plain(), "usage": answer.usage.plain(), "waiting": waiting}
 
 
 def answer_of(end: Json, task: Task) -> Answer:
@@ -219,5 +233,6 @@ def answer_of(end: Json, task: Task) -> Answer:
         "usage": Usage(**end["usage"]),
         "label": Label.of(form["label"]),
         "run_id": form["run_id"],
+        "counts": EffectCounts(*end.get("counts", ())),
     }
     return Answer(form["text"], value, **facts)

@@ -1,10 +1,8 @@
 """`Session`: runs strategies, and continues, forks and replays them."""
 
-import asyncio
 import contextlib
 from collections.abc import Generator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem.core import (
     Answer,
@@ -26,7 +24,7 @@ from stratagem.core import (
     encoded,
     forked,
 )
-from stratagem.core._canonical import encoded_clean
+from stratagem.core._late import asyncio
 from stratagem.errors import (
     JournalCorrupt,
     OwnedElsewhere,
@@ -38,7 +36,9 @@ from stratagem.session._ends import (
     Plan,
     as_recorded,
     asked_of,
+    check_money,
     checked_id,
+    end_of,
     ended,
     facts_of,
     fitted,
@@ -55,6 +55,9 @@ from stratagem.session._lives import Lives
 from stratagem.session._owner import elsewhere
 from stratagem.session._stream import Stream
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class Session:
     """Runs strategies, and continues, forks and replays them. Made by `open`."""
@@ -64,9 +67,9 @@ class Session:
         services: Services,
         budget: Budget,
         *,
-        roots: tuple[Path, ...] = (),
+        roots: tuple["Path", ...] = (),
         options: Mapping[str, Any] | None = None,
-        home: Path | None = None,
+        home: "Path | None" = None,
         on_event: Listener | None = None,
         own_policy: bool = True,
     ) -> None:
@@ -81,7 +84,9 @@ class Session:
         self._closed = False
         services.options(self._options)
         self._facts = facts_of(services, roots, self._options)
-        self._named: dict[int, tuple[Strategy, str, str]] = {}  # by identity: two files may hold strategies of one name
+        self._named: dict[
+            int, tuple[Strategy, dict[str, Json]]
+        ] = {}  # by identity: two files may hold strategies of one name
 
     async def run(
         self,
@@ -116,7 +121,7 @@ class Session:
         with self._claimed(run_id or (run_id := _records.new_id())):
             stored = await self._services.journal.find(run_id) if known_id else None
             if stored is not None:
-                if recorded_spec(stored) != (_loading.spec_of(made) or repr(made), encoded(question.plain())):
+                if recorded_spec(stored) != (_loading.spec_of(made) or _loading.shown(made), encoded(question.plain())):
                     raise UsageError(
                         f"run {run_id!r} is another strategy or task", remedy="Leave `run_id` out, or resume that run."
                     )
@@ -172,6 +177,8 @@ class Session:
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan = await self._again(record, strategy, task)  # what cannot be loaded is said before the run is claimed
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
+        check_money(plan.services, plan.options, plan.budget)
+        plan.edited = _loading.changed_since(record.record, plan.strategy)
         while True:  # once, unless an answer comes in while the run parks
             await self._lives.claimed(stored)
             stored, plan.own = await self._services.journal.load(stored.run_id)
@@ -305,6 +312,7 @@ class Session:
     # How a run is made, continued and driven
 
     async def _new(self, strategy: Strategy, task: Task, budget: Budget, run_id: str) -> Plan:
+        check_money(self._services, self._options, budget)
         record = self._record(strategy, task, budget)
         now = int(self._services.clock.wall() * 1e6)
         stored = StoredRun(run_id, "running", now, now, record=encoded(record), owner=self._lives.owner)
@@ -314,13 +322,10 @@ class Session:
 
     def _record(self, strategy: Strategy, task: Task, budget: Budget) -> dict[str, Json]:
         if id(strategy) not in self._named:
-            self._named[id(strategy)] = (strategy, _loading.spec_of(strategy), _loading.source_of(strategy))
-        _, spec, source = self._named[id(strategy)]
+            self._named[id(strategy)] = (strategy, _loading.facts_of(strategy))
         return {
             **self._facts,
-            "strategy": spec,
-            **({} if spec else {"shown": repr(strategy)}),
-            "source": source,
+            **self._named[id(strategy)][1],
             "task": task.plain(),
             "unnamed": list(task.unnamed()),
             "budget": str(budget),
@@ -361,7 +366,9 @@ class Session:
         if given is not None:
             return _loading.strategy_of(given)
         if not record.strategy:
-            raise UsageError(f"the strategy of run {record.id!r} has no name: give it again, `resume(strategy=...)`")
+            lacks = ", ".join(record.record.get("lacks", ()))
+            why = f"cannot be named, because its setting {lacks} has no name" if lacks else "has no name"
+            raise UsageError(f"the strategy of run {record.id!r} {why}: give it again, `resume(strategy=...)`")
         return _loading.strategy_of(record.strategy)
 
     def _task(self, record: _records.RunRecord, given: Task | str | None) -> Task:
@@ -390,8 +397,8 @@ class Session:
         strategy = strategy.using(**settings) if (settings := settings_of(changes)) else strategy
         budget = budget_of(changes.get("budget", parent.record.get("budget", "")))
         record = {
-            **parent.record,
-            "strategy": _loading.spec_of(strategy),
+            **{name: fact for name, fact in parent.record.items() if name not in _loading.STRATEGY_FACTS},
+            **_loading.facts_of(strategy),
             "budget": str(budget),
             "model": str(changes.get("model", parent.model)),
             "fork": {"at": at, "set": storable(changes)},
@@ -401,9 +408,10 @@ class Session:
             _records.new_id(), "running", now, now, parent=run_id, record=encoded(record), owner=self._lives.owner
         )
         plan = await self._again(_records.RunRecord(made), strategy, None, parent)
+        plan.budget = self._budget.tightened(budget)
+        check_money(plan.services, plan.options, plan.budget)
         self._lives.beat()
         self._services.journal.create(made)  # only now: what was refused leaves no run
-        plan.budget = self._budget.tightened(budget)
         return plan
 
     async def _driven(self, plan: Plan, listener: Listener | None) -> Answer:
@@ -438,7 +446,8 @@ class Session:
         self._lives.add(run_id, world)
         if feeds:
             facts = {"model": plan.services.model.spec, "budget": str(plan.budget), "question": str(plan.task.question)}
-            world.emit("run.started", "", strategy=repr(plan.strategy), **facts)
+            edited = {"changed": plan.edited} if plan.edited else {}
+            world.emit("run.started", "", strategy=repr(plan.strategy), **facts, **edited)
         answer: Answer | None = None
         state: State = "failed"
         parked = True
@@ -462,13 +471,12 @@ class Session:
 
     async def _store_end(self, plan: Plan, world: World, state: State, answer: Answer | None) -> bool:
         """Store how a run ended, and let go of it; False if it does not park after all, because it was answered."""
-        waiting = list(world.questions.values()) if state == "waiting" else []
         stored = plan.stored._replace(
             state=state,
             updated=int(plan.services.clock.wall() * 1e6),
             rows=0,
             owner=b"",
-            end=b"" if answer is None else encoded_clean(_records.ended(answer, waiting)),
+            end=end_of(world, answer, state),
         )
         if answer is not None and state == "finished" and answer.stop not in GOES_ON:
             self._ended[plan.stored.run_id] = answer

@@ -1,11 +1,11 @@
 """The events of a run, one by one, while it runs."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from stratagem.core import Answer, Event, Listener
 from stratagem.core._events import Buffer
+from stratagem.core._late import asyncio
 
 
 class Stream:
