@@ -1,5 +1,6 @@
 """The server of the tests ends with whoever started it, and says what it lacks."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def listens(url: str) -> bool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9")
 def test_a_server_whose_owner_is_killed_ends(own_server):
-    done = subprocess.run([sys.executable, "-c", STARTS], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(Path(postgres.__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", STARTS], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == -9
     # The program's error output, which the keeper has inherited, ended here: so has the keeper.
     url, folder = done.stdout.split()
