@@ -136,7 +136,8 @@ class Link:
         """Begin a transaction and raise the number, both on one way to the server and back."""
         writer = f"decode('{self._id.hex()}', 'hex')"
         text = MARK.replace("%s", str(self._batch), 1).replace("%s", writer, 1).replace("%s", str(self._batch - 1), 1)
-        cursor = connection.execute(self.tables.once(f"BEGIN; {text}"))
+        # Whatever the server's default is: a statement must see what was committed while it waited for a lock.
+        cursor = connection.execute(self.tables.once(f"BEGIN ISOLATION LEVEL READ COMMITTED; {text}"))
         cursor.nextset()
         if cursor.rowcount != 1:
             raise _Unmarked
