@@ -18,7 +18,7 @@ DOCS_READY := .venv/.ready-docs-$(DOCS_KEY)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup run test check check-format check-lint check-types check-imports check-catalogue check-lock format catalogue docs mutants mutants-changed chaos bench lock hooks clean
+.PHONY: help setup servers run test check check-format check-lint check-types check-imports check-catalogue check-lock format catalogue docs mutants mutants-changed chaos bench lock hooks clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,16 @@ $(DOCS_READY): $(READY)
 	@rm -f .venv/.ready-docs-*
 	@$(PY) -m pip install --quiet --requirement requirements-docs.lock
 	@touch $@
+
+servers:  ## PostgreSQL and pgbouncer for the tests, from Debian's packages, where they are missing
+	@wanted=; \
+	[ -n "$${STRATAGEM_TEST_POSTGRES:-}" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| wanted=postgresql; \
+	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || wanted="$$wanted pgbouncer"; \
+	[ -z "$$wanted" ] && exit; \
+	as=; [ "$$(id -u)" = 0 ] || as=sudo; \
+	$$as apt-get update -qq; \
+	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$wanted >/dev/null
 
 run: setup  ## the reference agent answers questions about this repository: no key, no network
 	@$(PY) scripts/demo.py --home ./.stratagem

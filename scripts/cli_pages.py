@@ -48,16 +48,18 @@ budget = "calls=40"
 ```
 
 A file that comes with a project may not set {unsafe}:
-it could send your keys elsewhere. It can name strategies and tools in Python files, which are imported when they are used,
+it could send your keys, or what you ask, elsewhere. It can name strategies and tools in Python files, which are imported when they are used,
 so run `stratagem` only in folders that you trust.
 
-State (journal and memory) lies in the folder of `--home`, readable by you alone.
+State (journal and memory) lies in the folder of `--home`, readable by you alone. `--journal sqlite:PATH` or
+`--journal postgresql://USER@HOST/NAME` keeps the runs elsewhere; a password comes from the server's own file (`~/.pgpass`) or
+variable, not from the command line, which others can see.
 """
 
 
 def page() -> str:
     """Return the text of the page."""
-    listed = "\n".join(f"| [`{verb}`](#{verb}) | {line} |" for verb, (_, line) in VERBS.items())
+    listed = "\n".join(f"| [`{verb}`](#{verb.replace(' ', '-')}) | {line} |" for verb, (_, line) in VERBS.items())
     parts = [
         f"{NOTE}# Command line",
         f"| verb | what it does |\n|---|---|\n{listed}",

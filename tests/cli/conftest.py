@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,17 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
         **dict.fromkeys(("NO_COLOR", "FORCE_COLOR", "CI")),
     }
     return Cli(folder, home, env)
+
+
+LIMIT_S = 60.0
+
+
+def until(so: Callable[[], bool]) -> None:
+    """Wait until something is so, as another process brings it about."""
+    end = time.monotonic() + LIMIT_S
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 Script = Callable[..., str]

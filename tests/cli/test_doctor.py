@@ -176,3 +176,27 @@ def test_a_strategy_that_cannot_be_loaded_fails(cli: Any, monkeypatch: pytest.Mo
     assert status == 1
     assert found["strategies"][0][0] == "fail"
     assert "broken: ModuleNotFoundError" in found["strategies"][0][1]
+
+
+def test_what_belongs_to_no_run_is_named_and_swept(cli: Any, script: Any) -> None:
+    cli.answered("Capital? " * 300, "--strategy", "direct", "--model", script("Paris"))
+    with sqlite3.connect(cli.home / "journal.sqlite") as database:
+        database.execute("INSERT INTO blob (digest, size, body) VALUES (zeroblob(32), 1, x'00')")
+    database.close()
+    _, found = examined(cli)
+    states = [state for state, _, _ in found["journal"]]
+    assert "warn" in states or "fail" in states
+    status, found = examined(cli, "--sweep")
+    assert found["sweep"] == [("ok", "1 payloads that nothing referred to were removed", "")]
+    assert (status, [state for state, _, _ in found["journal"]]) == (0, ["ok"])
+    assert cli.json("show", "last")["answer"]["text"] == "Paris"
+
+
+def test_another_journal_is_checked_where_it_is(cli: Any, script: Any) -> None:
+    journal = ("--journal", "sqlite:other.sqlite")
+    cli("run", "Capital?", "--strategy", "direct", "--model", script("Paris"), *journal)
+    _, found = examined(cli, *journal)
+    assert found["journal"][-1][1].startswith("1 runs, 1 effects, ")
+    assert ("journal", "sqlite:other.sqlite", "--journal") in [
+        tuple(one.values()) for one in cli.json("doctor", *journal)["values"]
+    ]

@@ -200,6 +200,13 @@ def test_equal_runs_do_not_part(cli: Any, done: str) -> None:
     assert document["pairs"][3]["right"] == {"run": fork, "n": 0}
 
 
+def test_a_fork_alone_is_compared_with_its_parent(cli: Any, done: str) -> None:
+    fork = cli.json("fork", done, "--at", "0", "--set", "reply=another")["run"]["id"]
+    assert cli("diff", fork).stdout == cli("diff", done, fork).stdout
+    result = cli("diff", done)
+    assert (result.exit_code, f"run '{done}' is no fork" in result.stderr) == (2, True)
+
+
 def test_runs_that_do_not_exist_are_named(cli: Any, done: str) -> None:
     for verb in (("fork", "nope", "--at", "0"), ("replay", "nope"), ("diff", done, "nope")):
         result = cli(*verb)

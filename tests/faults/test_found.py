@@ -1,6 +1,7 @@
 """What the random programs have found, as small as it gets."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from stratagem import session
@@ -112,10 +113,8 @@ async def asking_in_vain(run: Run, task: Task) -> Answer:
         await asyncio.sleep(0)
         return await run.ask(guess, number=-1)
 
-    try:
+    with contextlib.suppress(Unavailable):
         await run.map(branch, range(2))
-    except Unavailable:
-        pass
     return task.answer(await run.ask(guess, number=1))
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import threading
 import traceback
 
 import pytest
@@ -88,6 +89,7 @@ async def refused(url: str) -> JournalError:
     with pytest.raises(JournalError) as read:
         await journal.runs()
     await journal.aclose()
+    assert not any(thread.name == f"journal {journal.spec}" for thread in threading.enumerate())
     assert type(write.value) is type(read.value) is JournalError
     assert str(write.value) == str(read.value)
     shown = "".join(traceback.format_exception(write.value)) + repr(write.value) + write.value.remedy

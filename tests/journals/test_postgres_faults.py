@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import Journal, MemoryJournal
+from stratagem.core import Journal, MemoryJournal, StoredRun
 from stratagem.errors import JournalError
 from stratagem.journals.postgres import PostgresJournal
 from stratagem.testing.journal_suite import OTHER, durable, row, run_of
@@ -37,9 +37,8 @@ async def life(journal: Journal, run_id: str) -> list[Any]:
     said: list[Any] = []
     start = run_of(run_id)
     journal.create(start)
-    for seq in range(3):
-        last = journal.append(run_id, row(seq))
-    await durable(last)
+    for write in [journal.append(run_id, row(seq)) for seq in range(3)]:
+        await durable(write)
     await durable(journal.append(run_id, row(3), alone=True))
     await durable(journal.append(run_id, row(4, request=b"q" * 2000, result=b"r" * 3000)))
     for question in ("q1", "q2"):
@@ -66,7 +65,7 @@ def without_seals(said: list[Any]) -> list[Any]:
     """Return what was said without the seals of the last rows, which memory does not keep."""
 
     def plain(one: Any) -> Any:
-        if isinstance(one, tuple) and hasattr(one, "_replace") and hasattr(one, "seal"):
+        if isinstance(one, StoredRun):
             return one._replace(seal=b"")
         return tuple(map(plain, one)) if type(one) is tuple else one
 

@@ -12,6 +12,7 @@ from stratagem.core import (
     Task,
     ToolCall,
     Transcript,
+    decoded,
     encoded,
     signature,
     strategy,
@@ -165,17 +166,41 @@ async def test_an_edited_reply_parts_where_it_was_edited(opened: Any, journal: M
     assert found.first.one.row.seq == at
 
 
+async def counted(journal: MemoryJournal, run_id: str, reused: int, performed: int) -> None:
+    """Write into a fork's record how many effects it reused and performed, as a session does at its end."""
+    stored, _ = await journal.load(run_id)
+    end = {**decoded(stored.end), "counts": [reused, performed, 0]}
+    journal._runs[run_id] = stored._replace(end=encoded(end))
+
+
 async def test_what_a_fork_did_not_ask_for_any_more_is_on_one_side_only(opened: Any, journal: MemoryJournal) -> None:
     async with opened(WORLD, journal=journal) as s:
         await s.run(chain, "?", run_id="one")
         other = await s.fork("one", at=1, set={"reply": "done"})
-        rows = journal.rows("one")
-        unused = [[row.path, row.digest.hex(), row.occurrence] for row in rows[2:]]
-        stored = journal._runs[other.run_id]
-        end = {**(await s.show(other.run_id)).end, "unused": unused}
-    journal._runs[other.run_id] = stored._replace(end=encoded(end))
+    await counted(journal, other.run_id, 2, 0)
+    assert parts(await difference(journal, "one", other.run_id)) == (1, 1, 3, 0)
+
+
+async def test_a_fork_that_went_on_longer_replaced_nothing(opened: Any, journal: MemoryJournal) -> None:
+    async with opened(WORLD, journal=journal) as s:
+        await s.run(chain, "?", run_id="one")
+        other = await s.fork("one", set={"param.most": 7})
+    assert parts(await difference(journal, "one", other.run_id)) == (3, 2, 0, 0)  # it might have
+    await counted(journal, other.run_id, 5, 2)
+    assert parts(await difference(journal, "one", other.run_id)) == (5, 0, 0, 2)
+
+
+async def test_a_fork_that_ended_sooner_in_another_way_is_shorter(opened: Any, journal: MemoryJournal) -> None:
+    def thinking(question: str, number: int) -> str:
+        return "done" if question == "stop" else f"[{question}.{number}]"
+
+    async with opened({think: thinking}, journal=journal) as s:
+        await s.run(chain, "?", run_id="one")
+        other = await s.fork("one", at=1, set={"reply": "stop"})
+    await counted(journal, other.run_id, 2, 1)
     found = await difference(journal, "one", other.run_id)
-    assert parts(found) == (1, 1, 3, 0)
+    assert parts(found) == (1, 2, 2, 0)
+    assert [pair.differs for pair in found.pairs if pair.differs] == [("result",), ("message", "result")]
 
 
 async def test_longer_runs_have_more_at_the_end_of_the_scope(opened: Any, journal: MemoryJournal) -> None:
@@ -199,6 +224,16 @@ async def test_a_fork_of_a_fork_reaches_back_to_the_first_run(opened: Any, journ
     found = await difference(journal, "one", third.run_id)
     assert parts(found) == (5, 0, 0, 0)
     assert [pair.right.record.id for pair in found.pairs if pair.right] == [*["one"] * 3, *[second.run_id] * 2]
+
+
+async def test_what_one_fork_replaced_does_not_come_back_in_the_next(opened: Any, journal: MemoryJournal) -> None:
+    async with opened(WORLD, journal=journal) as s:
+        await s.run(chain, "?", run_id="one")
+        second = await s.fork("one", at=3, set={"reply": "edited"})
+        third = await s.fork(second.run_id, set={"budget": "calls=50"})
+    assert parts(await difference(journal, "one", second.run_id)) == (3, 2, 0, 0)
+    assert parts(await difference(journal, second.run_id, third.run_id)) == (5, 0, 0, 0)
+    assert parts(await difference(journal, "one", third.run_id)) == (3, 2, 0, 0)
 
 
 async def test_a_fork_without_its_parent_says_which_is_gone(opened: Any, journal: MemoryJournal) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from stratagem.cli._ends import usage
 from stratagem.cli._output import SCHEMA, Mode, painted, say, table
 from stratagem.cli._settings import Verb, offers, speaking
 
@@ -14,15 +15,15 @@ LINES = {"+": "green", "-": "red", "@": "blue"}
 
 @click.command(cls=Verb)
 @click.argument("left", metavar="RUN", **offers("runs"))
-@click.argument("right", metavar="RUN", **offers("runs"))
+@click.argument("right", metavar="[RUN]", required=False, **offers("runs"))
 @click.option("--all", "every", is_flag=True, help="List the effects that are the same, too.")
 @speaking("json", "debug")
 @click.pass_obj
-def diff(mode: Mode, left: str, right: str, every: bool) -> int:
+def diff(mode: Mode, left: str, right: str | None, every: bool) -> int:
     """Show where two runs part: the first effect that differs, then effect by effect, and what both have cost.
 
     Effects are compared in the order of the program: by scope, request and occurrence. A fork is compared with all that
-    it reuses of its parents.
+    it reuses of its parents. Of one RUN alone, which is a fork, it shows how it differs from the run it was forked from.
     """
     from stratagem.cli._reading import look
     from stratagem.core import Journal
@@ -30,7 +31,13 @@ def diff(mode: Mode, left: str, right: str, every: bool) -> int:
     from stratagem.session._diff import difference
 
     async def compare(session: Session, journal: Journal) -> Any:
-        return await difference(journal, await session.find(left), await session.find(right))
+        one = await session.find(left)
+        if right is not None:
+            return await difference(journal, one, await session.find(right))
+        parent = (await session.show(one)).parent
+        if not parent:
+            raise usage(f"run {one!r} is no fork: it has no parent to compare it with", "Name the other run behind it.")
+        return await difference(journal, parent, one)
 
     found = look(mode, compare)
     if mode.json:

@@ -37,7 +37,7 @@ def runs_rm(mode: Mode, named: tuple[str, ...], older_than: str, state: str | No
 
     if bool(named) == bool(older_than or state):
         raise usage("name runs, or say which by --older-than and --state", "Such as `runs rm --older-than 30d`.")
-    before = instant(older_than)
+    before = instant(older_than, "--older-than")
     if older_than and not yes and not interactive(mode):
         raise _unasked()
 

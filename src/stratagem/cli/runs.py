@@ -63,8 +63,8 @@ def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: 
     return 0
 
 
-def instant(since: str) -> int:
-    """Return the microseconds since 1970 of `2d`, or of a date."""
+def instant(since: str, option: str = "--since") -> int:
+    """Return the microseconds since 1970 of `2d`, or of a date, which an option was given."""
     if not since:
         return 0
     if found := re.fullmatch(r"(\d{1,9})([smhdw])", since.strip()):
@@ -73,7 +73,7 @@ def instant(since: str) -> int:
         moment = datetime.fromisoformat(since.strip())
     except ValueError:
         remedy = "Write 30m, 12h, 2d, 1w, or a date such as 2026-11-25."
-        raise usage(f"--since {since!r} is neither an age nor a date", remedy) from None
+        raise usage(f"{option} {since!r} is neither an age nor a date", remedy) from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e6)
 
 

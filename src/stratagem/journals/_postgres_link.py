@@ -57,6 +57,7 @@ class Link:
         clock: tells when patience ends.
 
     Attributes:
+        used: whether anything was asked of it.
         reached: whether the server was there before, so that it is worth waiting for.
     """
 
@@ -66,14 +67,10 @@ class Link:
         self._patience_s = patience_s
         self._clock = clock or SystemClock()
         self._connection: Connection | None = None
+        self.used = False
         self.reached = False
         self._id = b""
         self._batch = 0
-
-    @property
-    def open(self) -> bool:
-        """Whether there is a connection."""
-        return self._connection is not None
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returns, which only reads; all that it reads is of one moment."""
@@ -139,7 +136,8 @@ class Link:
         """Begin a transaction and raise the number, both on one way to the server and back."""
         writer = f"decode('{self._id.hex()}', 'hex')"
         text = MARK.replace("%s", str(self._batch), 1).replace("%s", writer, 1).replace("%s", str(self._batch - 1), 1)
-        cursor = connection.execute(self.tables.once(f"BEGIN; {text}"))
+        # Whatever the server's default is: a statement must see what was committed while it waited for a lock.
+        cursor = connection.execute(self.tables.once(f"BEGIN ISOLATION LEVEL READ COMMITTED; {text}"))
         cursor.nextset()
         if cursor.rowcount != 1:
             raise _Unmarked
@@ -216,6 +214,7 @@ class Link:
             tries += 1
 
     def _opened(self) -> Connection:
+        self.used = True
         connection = self._connection
         if connection is not None and not connection.closed:
             return connection

@@ -86,7 +86,7 @@ def prepare(connection: Connection, tables: Tables, spec: str) -> None:
     """Make the tables, or bring them forward, if need be; refuse newer ones."""
     if _version(connection, tables, spec) == VERSION:
         return
-    connection.execute("BEGIN")
+    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     try:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         version = _version(connection, tables, spec)  # again: another process may have been faster

@@ -56,8 +56,8 @@ class Store:
 
     @property
     def ready(self) -> bool:
-        """Whether there is a connection."""
-        return self.link.open
+        """Whether there may be something to close."""
+        return self.link.used
 
     def write_at_once(self, items: Sequence[Write]) -> bool:
         """Never: the loop must not wait for a network."""

@@ -4,9 +4,9 @@ Rule 1: effects are compared by key: scope path, digest of the request, occurren
 Rule 2: what is left of a scope on both sides is paired in order, kind by kind and name by name: the same place of the
         program, which asked for something else.
 Rule 3: the order is the program's, not the clock's: branches of a `map` follow one another by their index.
-Rule 4: a fork is compared with what it reuses of its parents. Which of their effects a changed program did not ask for
-        any more stands in the fork's record; where it does not, an effect of the fork takes the place of the last ones
-        of the same scope, kind and name.
+Rule 4: a fork is compared with what it reuses of its parents. Its record says how many of their effects a changed program
+        did not ask for any more, not which: its own effects take the places of the last ones of the same scope, kind
+        and name, and if more are gone these are the last ones, of the scopes where it did something else first.
 """
 
 import difflib
@@ -113,50 +113,62 @@ async def lineage(journal: Journal, run_id: str) -> tuple[RunRecord, list[Effect
     """Return a run's record and its effects, with those that it reuses of its parents."""
     stored, rows = await journal.load(run_id)
     record = RunRecord(stored, rows)
-    base = await _reused(journal, record)
     own = list({effect.key: effect for effect in _effects(record, rows)}.values())  # of two the later holds
-    return record, _merged(record, base, own)
+    if not record.parent or record.record.get("fork") is None:
+        return record, own
+    try:
+        parent, theirs = await lineage(journal, record.parent)
+    except UsageError as failure:
+        raise UsageError(f"run {record.id!r} is a fork, and its parent is gone: {failure}") from failure
+    return record, _merged(record, _kept(record.record["fork"], parent, theirs), own)
 
 
 def _effects(record: RunRecord, rows: Sequence[Row]) -> list[Effect]:
     return [Effect(record, row) for row in rows if row.kind != "intent"]
 
 
-async def _reused(journal: Journal, record: RunRecord) -> list[Effect]:
-    """Return what a fork may reuse of its parents; nothing of a run that is none."""
-    fork = record.record.get("fork")
-    if not record.parent or fork is None:
-        return []
-    try:
-        stored, rows = await journal.load(record.parent)
-    except UsageError as failure:
-        raise UsageError(f"run {record.id!r} is a fork, and its parent is gone: {failure}") from failure
-    parent = RunRecord(stored, rows)
-    inherited = await _reused(journal, parent)
+def _kept(fork: Json, parent: RunRecord, theirs: Sequence[Effect]) -> list[Effect]:
+    """Return what a fork may reuse of its parent's effects; what the parent has from others stays."""
     changes: dict[str, Json] = fork["set"]
-    kept = forked(rows, at=fork["at"], reply=changes.get("reply"), decisions=fork["at"] is not None and not changes)
-    taken = {(row.path, row.digest, row.occurrence) for row in rows}
-    return [*(one for one in inherited if one.key not in taken), *_effects(parent, kept)]
+    rows = forked(
+        parent.rows, at=fork["at"], reply=changes.get("reply"), decisions=fork["at"] is not None and not changes
+    )
+    kept = {effect.key: effect for effect in _effects(parent, rows)}
+    of_others = (one if one.record is not parent else kept.get(one.key) for one in theirs)
+    return [effect for effect in of_others if effect is not None]
 
 
 def _merged(record: RunRecord, base: list[Effect], own: list[Effect]) -> list[Effect]:
     """Return a fork's effects: its own ones at the places of those that they replace."""
     mine = {effect.key: effect for effect in own}
-    unused = {(path, bytes.fromhex(digest), number) for path, digest, number in record.end.get("unused", ())}
-    merged: list[Effect | None] = [mine.pop(one.key, one) if one.key not in unused else None for one in base]
-    left: dict[Group, list[Effect]] = defaultdict(list)
+    merged: list[Effect | None] = [mine.pop(effect.key, effect) for effect in base]
+    waiting: dict[Group, list[Effect]] = defaultdict(list)
     for effect in mine.values():
-        left[effect.group].append(effect)
-    counts = record.end.get("counts", ())  # reused, performed, unused
-    estimated = bool(record.record.get("fork", {}).get("set")) and "unused" not in record.end and counts[2:] != [0]
-    for place in range(len(base) - 1, -1, -1):
-        waiting = left.get(base[place].group)
-        known = merged[place]
-        free = known is None or (estimated and known is base[place])
-        if waiting and free:
-            merged[place] = waiting.pop()
-    placed = [effect for effect in merged if effect is not None]
-    return [*placed, *(effect for effect in mine.values() if any(effect is one for one in left[effect.group]))]
+        waiting[effect.group].append(effect)
+    number = {id(effect): place for place, effect in enumerate(in_order(base))}
+    free = [place for place in range(len(base)) if merged[place] is base[place]]  # performed again is no question
+    free.sort(key=lambda place: number[id(base[place])], reverse=True)
+    gone = _gone(record, len(merged) + len(mine))
+    left = len(mine) if gone is None else gone
+    for place in free:
+        if left and waiting[base[place].group]:
+            merged[place] = waiting[base[place].group].pop()
+            left -= 1
+    paths = {effect.row.path for effect in mine.values()}
+    for place in sorted(free, key=lambda place: base[place].row.path not in paths) if gone else ():
+        if left and merged[place] is base[place]:
+            merged[place] = None
+            left -= 1
+    unplaced = {id(effect) for effects in waiting.values() for effect in effects}
+    return [*filter(None, merged), *(effect for effect in mine.values() if id(effect) in unplaced)]
+
+
+def _gone(record: RunRecord, known: int) -> int | None:
+    """Return how many of the effects that a fork knows it did not ask for; None if its record does not say."""
+    if not record.record["fork"]["set"]:
+        return 0  # what depends on the effect was left out already
+    counts: Json = record.end.get("counts")  # reused, performed, and what it had no use for
+    return max(known - counts[0] - counts[1], 0) if counts else None
 
 
 class _Scope:

@@ -65,9 +65,9 @@ class Keeper:
         assert self._programs is not None
         command = [str(self._programs / "initdb"), "-D", f"{self._folder}/data", "-U", "postgres", "--auth=trust"]
         command += ["--no-sync", "--encoding=UTF8", "--locale=C"]
-        done = subprocess.run(command, capture_output=True, check=False, **self._as)  # noqa: S603
-        if done.returncode:
-            raise RuntimeError(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
+        with open(self._folder / "initdb.log", "wb") as log:
+            if self._begun(command, log).wait():
+                raise RuntimeError(f"initdb failed: {self._said('initdb.log')}")
         # Whoever is called so needs a password.
         rules = self._folder / "data" / "pg_hba.conf"
         rules.write_text(f"host all guarded 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
@@ -86,15 +86,15 @@ class Keeper:
         command = [str(self._programs / "postgres"), "-D", f"{self._folder}/data", "-h", "127.0.0.1", "-p", str(port)]
         command += ["-k", str(self._folder), *self._options]
         with open(self._folder / "server.log", "ab") as log:
-            self._server = subprocess.Popen(command, stdout=log, stderr=log, **self._as)  # noqa: S603
+            process = self._server = self._begun(command, log)
         until = time.monotonic() + START_S
         status = self._folder / "data" / "postmaster.pid"
-        while time.monotonic() < until and self._server.poll() is None:
+        while time.monotonic() < until and process.poll() is None:
             try:
                 lines = status.read_text().splitlines()
             except OSError:
                 lines = []
-            if len(lines) > 7 and lines[0] == str(self._server.pid) and lines[7].strip() == "ready":
+            if len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
                 return True
             time.sleep(0.01)
         self.stop(signal.SIGQUIT)
@@ -116,18 +116,13 @@ class Keeper:
             if "user" in self._as:
                 os.chown(settings, self._as["user"], self._as["group"])
             settings.chmod(0o600)
-            self._pooler = subprocess.Popen(  # noqa: S603
-                [self._pooler_program, "-q", str(settings)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                **self._as,
-            )
+            process = self._pooler = self._begun([self._pooler_program, "-q", str(settings)], subprocess.DEVNULL)
             until = time.monotonic() + START_S
-            while time.monotonic() < until and self._pooler.poll() is None:
+            while time.monotonic() < until and process.poll() is None:
                 if _listens(port):
                     return port
                 time.sleep(0.01)
-            _ended(self._pooler, signal.SIGQUIT)
+            _ended(process, signal.SIGQUIT)
         raise RuntimeError(f"pgbouncer does not start: {self._said('pooler.log')}")
 
     def end(self) -> None:
@@ -136,6 +131,10 @@ class Keeper:
             _ended(self._pooler, signal.SIGTERM)
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _begun(self, command: list[str], output: Any) -> subprocess.Popen[bytes]:
+        process: Any = subprocess.Popen(command, stdout=output, stderr=output, **self._as)  # noqa: S603
+        return process
 
     def _said(self, name: str) -> str:
         try:
@@ -165,10 +164,14 @@ def _listens(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _ignored(number: int, frame: Any) -> None:
+    """Do nothing: the end of the other process is the sign. Not SIG_IGN, which the servers would inherit."""
+
+
 def main() -> None:
     """Do what the lines say."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # the end of the other process is the sign
+        signal.signal(number, _ignored)
     keeper = Keeper(json.loads(sys.argv[1]))
     verbs: dict[str, Any] = {
         "make": keeper.make,
