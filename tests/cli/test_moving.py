@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.journals._postgres import _dropped, _stopped, database
+
+__all__ = ["_dropped", "_stopped", "database"]
+
 
 @pytest.fixture
 def run_id(cli: Any, script: Any) -> str:
@@ -129,6 +133,20 @@ def test_another_journal_is_named_by_its_spec(cli: Any, run_id: str, script: Any
     for wrong in ("other.sqlite", "sqlite:", "mysql://x"):
         result = cli("runs", "--journal", wrong)
         assert (result.exit_code, f"'sqlite:PATH' or 'postgresql://...', got {wrong!r}" in result.stderr) == (2, True)
+
+
+def test_a_server_keeps_runs_for_many_machines(cli: Any, run_id: str, script: Any, database: str) -> None:
+    journal = ("--journal", database)
+    assert cli("import", "-", *journal, input=cli("export", run_id).stdout).exit_code == 0
+    model = script({"signature": "direct.answer", "reply": "Madrid", "times": 0})
+    document = cli.json("run", "Capital of Spain?", "--strategy", "direct", "--model", model, *journal)
+    assert [run["id"] for run in cli.json("runs", *journal)["runs"]] == [document["run"]["id"], run_id]
+    fork = cli.json("fork", "last", "--at", "0", "--set", "reply=Sevilla", *journal)
+    assert fork["answer"]["text"] == "Sevilla"
+    assert cli.json("diff", fork["run"]["id"], *journal)["first"]["differs"] == ["result"]
+    assert cli("doctor", *journal).exit_code == 0
+    assert len(cli.json("runs", "rm", document["run"]["id"], "--with-forks", "--yes", *journal)["removed"]) == 2
+    assert [run["id"] for run in cli.json("runs")["runs"]] == [run_id]
 
 
 def test_the_password_of_a_server_is_never_printed(cli: Any) -> None:

@@ -231,6 +231,7 @@ class Scheduler:
 
     def __init__(self, dice: random.Random, *, order: str = "first", lag: bool = False, live: bool = False) -> None:
         self.dice, self.order, self.lag, self.live = dice, order, lag, live
+        self.steps = 0
 
     def actions(self, one: Life) -> list[Callable[[], Any]]:
         """Return what could happen next in a life."""
@@ -263,14 +264,13 @@ class Scheduler:
     ) -> bool:  # fmt: skip
         """Let a life go on, until it has ended or so many things have happened; return whether it has ended."""
         assert one.task is not None
-        steps = 0
         while True:
             await settled()
             if one.task.done():
                 return True
-            if until is not None and steps >= until:
+            if until is not None and self.steps >= until:
                 return False
-            steps += 1
+            self.steps += 1
             lives = [*(other for other in others if other.task and not other.task.done()), one]
             if not await self.step(lives, answer):
                 raise AssertionError("the run hangs: nothing is in flight, nothing waits to be written")

@@ -120,11 +120,13 @@ def passing(row: Row) -> bool:
     return row.failed and decoded(row.result)[0] in CIRCUMSTANCES
 
 
-async def straight(program: list[Any]) -> tuple[Story, Answer]:
+async def straight(program: list[Any]) -> tuple[Story, Answer, int]:
+    """Run a program without any trouble; return also how many things happened."""
     story = Story(program, random.Random(0))
-    one = await story.lived(Scheduler(story.dice))
+    scheduler = Scheduler(story.dice)
+    one = await story.lived(scheduler)
     assert one.task is not None
-    return story, one.task.result()
+    return story, one.task.result(), scheduler.steps
 
 
 async def broken(
@@ -163,8 +165,9 @@ async def fenced(zombie: Life, story: Story) -> None:
 async def check(
     program: list[Any], seed: int, orders: list[str], kills: list[int], stops: list[bool], lag: bool, live: bool
 ) -> None:
-    first, whole = await straight(program)
-    story, answer = await broken(program, seed, orders, kills, stops, lag=lag, live=live)
+    first, whole, steps = await straight(program)
+    moments = [share * steps // 100 for share in kills]
+    story, answer = await broken(program, seed, orders, moments, stops, lag=lag, live=live)
     assert answer.stop == whole.stop == "answered"
     paid = story.world()
     assert max((number for key, number in paid.items() if key[1] == "pay"), default=0) <= 1, "`once` performed twice"
@@ -195,7 +198,7 @@ async def check(
     program=PROGRAMS,
     seed=st.integers(0, 2**16),
     orders=st.lists(st.sampled_from(["first", "last", "drawn"]), min_size=1, max_size=3),
-    kills=st.lists(st.integers(0, 25), max_size=3),
+    kills=st.lists(st.integers(0, 99), min_size=1, max_size=3),
     stops=st.lists(st.booleans(), min_size=1, max_size=3),
     lag=st.booleans(),
     live=st.booleans(),

@@ -107,7 +107,7 @@ async def test_a_statement_that_arrives_after_its_repetition_does_nothing(proxy)
 async def test_a_commit_that_is_still_on_its_way_is_waited_for(proxy, database, server):
     async with opened(proxy.url) as journal:
         await durable(journal.create(run_of("abcdef")))
-        proxy.arm(1, "late", b"COMMIT")
+        proxy.arm(1, "late", b"COMMIT\0")
         asked = asyncio.ensure_future(durable(journal.ask("abcdef", "q1", FORM)))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         while (await asyncio.to_thread(server.sql, waits, url=database)) != [(1,)]:

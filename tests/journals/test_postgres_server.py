@@ -12,6 +12,7 @@ import pytest
 from stratagem.errors import CapabilityError
 from stratagem.testing import postgres
 from stratagem.testing.postgres import VARIABLE, Server
+from tests.journals import _postgres
 
 STARTS = """
 import os, signal
@@ -72,3 +73,13 @@ def test_without_a_pooler_the_error_says_how_to_get_it(server, monkeypatch):
     ):
         named.pooled(named.url("postgres"))
     assert missing.value.remedy == "Debian: `apt-get install pgbouncer`"
+
+
+def test_a_missing_server_skips_a_test_and_fails_it_where_all_must_be_tested(monkeypatch):
+    missing = CapabilityError("there is none", remedy="Install one.")
+    monkeypatch.setattr(_postgres, "STRICT", False)
+    with pytest.raises(pytest.skip.Exception, match="there is none. Install one."):
+        _postgres.absent(missing)
+    monkeypatch.setattr(_postgres, "STRICT", True)
+    with pytest.raises(pytest.fail.Exception, match="there is none. Install one."):
+        _postgres.absent(missing)

@@ -16,7 +16,7 @@ from tests.journals._postgres import shared
 FORM = b'{"question":"Which way?"}'
 
 
-@pytest.fixture(params=["read committed", "serializable"])
+@pytest.fixture(params=["read committed", "repeatable read"])
 async def journals(request, database, server):
     # An administrator may have set any isolation.
     name = database.rpartition("/")[2]
@@ -58,6 +58,29 @@ async def test_runs_are_removed_and_swept_while_others_write_the_same_payloads(j
     condition = await two.check()
     assert (condition.runs, condition.rows, condition.blobs, condition.orphans) == (5, 150, 6, 0)
     assert condition.damage == ()
+
+
+@pytest.mark.parametrize("verb", ["sweep", "remove"])
+async def test_a_payload_that_is_about_to_be_used_is_not_taken_for_nobodys(journals, database, server, sql, verb):
+    one, two = journals
+    payload = b"q" * 2000
+    for name in ("abcdef", "ghijkl"):
+        await durable(one.create(run_of(name)))
+    await durable(one.append("abcdef", row(0, result=payload)))
+    if verb == "sweep":
+        sql("DELETE FROM stratagem.effect")
+    with psycopg.connect(database) as writer:  # as a batch of another process, just before its commit
+        writer.execute("LOCK TABLE stratagem.blob IN ROW EXCLUSIVE MODE")
+        writer.execute(
+            "INSERT INTO stratagem.effect SELECT n, 0, 'tool', '', 0, 0, 0, 0, 4, -1, '', '', '', '',"
+            " (SELECT digest FROM stratagem.blob) FROM stratagem.run WHERE id = 'ghijkl'"
+        )
+        removing = asyncio.ensure_future(two.sweep() if verb == "sweep" else two.remove(["abcdef"]))
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while (await asyncio.to_thread(server.sql, waits, url=database)) != [(1,)]:
+            assert not removing.done()
+    assert await removing == (0 if verb == "sweep" else 1)
+    assert sql("SELECT size FROM stratagem.blob") == [(2000,)]
 
 
 async def test_of_two_owners_who_take_a_run_from_each_other_each_row_is_the_owners(journals):

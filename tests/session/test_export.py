@@ -4,15 +4,32 @@ import json
 import re
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stratagem.core import Answer, MemoryJournal, Row, Run, StoredRun, Task, Usage, encoded, signature, strategy
+from stratagem.core import (
+    Answer,
+    Journal,
+    MemoryJournal,
+    Row,
+    Run,
+    StoredRun,
+    Task,
+    Usage,
+    encoded,
+    signature,
+    strategy,
+)
 from stratagem.errors import JournalCorrupt, JournalError, UsageError
 from stratagem.session._export import SHORT, exported, imported, parcels
+from stratagem.session._journals import journal_of
+from tests.journals._postgres import _dropped, _stopped, database
+
+__all__ = ["_dropped", "_stopped", "database"]
 
 
 @signature
@@ -28,6 +45,12 @@ async def chain(run: Run, task: Task, *, most: int = 4) -> Answer:
     for number in range(most):
         thought = await run.ask(think, question=thought, number=number)
     return task.answer(thought)
+
+
+@strategy(calls="0", lower="0")
+async def asking(run: Run, task: Task) -> Answer:
+    """Ask a person."""
+    return task.answer(f"went on: {await run.wait('Go on?')}")
 
 
 WORLD: dict[Any, Any] = {think: lambda question, number: f"[{question}.{number}]"}
@@ -343,3 +366,60 @@ async def test_every_row_survives_the_way(every: list[list[Row]], ended: bool) -
     other = await moved(await lines_of(journal, *ids))
     for run_id, one in zip(ids, every, strict=True):
         assert (await other.load(run_id))[1] == one
+
+
+# From any journal to any other
+
+
+@pytest.fixture
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Journal]:
+    """Return what opens an empty journal of a kind; a server that is not there skips the test."""
+
+    names = iter("ab")
+
+    def opened(kind: str) -> Journal:
+        if kind == "memory":
+            return MemoryJournal()
+        if kind == "sqlite":
+            return journal_of(f"sqlite:{tmp_path / next(names)}.sqlite", tmp_path)
+        return journal_of(request.getfixturevalue("database"), tmp_path)
+
+    return opened
+
+
+PAIRS = [
+    ("memory", "sqlite"),
+    ("sqlite", "memory"),
+    ("sqlite", "sqlite"),
+    ("sqlite", "postgres"),
+    ("postgres", "sqlite"),
+]
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+async def test_from_any_journal_to_any_other(
+    opened: Any, shelf: Callable[[str], Journal], source: str, target: str
+) -> None:
+    one, other = shelf(source), shelf(target)
+    async with opened(WORLD, journal=one) as s:
+        await s.run(chain, LONG, run_id="first")
+        await s.run(asking, "né \ud800?", run_id="waits")
+        fork = (await s.fork("first", at=1)).run_id
+        lines = await lines_of(one, fork, "waits")
+        records = [(await one.load(run_id)) for run_id in ("first", fork, "waits")]
+    async with opened(WORLD, journal=other) as s:
+        done = await imported(other, parcels(lines))
+        assert (done.new, done.known) == (("first", fork, "waits"), ())
+        assert await lines_of(other, fork, "waits") == lines
+        for stored, rows in records:
+            same, moved_rows = await other.load(stored.run_id)
+            assert moved_rows == rows
+            assert (same.state, same.created, same.updated, same.parent) == (
+                stored.state, stored.created, stored.updated, stored.parent,
+            )  # fmt: skip
+        assert (await imported(other, parcels(lines))).known == ("first", fork, "waits")
+        assert (await other.check()).damage == ()
+        await s.answer("waits", True)
+        assert (await s.resume("waits")).text == "went on: True"
+        assert s._services.model.requests == []
+        assert (await s.replay(fork)).ok

@@ -11,9 +11,9 @@ ends with the process that started it, however that ends.
 """
 
 import contextlib
-import itertools
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -81,7 +81,6 @@ class Server:
 
     def __init__(self, given: str | None = None, *, options: Sequence[str] = FAST) -> None:
         self.own = given is None
-        self._numbers = itertools.count()
         self._made: list[str] = []
         folder = None if given else programs()
         if given is None and folder is None:
@@ -121,7 +120,7 @@ class Server:
 
     def database(self) -> str:
         """Make an empty database; return its URL."""
-        name = f"stratagem_test_{os.getpid()}_{next(self._numbers)}"
+        name = f"stratagem_test_{secrets.token_hex(6)}"
         self.sql(f'CREATE DATABASE "{name}" TEMPLATE template0')
         self._made.append(name)
         return self.url(name)
