@@ -21,6 +21,7 @@ ORDER = (
     "people",
     "size",
     "postgres",
+    "crash",
     "peers",
 )
 

@@ -298,7 +298,7 @@ def born(work: Any, at: int, when: str, ledger: Path) -> tuple[int, int]:
             bill = Bill(ledger, at, when)
             asyncio.run(work())
             os._exit(0)
-        except BaseException:  # said on standard error, and seen by the parent
+        except BaseException:  # noqa: BLE001  (said on standard error, and seen by the parent)
             import traceback
 
             traceback.print_exc()
@@ -326,7 +326,7 @@ def lived(folder: Path, spec: str, program: str, number: int, scenario: list[lis
         assert killed or os.WEXITSTATUS(status) == 0, f"a process failed: scenario {number}, {scenario}"
         bill.path = ledger
         performed = [key for by, *key in bill.lines() if by == pid]
-        known = json.loads(begun.read_text()) if begun.exists() else []
+        known = json.loads(begun.read_text()) if begun.exists() else None  # it was killed before it had looked
         assert begun.exists() or not performed
         lives.append({"recorded": known, "performed": performed, "killed": killed})
         if not killed:

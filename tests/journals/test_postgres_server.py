@@ -78,8 +78,8 @@ def test_without_a_pooler_the_error_says_how_to_get_it(server, monkeypatch):
 def test_a_missing_server_skips_a_test_and_fails_it_where_all_must_be_tested(monkeypatch):
     missing = CapabilityError("there is none", remedy="Install one.")
     monkeypatch.setattr(_postgres, "STRICT", False)
-    with pytest.raises(pytest.skip.Exception, match="there is none. Install one."):
+    with pytest.raises(pytest.skip.Exception, match=r"there is none\. Install one\."):
         _postgres.absent(missing)
     monkeypatch.setattr(_postgres, "STRICT", True)
-    with pytest.raises(pytest.fail.Exception, match="there is none. Install one."):
+    with pytest.raises(pytest.fail.Exception, match=r"there is none\. Install one\."):
         _postgres.absent(missing)

@@ -171,6 +171,15 @@ class Book:
         """Return the rows that the program has not asked for, in order."""
         return sorted(self.recorded.values(), key=lambda row: row.seq)
 
+    def unasked(self) -> list[int]:
+        """Return which of the parent's rows the program has not asked for, by their places in `parent`."""
+        left = self.base & self.recorded.keys()
+        return [
+            n
+            for n, row in enumerate(self.parent)
+            if row.kind != "intent" and (row.path, row.digest, row.occurrence) in left
+        ]
+
     def counts(self) -> EffectCounts:
         """Return how many rows were reused and performed, and how many the program has not asked for."""
         return EffectCounts(self.reused, self.performed, len(self.recorded))

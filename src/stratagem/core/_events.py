@@ -67,7 +67,7 @@ class Buffer:
     def put(self, event: Event) -> None:
         """Queue an event, or count it."""
         if len(self.events) >= ROOM and event.type != "run.finished":
-            self.dropped += 1
+            self.dropped += event.data["count"] if event.type == "events.dropped" else 1  # what an earlier reader lost
             return
         if self.dropped:
             lost, self.dropped = {"count": self.dropped}, 0

@@ -32,7 +32,8 @@ class File:
         self._clock = clock or SystemClock()
         self._connection: sqlite3.Connection | None = None
         self._words: Words | None = None
-        self._said: dict[str, dict[str, bytes]] = {}  # answers of those runs whose answers were read last,
+        self._said: dict[str, dict[str, bytes]] = {}  # answers of the runs whose answers were read last,
+        self._listeners: list[str] = []  # which are these,
         self._listened: int | None = None  # when so many changes had been made
 
     @property
@@ -71,21 +72,21 @@ class File:
     def _heard(self, connection: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
         listened = _changes(connection)  # before the answers: one that comes in between is read again
         known = self._said if listened == self._listened and listened is not None else {}
-        unknown = [run_id for run_id in run_ids if run_id not in known]
-        said = {**known, **_questions.said(connection, unknown)}
-        self._said, self._listened = {run_id: said[run_id] for run_id in run_ids if run_id in said}, listened
-        return {run_id: dict(answers) for run_id, answers in self._said.items()}
+        said = {**known, **_questions.said(connection, [run_id for run_id in run_ids if run_id not in known])}
+        self._said = {run_id: said[run_id] for run_id in run_ids if run_id in said}
+        self._listeners, self._listened = list(run_ids), listened
+        return {run_id: {**answers} for run_id, answers in self._said.items()}
 
     def answers_at_once(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]] | None:
-        """Likewise, if nothing has changed; None if it would take longer to know."""
-        if self._connection is None or self._listened is None or not all(run_id in self._said for run_id in run_ids):
+        """Likewise, if nothing has changed since the same was asked; None if it would take longer to know."""
+        if self._connection is None or self._listened is None or list(run_ids) != self._listeners:
             return None
         try:
-            if _changes(self._connection) != self._listened:
+            if _changes(self._connection) != self._listened or len(self._said) < len(self._listeners):
                 return None
         except sqlite3.Error:
             return None
-        return {run_id: dict(self._said[run_id]) for run_id in run_ids}
+        return {run_id: {**answers} for run_id, answers in self._said.items()}
 
     def sweep(self) -> int:
         """Remove payloads that nothing refers to, and give their space back; return how many went."""

@@ -4,9 +4,8 @@ Rule 1: effects are compared by key: scope path, digest of the request, occurren
 Rule 2: what is left of a scope on both sides is paired in order, kind by kind and name by name: the same place of the
         program, which asked for something else.
 Rule 3: the order is the program's, not the clock's: branches of a `map` follow one another by their index.
-Rule 4: a fork is compared with what it reuses of its parents. Its record says how many of their effects a changed program
-        did not ask for any more, not which: its own effects take the places of the last ones of the same scope, kind
-        and name, and if more are gone these are the last ones, of the scopes where it did something else first.
+Rule 4: a fork is compared with what it reuses of its parents: its record says which of their rows it did not ask for.
+        What it asked for instead takes their places, scope by scope, kind by kind and name by name.
 """
 
 import difflib
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Journal, Json, Row, decoded, forked
 from stratagem.core._canonical import is_object, text_of
 from stratagem.errors import UsageError, revive
+from stratagem.session._forks import inherited
 from stratagem.session._records import RunRecord
 
 Key = tuple[str, bytes, int]
@@ -120,7 +120,11 @@ async def lineage(journal: Journal, run_id: str) -> tuple[RunRecord, list[Effect
         parent, theirs = await lineage(journal, record.parent)
     except UsageError as failure:
         raise UsageError(f"run {record.id!r} is a fork, and its parent is gone: {failure}") from failure
-    return record, _merged(record, _kept(record.record["fork"], parent, theirs), own)
+    gone: set[Key] = set()
+    if unasked := record.end.get("unasked"):
+        rows, _, _ = await inherited(journal, record)
+        gone = {Effect(record, rows[n]).key for first, last in unasked for n in range(first, last + 1)}
+    return record, _merged(_kept(record.record["fork"], parent, theirs), own, gone)
 
 
 def _effects(record: RunRecord, rows: Sequence[Row]) -> list[Effect]:
@@ -138,37 +142,20 @@ def _kept(fork: Json, parent: RunRecord, theirs: Sequence[Effect]) -> list[Effec
     return [effect for effect in of_others if effect is not None]
 
 
-def _merged(record: RunRecord, base: list[Effect], own: list[Effect]) -> list[Effect]:
-    """Return a fork's effects: its own ones at the places of those that they replace."""
+def _merged(base: list[Effect], own: list[Effect], gone: set[Key]) -> list[Effect]:
+    """Return a fork's effects: its own ones at the places of those that are gone."""
     mine = {effect.key: effect for effect in own}
     merged: list[Effect | None] = [mine.pop(effect.key, effect) for effect in base]
     waiting: dict[Group, list[Effect]] = defaultdict(list)
-    for effect in mine.values():
+    for effect in reversed(mine.values()):
         waiting[effect.group].append(effect)
     number = {id(effect): place for place, effect in enumerate(in_order(base))}
-    free = [place for place in range(len(base)) if merged[place] is base[place]]  # performed again is no question
-    free.sort(key=lambda place: number[id(base[place])], reverse=True)
-    gone = _gone(record, len(merged) + len(mine))
-    left = len(mine) if gone is None else gone
-    for place in free:
-        if left and waiting[base[place].group]:
-            merged[place] = waiting[base[place].group].pop()
-            left -= 1
-    paths = {effect.row.path for effect in mine.values()}
-    for place in sorted(free, key=lambda place: base[place].row.path not in paths) if gone else ():
-        if left and merged[place] is base[place]:
-            merged[place] = None
-            left -= 1
+    for place in sorted(range(len(base)), key=lambda place: number[id(base[place])]):
+        if base[place].key in gone:
+            instead = waiting[base[place].group]
+            merged[place] = instead.pop() if instead else None
     unplaced = {id(effect) for effects in waiting.values() for effect in effects}
     return [*filter(None, merged), *(effect for effect in mine.values() if id(effect) in unplaced)]
-
-
-def _gone(record: RunRecord, known: int) -> int | None:
-    """Return how many of the effects that a fork knows it did not ask for; None if its record does not say."""
-    if not record.record["fork"]["set"]:
-        return 0  # what depends on the effect was left out already
-    counts: Json = record.end.get("counts")  # reused, performed, and what it had no use for
-    return max(known - counts[0] - counts[1], 0) if counts else None
 
 
 class _Scope:

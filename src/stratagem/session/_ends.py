@@ -123,14 +123,34 @@ def filled(answer: Answer, run: Run, world: World) -> Answer:
 
 
 def end_of(world: World, answer: Answer | None, state: State) -> bytes:
-    """Return what is stored of a run's end: answer and usage, open questions, counts of effects, notes."""
+    """Return what is stored of a run's end.
+
+    Answer, usage, open questions, counts of effects, notes, and of a fork which of its parents' rows it did not ask for.
+    """
     form: dict[str, Json] = {"counts": list(world.book.counts())}
     if world.notes:
         form["notes"] = kept_notes(world.notes)
+    if unasked := world.book.unasked():
+        form["unasked"] = ranges(unasked)
     if answer is not None:
         waiting = list(world.questions.values()) if state == "waiting" else []
         form |= {"answer": answer.plain(), "usage": answer.usage.plain(), "waiting": waiting}
     return encoded_clean(form)
+
+
+def ranges(numbers: Sequence[int]) -> list[list[int]]:
+    """Return growing numbers as pairs of first and last.
+
+    >>> ranges([0, 1, 2, 7])
+    [[0, 2], [7, 7]]
+    """
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
 
 
 def kept_notes(notes: Sequence[tuple[str, str, dict[str, Json]]]) -> list[Json]:

@@ -12,7 +12,6 @@ from stratagem.core import (
     Journal,
     Listener,
     Memory,
-    MemoryJournal,
     Model,
     Policy,
     Sandbox,
@@ -61,7 +60,8 @@ async def open(  # noqa: A001  (the contract's name)
         policy: "ask" (the default) parks a run that needs a person's word, "never" refuses; both may be followed by
             grants: "never,send_mail".
         sandbox: where code is executed; None executes none.
-        journal: None is one SQLite file in `home`; "memory" forgets with the process.
+        journal: None is one SQLite file in `home`; "memory" forgets with the process; `sqlite:PATH`; or the URL of a
+            PostgreSQL server, `postgresql://...` (extra `postgres`).
         home: folder of the state; None is STRATAGEM_HOME, else the platform's data folder.
         seed: of `run.rng` and of simulated models.
         repairs: repair calls per unreadable reply.
@@ -124,17 +124,9 @@ def _root(root: "str | Path") -> "Path":
 
 
 def _journal(given: Journal | str | None, home: "Path") -> Journal:
-    if given == "memory":
-        return MemoryJournal()
-    if given is None or isinstance(given, str):
-        from pathlib import Path  # noqa: PLC0415
+    from stratagem.session._journals import journal_of  # noqa: PLC0415
 
-        from stratagem.journals.sqlite import SQLiteJournal  # noqa: PLC0415  (13 ms, only where it is used)
-
-        if given is not None and not given.startswith("sqlite:"):
-            raise UsageError(f"a journal is 'memory' or 'sqlite:PATH', got {given!r}")
-        return SQLiteJournal(home / "journal.sqlite" if given is None else Path(given.removeprefix("sqlite:")))
-    return given
+    return journal_of(given, home) if given is None or isinstance(given, str) else given
 
 
 def _memory(given: Memory | str | None, home: "Path") -> Memory:

@@ -206,9 +206,14 @@ class RunRecord:
         parked = {one["id"] for one in self.end.get("waiting", [])} if self.state == "waiting" else None
         return [
             {"id": one["id"], "question": one["question"], "schema": one["schema"], "asked": when(one["asked"])}
-            for one in sorted(decoded(self.stored.questions).values(), key=lambda one: one["asked"])
+            for one in sorted(decoded(self.stored.questions).values(), key=_asked)
             if one["id"] not in answered and (parked is None or one["id"] in parked)
         ]
+
+
+def _asked(question: Json) -> tuple[int, int]:
+    """Return what orders questions: how many effects the run had, because a clock may go back; then the time."""
+    return question.get("seq", 0), question["asked"]
 
 
 def _question(record: Json) -> str:
