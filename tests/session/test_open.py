@@ -79,7 +79,7 @@ async def one(run: Run, task: Task) -> Answer:
         ({"budget": 3}, "a budget is a Budget or a text"),
         ({"roots": ["/no/such/folder"]}, "there is no folder '/no/such/folder'"),
         ({"roots": [__file__]}, "is a file: a root is a folder"),
-        ({"journal": "redis:x"}, "a journal is 'memory' or 'sqlite:PATH'"),
+        ({"journal": "redis:x"}, "a journal is 'memory', 'sqlite:PATH' or 'postgresql:"),
         ({"memory": "redis:x"}, "a memory is 'none' or 'sqlite:PATH'"),
         ({"policy": "always"}, "a policy begins with 'ask' or 'never'"),
         ({"repairs": -1}, "repairs must be a whole number"),

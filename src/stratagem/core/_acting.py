@@ -105,9 +105,7 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
         services.in_flight -= 1
     times = world.times(begun)
     seq = world.book.seq
-    durable = world.book.add(
-        "tool", key, request, encoded(_form(tool, seen)), times, None, False, -1, services.in_flight == 0
-    )
+    durable = world.book.add("tool", key, request, encoded(_form(tool, seen)), times, None, False, -1, world.alone())
     world.book.performed += 1
     if world.feeds:
         finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=_line(seen.text), failed=seen.failed)
@@ -133,7 +131,7 @@ async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, reque
         if said["happened"] is None:
             return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
     times = world.times(world.services.clock.stamp())
-    durable = world.book.add("intent", key, request, b"", times, None, False, -1, world.services.in_flight == 0)
+    durable = world.book.add("intent", key, request, b"", times, None, False, -1, world.alone())
     if durable is not None:
         await durable
     return None
@@ -167,7 +165,7 @@ async def asked(strand: Strand, question: str, schema: Json, about: Key | None =
     value = world.book.answers[number]
     begun = services.clock.stamp()
     durable = world.book.add(
-        "wait", key, request, encoded_clean(value), world.times(begun), None, False, -1, services.in_flight == 0
+        "wait", key, request, encoded_clean(value), world.times(begun), None, False, -1, world.alone()
     )
     world.book.performed += 1
     if world.feeds:

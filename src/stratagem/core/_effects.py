@@ -123,7 +123,7 @@ def _kept(
     seq = book.seq
     durable = book.add(
         "model", (request.path, request.digest, request.occurrence), request_form(world, request), result,
-        world.times(begun), usage, False, sample, services.in_flight == 0,
+        world.times(begun), usage, False, sample, world.alone(),
     )  # fmt: skip
     book.performed += 1
     return durable, seq
@@ -138,7 +138,7 @@ def _recorded(
     book, times = world.book, world.times(begun)
     settle(strand.meters, need, usage, request.n)
     services.in_flight -= 1
-    first, durable, alone = book.seq, None, services.in_flight == 0
+    first, durable, alone = book.seq, None, world.alone()
     for number, result in enumerate(results):
         key: Key = (request.path, request.digest, request.occurrence + number)
         cost = usage if number == 0 else None
@@ -244,7 +244,7 @@ async def all_draws(
             key: Key = (request.path, request.digest, request.occurrence + number)
             cost = usage if number == 0 and usage is not None else FAILED
             durable = world.book.add(
-                "model", key, request_form(world, request), error, times, cost, True, sample, services.in_flight == 0
+                "model", key, request_form(world, request), error, times, cost, True, sample, world.alone()
             )
         world.book.performed += 1
     if world.feeds:
@@ -351,7 +351,7 @@ async def unperformed(
 ) -> None:
     """Record that a budget refused an effect: history, if the program goes on."""
     times = world.times(world.services.clock.stamp())
-    alone = world.services.in_flight == 0
+    alone = world.alone()
     result = encoded(record(refusal))
     durable = world.book.add(kind, key, form, result, times, None, True, sample, alone)
     if durable is not None:
@@ -400,7 +400,7 @@ async def journaled(
         services.in_flight -= 1
     times = world.times(begun)
     durable = world.book.add(
-        kind, key, request, encoded_clean(value), times, None, failure is not None, -1, services.in_flight == 0
+        kind, key, request, encoded_clean(value), times, None, failure is not None, -1, world.alone()
     )
     world.book.performed += 1
     if world.feeds:

@@ -125,7 +125,7 @@ class World:
     """Settings, book and counters of one run."""
 
     __slots__ = (
-        "_held", "_replies", "allowed", "asked", "asking", "began", "book", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
+        "_held", "_replies", "allowed", "asked", "asking", "began", "book", "company", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
         "run_id", "seed", "services", "started", "used",
     )  # fmt: skip
 
@@ -150,6 +150,7 @@ class World:
         self.questions: dict[str, dict[str, Json]] = {}  # those that are open, in the order of asking
         self.asking: Callable[[], None] | None = None  # called at each question that waits for an answer
         self.allowed: set[str] = set()  # tools that a person has allowed for the rest of the run
+        self.company = False  # whether other runs are driven beside this one
         self._replies: dict[str, asyncio.Future[Json]] = {}
         self.gate.stalled = self._park
         self.refusal: BudgetExhausted | None = None
@@ -178,6 +179,10 @@ class World:
             if not reply.done():
                 reply.set_exception(Suspended(""))
         self._replies.clear()
+
+    def alone(self) -> bool:
+        """Return whether a row has no group to wait for: nothing else is in flight, and nobody else is about to be."""
+        return not self.company and self.gate.running <= 1 and self.services.in_flight == 0
 
     def active(self) -> float:
         """Return the run's own time in seconds: that of earlier processes, and since this one began."""
