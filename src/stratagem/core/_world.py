@@ -1,6 +1,6 @@
 """What all strands of one run share, and what all runs of one session share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from stratagem.core._book import Book, Held
@@ -150,7 +150,7 @@ class World:
         self.questions: dict[str, dict[str, Json]] = {}  # those that are open, in the order of asking
         self.asking: Callable[[], None] | None = None  # called at each question that waits for an answer
         self.allowed: set[str] = set()  # tools that a person has allowed for the rest of the run
-        self.company = False  # whether other runs are driven beside this one
+        self.company: Collection[str] = ()  # the runs that are driven or about to be, this one among them
         self._replies: dict[str, asyncio.Future[Json]] = {}
         self.gate.stalled = self._park
         self.refusal: BudgetExhausted | None = None
@@ -182,7 +182,7 @@ class World:
 
     def alone(self) -> bool:
         """Return whether a row has no group to wait for: nothing else is in flight, and nobody else is about to be."""
-        return not self.company and self.gate.running <= 1 and self.services.in_flight == 0
+        return self.gate.running <= 1 and self.services.in_flight == 0 and len(self.company) <= 1
 
     def active(self) -> float:
         """Return the run's own time in seconds: that of earlier processes, and since this one began."""

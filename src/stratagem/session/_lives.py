@@ -61,10 +61,6 @@ class Lives:
         task = asyncio.current_task()
         assert task is not None
         self._driven[run_id] = (task, world)
-        if len(self._driven) == 2:
-            for _, other in self._driven.values():
-                other.company = True
-        world.company = len(self._driven) > 1
         world.asking = self._listen
         if self._beating is None or self._beating.done():
             self._beating = asyncio.create_task(self._beats())
@@ -72,9 +68,6 @@ class Lives:
     def drop(self, run_id: str) -> None:
         """Let go of a run that is no longer driven."""
         self._driven.pop(run_id, None)
-        if len(self._driven) == 1:
-            for _, other in self._driven.values():
-                other.company = False
         if not self._driven:
             for task in (self._beating, self._listening):
                 if task is not None:

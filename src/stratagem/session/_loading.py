@@ -280,6 +280,9 @@ def _from_file(spec: str) -> Any:
     return made
 
 
+_usual: dict[str, ModuleType] = {}  # files that were imported in the usual way, by path and content
+
+
 def load_file(path: "Path") -> ModuleType:
     """Import a Python file, once per content; `UsageError` if it is not there or fails."""
     import importlib.util  # noqa: PLC0415
@@ -292,11 +295,15 @@ def load_file(path: "Path") -> ModuleType:
     full = f"{FILES}{digest}.{path.stem}"
     if full in sys.modules:
         return sys.modules[full]
+    usual = _usual.get(full)
+    if usual is not None and sys.modules.get(usual.__name__) is usual:
+        return usual
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if not (file and file.endswith(path.name)) or module.__name__.startswith(FILES):
             continue  # to resolve the paths of all modules takes 20 ms
         if Path(file).resolve() == path:
+            _usual[full] = module
             return module  # imported in the usual way, or the program that runs
     spec = importlib.util.spec_from_file_location(full, path)
     if spec is None or spec.loader is None:

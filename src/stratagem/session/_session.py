@@ -449,6 +449,7 @@ class Session:
         run = Run.start(world, (plan.budget,), options=plan.options, label=label_of(plan.task.question))
         driving = asyncio.current_task()
         assert driving is not None
+        world.company = self._claims
         self._lives.add(run_id, world)
         if feeds:
             facts = {"model": plan.services.model.spec, "budget": str(plan.budget), "question": str(plan.task.question)}
