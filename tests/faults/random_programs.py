@@ -256,39 +256,47 @@ def timed(body: list[Op], *, branched: bool = False) -> bool:
 
 WORDS = st.sampled_from(["a", "b"])
 WIDTHS = st.sampled_from([None, 2, 3, 1])
-SIMPLE: list[st.SearchStrategy[Any]] = [
-    st.tuples(st.just("ask"), WORDS, st.booleans()),
-    st.tuples(st.just("tool"), st.sampled_from(list(TOOLS)), WORDS),
-    st.tuples(st.just("tool"), st.sampled_from(["once", "keyed"]), WORDS),
-    st.tuples(st.just("sample"), WORDS, st.integers(2, 3)),
-    st.tuples(st.just("count"), WORDS),
-    st.tuples(st.just("fail"), st.sampled_from([*FAILURES, "no answer"])),
-    st.tuples(st.just("wait"), st.sampled_from(["str", "bool"]), WORDS),
-    st.tuples(st.just("offer"), st.sampled_from([None, 0.5, 1.0])),
-    st.tuples(st.sampled_from(["now", "left", "rng"])),
-]
 
 
-def body_of(depth: int) -> st.SearchStrategy[Any]:
+def simple(*, steady: bool) -> st.SearchStrategy[Any]:
+    """Return operations without others in them; steady ones do not depend on time."""
+    return st.one_of(
+        st.tuples(st.just("ask"), WORDS, st.booleans()),
+        st.tuples(st.just("tool"), st.sampled_from(list(TOOLS)), WORDS),
+        st.tuples(st.just("tool"), st.sampled_from(["once", "keyed"]), WORDS),
+        st.tuples(st.just("sample"), WORDS, st.integers(2, 3)),
+        st.tuples(st.just("count"), WORDS),
+        st.tuples(st.just("wait"), st.sampled_from(["str", "bool"]), WORDS),
+        st.tuples(st.just("offer"), st.sampled_from([None, 0.5, 1.0])),
+        st.tuples(st.just("rng")),
+        st.tuples(st.just("try"), st.just([["fail", "rejected"]]))
+        if steady
+        else st.tuples(st.just("fail"), st.sampled_from([*FAILURES, "no answer"])),
+        st.tuples(st.just("best")) if steady else st.tuples(st.sampled_from(["now", "left"])),
+    )
+
+
+def body_of(depth: int, *, steady: bool) -> st.SearchStrategy[Any]:
     """Return programs whose operations hold others to a depth."""
+    flat = simple(steady=steady)
     if not depth:
-        return st.lists(st.one_of(*SIMPLE), min_size=1, max_size=3)
-    below = body_of(depth - 1)
+        return st.lists(flat, min_size=1, max_size=3)
+    below = body_of(depth - 1, steady=steady)
     some = st.lists(below, min_size=2, max_size=4)
     maps = st.tuples(st.just("map"), WIDTHS, st.booleans(), st.booleans(), some)
-    pools = st.tuples(st.just("pool"), WIDTHS, st.booleans(), st.booleans(), some)
-    nested = st.one_of(
-        maps,
-        pools,
+    pools = st.tuples(st.just("pool"), WIDTHS, st.booleans(), st.just(False) if steady else st.booleans(), some)
+    limits = st.sampled_from([None] if steady else [None, 1, 2, 4])
+    nested = [
         maps,
         pools,
         st.tuples(st.just("try"), below),
         st.tuples(st.just("call"), below),
-        st.tuples(st.just("best")),
-        st.tuples(st.just("scope"), st.sampled_from(["p", "q"]), st.sampled_from([None, 1, 2, 4]), below),
-        st.tuples(st.just("turn"), st.sampled_from(["now", "left"]), below, below),
-    )
-    return st.lists(st.one_of(nested, st.one_of(*SIMPLE)), min_size=1, max_size=3)
+        st.tuples(st.just("scope"), st.sampled_from(["p", "q"]), limits, below),
+        maps if steady else st.tuples(st.just("turn"), st.sampled_from(["now", "left"]), below, below),
+    ]
+    return st.lists(st.one_of(st.one_of(*nested), flat), min_size=1, max_size=3)
 
 
-PROGRAMS: st.SearchStrategy[Any] = body_of(2).map(lambda body: json.loads(json.dumps(body)))
+PROGRAMS: st.SearchStrategy[Any] = st.one_of(body_of(2, steady=True), body_of(2, steady=False)).map(
+    lambda body: json.loads(json.dumps(body))
+)

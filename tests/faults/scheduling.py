@@ -151,6 +151,7 @@ class Life:
         self.journal, self.clock = Lagging(disk), clock
         self.performed: list[tuple[Any, ...]] = []
         self.pending: list[asyncio.Future[None]] = []
+        self.replied: dict[str, tuple[bytes, int]] = {}
         self.session: Any = None
         self.task: asyncio.Task[Any] | None = None
         self.dead = False
@@ -171,6 +172,14 @@ class Life:
         self.pending.append(released)
         await released
 
+    def _durable(self, request: Request) -> None:
+        """See that what this strand was told before is durable: it may depend on it."""
+        before = self.replied.pop(request.path, None)
+        if before is None or self.dead:
+            return
+        keys = {(row.digest, row.occurrence) for row in self.journal.disk.rows(RUN) if row.path == request.path}
+        assert before in keys, "a strand has gone on with what was not durable"
+
     async def acts(self, name: str, where: str, key: str = "") -> str:
         """What a tool does."""
         await self._turn("tool", name, where, key)
@@ -181,7 +190,9 @@ class Life:
 
     async def complete(self, request: Request, *, on_delta: Any = None) -> Reply:
         question = str(request.inputs["question"])
+        self._durable(request)
         await self._turn("model", request.path, request.digest.hex(), request.occurrence)
+        self.replied[request.path] = (request.digest, request.occurrence)
         usage = Usage(1, 1, 2, 3)
         if question.startswith("fail "):
             kind = question.split()[1]

@@ -76,9 +76,10 @@ def checked(found: Any, whole: Any, scenario: Scenario) -> Figures:
         again += (recorded & performed).total()
         assert max(performed.values(), default=0) <= 1, f"{scenario}: performed twice by one process"
         assert recorded <= next_known, f"{scenario}: what was recorded is gone"
-        assert next_known <= recorded + performed + _told(next_known), f"{scenario}: recorded, but never performed"
         in_flight += (performed - next_known).total()
         total += performed
+        # A server may still commit what a process had sent before it was killed, after the next one has looked.
+        assert set(next_known) <= set(total + _told(next_known)), f"{scenario}: recorded, but never performed"
     assert set(total) == set(kept(whole["lives"][0]["performed"])), f"{scenario}: other effects than without a kill"
     kills = sum(one["killed"] for one in lives)
     assert max(total.values()) <= 1 + kills, f"{scenario}: in flight more than once more per kill"

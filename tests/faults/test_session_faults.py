@@ -69,50 +69,6 @@ async def finished(path: Path, run_id: str = "mine") -> tuple[int, int]:
     return len(rows), model.paid
 
 
-FULL = """
-import asyncio, resource, sys
-sys.path.insert(0, {folder!r})
-from test_session_faults import Counting, EIGHT, opened
-from pathlib import Path
-from stratagem.errors import JournalError
-import signal
-
-async def main():
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-    model = Counting()
-    try:
-        async with opened(model, Path(sys.argv[1])) as s:
-            answer = await s.run(EIGHT, "?", run_id="mine")
-            print("answered", model.paid)
-    except JournalError as failure:
-        print("refused", model.paid, failure.remedy, failure)
-
-asyncio.run(main())
-"""
-
-
-def test_a_disk_that_is_full_stops_the_run_with_a_clear_error_and_loses_nothing(tmp_path: Path) -> None:
-    ends: list[str] = []
-    for number, limit in enumerate([4_096, 40_960, 53_248, 57_344, 61_440, 65_536, 73_728, 90_112, 10**6]):
-        path = tmp_path / f"{number}.sqlite"
-        command = [sys.executable, "-c", FULL.format(folder=str(HERE.parent)), str(path), str(limit)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        end, paid, *rest = done.stdout.split(maxsplit=2)
-        ends.append(end)
-        if end == "refused":
-            assert "then resume the run." in rest[0]
-            assert "the disk is full" in rest[0]
-            recorded, again = asyncio.run(finished(path))
-            assert recorded + again == 8  # what was recorded is not paid again
-            assert int(paid) - recorded <= 4  # at most what was in flight is lost
-        if end == "answered":
-            break
-    assert "refused" in ends
-    assert ends[-1] == "answered"
-
-
 async def test_a_journal_that_cannot_be_written_stops_the_run_before_it_goes_on() -> None:
     class Failing(MemoryJournal):
         spec = "failing"

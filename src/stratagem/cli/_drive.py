@@ -55,8 +55,10 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)
                 record = await session.show(answer.run_id) if mode.json or not answer.ok else None
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None  # nothing was running yet that could have been stopped
+        except asyncio.CancelledError:  # nothing ran yet, or nothing any more: its end was just being stored
+            if listening.run_id is not None and not mode.machine:
+                warn(f"continue: {mode.again('resume', listening.run_id)}")
+            raise KeyboardInterrupt from None
         finally:
             await interrupts.leaving()
     if listening.reader_gone:

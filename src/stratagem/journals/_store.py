@@ -326,7 +326,6 @@ class Store(File):
         found, log = self._reading(lambda connection, words: self._loaded(connection, words, run_id))
         head = self._heads.get(run_id) or self._stalled.get(run_id)
         if head is not None and (head.number, head.epoch) == (found.number, found.run.epoch):
-            head.asked = found.asked
             if log.rows:
                 head.ends(len(log.rows), log.seals[-1], log.rows[-1].seq)
             else:

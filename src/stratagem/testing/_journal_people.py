@@ -122,7 +122,10 @@ async def a_run_is_created_with_its_questions(bench: Bench) -> None:
         await journal.answer("abcdef", "q3", b"2")
     await durable(journal.ask("abcdef", "q3", FORM))
     assert await journal.answer("abcdef", "q3", b"3") is not None
-    assert (await found(journal, "abcdef")).answers == b'{"q0":0,"q2":[2],"q3":3}'
+    await durable(journal.ask("abcdef", "q0", LONG))
+    again, _ = await journal.load("abcdef")
+    assert again.answers == b'{"q0":0,"q2":[2],"q3":3}'
+    assert again.questions == b'{"q0":%s,"q1":%s,"q2":%s,"q3":%s}' % (LONG, FORM, LONG, FORM)
 
 
 async def a_parked_run_is_let_go(bench: Bench) -> None:
