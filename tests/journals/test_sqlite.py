@@ -208,6 +208,23 @@ async def test_equal_payloads_are_stored_once(tmp_path):
     assert len({id(part) for one in rows for part in (one.request, one.result)}) == 1  # and held once
 
 
+async def test_costs_that_are_equal_and_written_differently_are_each_as_they_were_written(tmp_path):
+    journal = opened(tmp_path)
+    await durable(journal.create(run_of("abcdef")))
+    costs = [
+        Usage(1, 1, 7, 2, usd=2.0),
+        Usage(1, 1, 7, 2, usd=2),
+        Usage(1, 1, 7.0, 2, usd=2.0),
+        None,
+        Usage(1, 1, 7, 2, usd=2.0),
+    ]  # pyright: ignore[reportArgumentType]
+    for seq, cost in enumerate(costs):
+        await durable(journal.append("abcdef", row(seq)._replace(usage=cost)))
+    _, rows = await journal.load("abcdef")
+    await journal.aclose()
+    assert [repr(one.usage) for one in rows] == [repr(cost) for cost in costs]
+
+
 async def test_a_payload_that_packing_makes_longer_stays_as_it_is(tmp_path):
     journal = opened(tmp_path)
     await durable(journal.create(run_of("abcdef")))

@@ -188,38 +188,62 @@ def attached(form: Json, request_of: Callable[[int], Json]) -> list[tuple[str, s
 
 
 class Held:
-    """What recorded effects have cost, in and below each scope, and when the first of them began."""
+    """What recorded effects have cost, in and below each scope, and when the first of them began.
 
-    __slots__ = ("_begun", "_by_scope")
+    What is below the root is worked out only where a scope there has a limit of its own.
+    """
+
+    __slots__ = ("_below", "_first", "_rows", "_total")
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        own: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        first: dict[str, int] = {}
-        for row in rows:
-            first[row.path] = min(row.active, first.get(row.path, row.active))
-            if row.kind == "model":
-                total = own[row.path]
-                for place, amount in enumerate(need_of(row.usage, calls_of(row))):
-                    total[place] += amount
-        self._by_scope: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for path, amounts in own.items():
-            for scope in scopes(path):
-                total = self._by_scope[scope]
-                for place, amount in enumerate(amounts):
-                    total[place] += amount
-
-        self._begun: dict[str, int] = {}
-        for path, active in first.items():
-            for scope in scopes(path):
-                self._begun[scope] = min(active, self._begun.get(scope, active))
+        self._rows = list(rows)
+        self._total = _spent(self._rows)
+        self._first = min((row.active for row in self._rows), default=None)
+        self._below: dict[str, tuple[Need, int]] | None = None
 
     def since(self, scope: str) -> int | None:
         """Return the run's own time, in microseconds, at which the first effect in or below a scope began."""
-        return self._begun.get(scope)
+        if not scope:
+            return self._first
+        found = self._scopes().get(scope)
+        return None if found is None else found[1]
 
     def of(self, scope: str) -> Need:
         """Return what was spent in and below a scope."""
-        return Need(*self._by_scope[scope]) if scope in self._by_scope else Need()
+        if not scope:
+            return self._total
+        found = self._scopes().get(scope)
+        return Need() if found is None else found[0]
+
+    def _scopes(self) -> dict[str, tuple[Need, int]]:
+        if self._below is None:
+            by_path: dict[str, list[Row]] = defaultdict(list)
+            for row in self._rows:
+                by_path[row.path].append(row)
+            self._below = {}
+            for path, rows in by_path.items():
+                spent, first = _spent(rows), min(row.active for row in rows)
+                for scope in scopes(path):
+                    before, since = self._below.get(scope, (_NOTHING, first))
+                    total = Need(*(one + other for one, other in zip(before, spent, strict=True)))
+                    self._below[scope] = total, min(since, first)
+        return self._below
+
+
+_NOTHING = Need()
+
+
+def _spent(rows: Iterable[Row]) -> Need:
+    """Return what recorded effects have cost together."""
+    calls = prompt = completion = nano = 0
+    for row in rows:
+        if row.kind == "model":
+            used = need_of(row.usage, calls_of(row))
+            calls += used[0]
+            prompt += used[1]
+            completion += used[2]
+            nano += used[3]
+    return Need(calls, prompt, completion, nano)
 
 
 def calls_of(row: Row) -> int:

@@ -105,13 +105,20 @@ def usage_of(form: Json) -> Usage | None:
     return None if form is None else Usage(*form)
 
 
-def seal(before: bytes, row: Row) -> bytes:
-    """Return the checksum of a row, chained to the one before: `FIRST` for the first row."""
+def seal(before: bytes, row: Row, cost: str | None = None) -> bytes:
+    """Return the checksum of a row, chained to the one before: `FIRST` for the first row.
+
+    Args:
+        before: checksum of the row before.
+        row: the row.
+        cost: `str(usage_form(row.usage))`, for who has it already.
+    """
+    seq, kind, path, digest, occurrence, wall, active, took, usage, request, result, failed, sample = row
     shown = (
-        f"{row.seq} {row.kind} {row.occurrence} {row.wall} {row.active} {row.took} {int(row.failed)} {row.sample} "
-        f"{len(row.path)} {len(row.request)} {len(row.result)} {usage_form(row.usage)} {row.path}"
+        f"{seq} {kind} {occurrence} {wall} {active} {took} {int(failed)} {sample} "
+        f"{len(path)} {len(request)} {len(result)} {usage_form(usage) if cost is None else cost} {path}"
     )
-    return hashed(b"r" + before + row.digest + row.request + row.result + shown.encode("utf-8", "surrogatepass"))
+    return hashed(b"r" + before + digest + request + result + shown.encode("utf-8", "surrogatepass"))
 
 
 class Journal(Protocol):

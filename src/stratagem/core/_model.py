@@ -99,6 +99,8 @@ class Sample:
     @staticmethod
     def of(form: Json) -> "Sample":
         """Return the draw that `form` wrote."""
+        if len(form) == 1:
+            return Sample(form["text"])
         logprobs = form.get("logprobs")
         calls = tuple((name, arguments) for name, arguments in form.get("calls", ()))
         return Sample(form["text"], calls, form.get("finish", "stop"), None if logprobs is None else tuple(logprobs))

@@ -1,11 +1,12 @@
 """The rows of one run, read and verified."""
 
+import functools
 import json
 import sqlite3
 from typing import Any
 
 from stratagem.core import Row, Usage
-from stratagem.core._journal import FIRST, seal, usage_of
+from stratagem.core._journal import FIRST, seal, usage_form, usage_of
 from stratagem.journals._payload import Words, blobs
 from stratagem.journals._records import Found
 
@@ -54,16 +55,17 @@ class Effects:
                 if type(result) is int:
                     result = large[result]
                 what: Any = texts[kind]
-                usage = None if cost is None else _usage(cost)
-                row = Row(
+                usage, shown = _cost(cost)
+                made = Row(
                     seq, what, texts[path], digest, occurrence, wall, active, took, usage, request, result,
                     failed != 0, sample,
                 )  # fmt: skip
-                before = seal(before, row)
+                before = seal(before, made, shown)
                 whole = before == mark and type(seq + occurrence + wall + active + took + failed + sample) is int
+                row = made if whole else None
             except (KeyError, TypeError, ValueError, AttributeError):
-                row, whole = None, False
-            if row is None or not whole:
+                row = None
+            if row is None:
                 self.damage = self._told(seq, parts, large)
                 break
             rows.append(row)
@@ -97,8 +99,13 @@ class Effects:
 _scan = json.JSONDecoder().raw_decode  # three times as fast as `json.loads`
 
 
-def _usage(text: str) -> Usage | None:
+@functools.lru_cache(4096)  # most rows of a run say one of few things
+def _cost(text: str | None) -> tuple[Usage | None, str]:
+    """Return usage as it is stored: as a value, and as a seal shows it."""
+    if text is None:
+        return None, "None"
     form, end = _scan(text)
     if end != len(text):
         raise ValueError(text)
-    return usage_of(form)
+    usage = usage_of(form)
+    return usage, str(usage_form(usage))
