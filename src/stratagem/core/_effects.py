@@ -6,10 +6,11 @@ Rule 3: cancellation is never recorded; what was started and cancelled is billed
         been performed.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from stratagem.core._admission import CLOCKS_DIFFER_S, NOTHING, admit, nothing, price, refuse, seconds_left
+from stratagem.core._admission import CLOCKS_DIFFER_S, admit, nothing, price, refuse, seconds_left
 from stratagem.core._book import Key, calls_of
 from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
 from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
@@ -45,7 +46,7 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
     if world.book.recorded:
         row = world.book.take((request.path, request.digest, request.occurrence))
         if row is not None:
-            return _drawn_again(strand, request, place, row)
+            return drawn_again(strand, request, place, row)
     if world.replaying:
         raise diverged(world, request, request_form(world, request))
     capped, counted, timed, _ = strand.flags
@@ -57,7 +58,7 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
     if capped:
         take(strand.meters, ONE_CALL)
     world.asked.append(Asked(request, place, reused=False))
-    return _performed(strand, request, ONE_CALL)
+    return performed(strand, request, ONE_CALL)
 
 
 async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
@@ -70,11 +71,11 @@ async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
         await unperformed(world, "model", key, request_form(world, request), refusal)
         raise
     world.asked.append(Asked(request, place, reused=False))
-    made = _performed(strand, request, need)
+    made = performed(strand, request, need)
     return made if isinstance(made, tuple) else await made
 
 
-def _performed(strand: Strand, request: Request, need: Need, sample: int = -1) -> Drawn | Coroutine[Any, Any, Drawn]:
+def performed(strand: Strand, request: Request, need: Need, sample: int = -1) -> Drawn | Coroutine[Any, Any, Drawn]:
     """Begin one attempt. What a model answers at once is recorded at once."""
     world, services = strand.world, strand.world.services
     clock, model = services.clock, request.head.model
@@ -83,23 +84,34 @@ def _performed(strand: Strand, request: Request, need: Need, sample: int = -1) -
     services.in_flight += 1
     begun = clock.stamp()
     try:
-        made = model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
+        made = model.complete(request, on_delta=deltas(strand) if world.feeds else None)
     except StratagemError as failure:
         return _in_the_end(strand, request, need, sample, begun, failure)
     except BaseException:
         services.in_flight -= 1
         settle(strand.meters, need, FAILED, request.n)
         raise
-    if type(made) is not Reply or request.n != 1 or world.feeds:
+    if request.n != 1 or world.feeds or request.max_tokens is not None:
         return _in_the_end(strand, request, need, sample, begun, made)
-    samples = made.samples
-    if len(samples) != 1 or request.max_tokens is not None:
-        return _in_the_end(strand, request, need, sample, begun, made)
-    usage, drawn = made.usage, samples[0]
+    if type(made) is not Reply:
+        wait = _in_the_end if strand.flags[2] else _awaited
+        return wait(strand, request, need, sample, begun, made)  # pyright: ignore[reportArgumentType]
     try:
+        (drawn,) = made.samples
         result = sample_bytes(drawn)
     except UNWRITABLE:
         return _in_the_end(strand, request, need, sample, begun, made)  # which says what is wrong
+    durable, seq = _kept(strand, request, need, sample, begun, result, made.usage)
+    if durable is not None or services.turns % BREATH == 0:
+        return _waited(durable, (drawn, seq))
+    return drawn, seq
+
+
+def _kept(
+    strand: Strand, request: Request, need: Need, sample: int, begun: int, result: bytes, usage: Usage | None
+) -> tuple[Awaitable[None] | None, int]:
+    """Settle and record an attempt that brought its one draw; return what makes it durable, and its row's number."""
+    world, services = strand.world, strand.world.services
     if strand.flags[0]:
         settle(strand.meters, need, usage, 1)
     else:
@@ -114,14 +126,12 @@ def _performed(strand: Strand, request: Request, need: Need, sample: int = -1) -
         world.times(begun), usage, False, sample, services.in_flight == 0,
     )  # fmt: skip
     book.performed += 1
-    if durable is not None or services.turns % BREATH == 0:
-        return _waited(durable, (drawn, seq))
-    return drawn, seq
+    return durable, seq
 
 
 def _recorded(
     strand: Strand, request: Request, need: Need, sample: int, begun: int,
-    samples: tuple[Sample, ...], usage: Usage | None,
+    results: list[bytes], usage: Usage | None,
 ) -> tuple[int, Awaitable[None] | None]:  # fmt: skip
     """Settle and record an attempt that brought draws; return the first row's number, and what makes all durable."""
     world, services = strand.world, strand.world.services
@@ -129,22 +139,55 @@ def _recorded(
     settle(strand.meters, need, usage, request.n)
     services.in_flight -= 1
     first, durable, alone = book.seq, None, services.in_flight == 0
-    for number, drawn in enumerate(samples):
-        result = sample_bytes(drawn)
+    for number, result in enumerate(results):
         key: Key = (request.path, request.digest, request.occurrence + number)
-        durable = book.add(
-            "model",
-            key,
-            request_form(world, request),
-            result,
-            times,
-            usage if number == 0 else None,
-            False,
-            sample,
-            alone,
-        )
+        cost = usage if number == 0 else None
+        durable = book.add("model", key, request_form(world, request), result, times, cost, False, sample, alone)
     book.performed += 1
     return first, durable
+
+
+async def _awaited(
+    strand: Strand, request: Request, need: Need, sample: int, begun: int, pending: Awaitable[Reply]
+) -> Drawn:
+    """Wait for the usual: one draw, of which nobody hears and which no limit of seconds cuts short.
+
+    Thousands of these wait at once, so it is one coroutine. What is not as usual goes on where everything is looked at.
+    """
+    services, limit = strand.world.services, float(request.options.get("timeout_s", TIMEOUT_S))
+    made: Reply | Awaitable[Reply] | StratagemError
+    try:
+        async with services.clock.limit(limit):
+            made = await pending
+    except TimeoutError:
+        made = _no_reply(request, limit)
+    except StratagemError as failure:
+        made = failure
+    except BaseException:
+        services.in_flight -= 1
+        settle(strand.meters, need, FAILED, 1)
+        raise
+    if type(made) is Reply:
+        try:
+            (drawn,) = made.samples
+            result = sample_bytes(drawn)
+        except UNWRITABLE:
+            pass  # `_in_the_end` says what is wrong
+        else:
+            durable, seq = _kept(strand, request, need, sample, begun, result, made.usage)
+            if durable is not None:
+                await durable
+            elif services.turns % BREATH == 0:
+                await asyncio.sleep(0)
+            return drawn, seq
+    elif not isinstance(made, StratagemError):
+        made = _said(made)
+    return await _in_the_end(strand, request, need, sample, begun, made)
+
+
+async def _said(reply: Reply) -> Reply:
+    """Return what stands for a reply, to be looked at like one that is still awaited."""
+    return reply
 
 
 async def _waited(durable: Awaitable[None] | None, drawn: Drawn) -> Drawn:
@@ -161,10 +204,10 @@ async def _in_the_end(
     made: Reply | Awaitable[Reply] | StratagemError,
 ) -> Drawn:  # fmt: skip
     """Wait for a reply, and return its first draw."""
-    return (await _all_draws(strand, request, need, sample, begun, made))[0]
+    return (await all_draws(strand, request, need, sample, begun, made))[0]
 
 
-async def _all_draws(
+async def all_draws(
     strand: Strand, request: Request, need: Need, sample: int, begun: int,
     made: Reply | Awaitable[Reply] | StratagemError,
 ) -> tuple[Drawn, ...]:  # fmt: skip
@@ -173,12 +216,13 @@ async def _all_draws(
     usage: Usage | None = FAILED
     failure: StratagemError | None = None
     samples: tuple[Sample, ...] = ()
+    results: list[bytes] = []
     try:
         if isinstance(made, StratagemError):
             raise made
         reply = made if type(made) is Reply else await _in_time(strand, request, made)  # pyright: ignore[reportArgumentType]
         usage, samples = reply.usage, reply.samples
-        _check_draws(strand, request, samples)
+        results = _checked(strand, request, samples)
     except NOT_PERFORMED:
         services.in_flight -= 1
         settle(strand.meters, need, None, 0)
@@ -191,7 +235,7 @@ async def _all_draws(
         raise
     first = world.book.seq
     if failure is None:
-        first, durable = _recorded(strand, request, need, sample, begun, samples, usage)
+        first, durable = _recorded(strand, request, need, sample, begun, results, usage)
     else:
         settle(strand.meters, need, usage, request.n)
         services.in_flight -= 1
@@ -216,13 +260,12 @@ async def _all_draws(
     return tuple((drawn, first + number) for number, drawn in enumerate(samples))
 
 
-def _check_draws(strand: Strand, request: Request, samples: tuple[Sample, ...]) -> None:
-    """Refuse what is no reply: too few draws, or one cut off by what the budget had left."""
+def _checked(strand: Strand, request: Request, samples: tuple[Sample, ...]) -> list[bytes]:
+    """Return draws as bytes; refuse what is no reply: too few, or one cut off by what the budget had left."""
     if len(samples) != request.n:
         raise BadReply(f"{request.head.spec} sent {len(samples)} draws instead of {request.n}")
     try:
-        for drawn in samples:
-            sample_bytes(drawn)
+        results = [sample_bytes(drawn) for drawn in samples]
     except UNWRITABLE as failure:
         raise BadReply(f"{request.head.spec} sent what is no reply: {type(failure).__name__}: {failure}") from None
     if request.max_tokens is not None and any(drawn.finish == "length" for drawn in samples):
@@ -231,6 +274,7 @@ def _check_draws(strand: Strand, request: Request, samples: tuple[Sample, ...]) 
         refusal = tightest.refuse(limit)
         refuse(strand, refusal)
         raise refusal
+    return results
 
 
 async def settled(strand: Strand, durable: Awaitable[None] | None) -> None:
@@ -246,7 +290,7 @@ async def settled(strand: Strand, durable: Awaitable[None] | None) -> None:
 
 async def _in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -> Reply:
     limit = float(request.options.get("timeout_s", TIMEOUT_S))
-    left, tightest = seconds_left(strand)
+    left, tightest = seconds_left(strand) if strand.timed else (math.inf, None)
     try:
         async with strand.world.services.clock.limit(min(limit, left)):
             return await pending
@@ -255,10 +299,14 @@ async def _in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) 
             refusal = tightest.refuse("seconds")
             refuse(strand, refusal)
             raise refusal from None
-        raise NoReply(f"{request.head.spec} did not answer within {limit:g} s", remedy="Raise `timeout_s`.") from None
+        raise _no_reply(request, limit) from None
 
 
-def _deltas(strand: Strand) -> Callable[[Any], None]:
+def _no_reply(request: Request, limit: float) -> NoReply:
+    return NoReply(f"{request.head.spec} did not answer within {limit:g} s", remedy="Raise `timeout_s`.")
+
+
+def deltas(strand: Strand) -> Callable[[Any], None]:
     world, path = strand.world, strand.path
 
     def hand(delta: Any) -> None:
@@ -267,7 +315,7 @@ def _deltas(strand: Strand) -> Callable[[Any], None]:
     return hand
 
 
-def _drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Drawn:
+def drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Drawn:
     world = strand.world
     own = (row.path, row.digest, row.occurrence) not in world.book.base
     settle_again(strand.meters, row.usage, calls_of(row), own=own)
@@ -307,85 +355,6 @@ async def unperformed(
     durable = world.book.add(kind, key, form, result, times, None, True, sample, alone)
     if durable is not None:
         await durable
-
-
-async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn | BaseException]:
-    """Return `n` draws of one request: the missing ones are reserved together, all or none."""
-    world, recorded = strand.world, strand.world.book.recorded
-    first = request.occurrence
-    requests = [request, *(_again(request, strand.occurrence(request.digest)) for _ in range(n - 1))]
-    keys: list[Key] = [(strand.path, one.digest, one.occurrence) for one in requests]
-    missing = [place for place, key in enumerate(keys) if key not in recorded]
-    if any(key in recorded and recorded[key].failed for key in keys):
-        known = [one for one, key in zip(requests, keys, strict=True) if key in recorded]
-        return await asyncio.gather(
-            *(_one_of(strand, one, first, NOTHING, set()) for one in known), return_exceptions=True
-        )
-    each = NOTHING
-    if missing and not world.replaying:
-        k = len(missing)
-        try:
-            together = await admit(strand, lambda: price(strand, request, k).times(k))
-        except BudgetExhausted as refusal:
-            await unperformed(world, "model", keys[missing[0]], request_form(world, request), refusal, first)
-            raise
-        each = Need(*(part // k for part in together))
-        if k == n > 1 and request.head.model.capabilities.native_n:
-            return [*await _drawn_natively(strand, request, requests, each)]
-    for one in requests:
-        one.max_tokens = request.max_tokens
-    begun: set[int] = set()
-    # Whatever one draw meets, the others are waited for: what was paid for is recorded.
-    draws = (_one_of(strand, one, first, each, begun) for one in requests)
-    try:
-        return await asyncio.gather(*draws, return_exceptions=True)
-    finally:
-        if each is not NOTHING and (k := len(missing) - len(begun)):  # cancelled before they began
-            settle(strand.meters, each.times(k), None, 0)
-
-
-async def _one_of(strand: Strand, request: Request, first: int, need: Need, begun: set[int]) -> Drawn:
-    """Return one draw of a sample, whose cost is reserved; `begun` are those that have taken theirs over."""
-    world, place = strand.world, strand.next()
-    row = world.book.take((request.path, request.digest, request.occurrence)) if world.book.recorded else None
-    if row is not None:
-        return _drawn_again(strand, request, place, row)
-    if world.replaying:
-        raise diverged(world, request, request_form(world, request))
-    world.asked.append(Asked(request, place, reused=False))
-    begun.add(request.occurrence)
-    made = _performed(strand, request, need, first)
-    return made if isinstance(made, tuple) else await made
-
-
-async def _drawn_natively(strand: Strand, request: Request, requests: list[Request], each: Need) -> tuple[Drawn, ...]:
-    """Perform all draws in one request, as the provider offers it."""
-    n = request.n = len(requests)
-    for one in requests:
-        strand.world.asked.append(Asked(one, strand.next(), reused=False))
-    need = each.times(n)
-    world, services = strand.world, strand.world.services
-    if world.feeds:
-        world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=request.head.spec)
-    services.in_flight += 1
-    begun = services.clock.stamp()
-    made: Reply | Awaitable[Reply] | StratagemError
-    try:
-        made = request.head.model.complete(request, on_delta=_deltas(strand) if world.feeds else None)
-    except StratagemError as failure:
-        made = failure
-    except BaseException:
-        services.in_flight -= 1
-        settle(strand.meters, need, FAILED, n)
-        raise
-    return await _all_draws(strand, request, need, request.occurrence, begun, made)
-
-
-def _again(request: Request, occurrence: int) -> Request:
-    return Request(
-        request.signature, request.inputs, request.head, request.message, request.steps, request.repair,
-        request.digest, request.path, occurrence, 1, request.max_tokens, request.seed, request.attached,
-    )  # fmt: skip
 
 
 async def journaled(
