@@ -9,7 +9,7 @@ import pytest
 
 import stratagem
 from stratagem import session
-from stratagem.core import Answer, Budget, MemoryJournal, ReadOnly, Run, Task, signature, strategy, tool
+from stratagem.core import Answer, Budget, MemoryJournal, ReadOnly, Run, Task, encoded, signature, strategy, tool
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.testing import ScriptedModel
 
@@ -316,3 +316,39 @@ async def test_runs_of_one_session_may_go_on_at_once(opened: Any) -> None:
         answers = await asyncio.gather(*(s.run(one, str(number)) for number in range(20)))
         assert len({answer.run_id for answer in answers}) == 20
         assert s.live == ()
+
+
+async def test_a_runs_record_is_canonical_whatever_its_parts_are() -> None:
+    @strategy(calls="0")
+    async def one(run: Run, task: Task) -> Answer:
+        """Answer."""
+        return task.answer("1")
+
+    @strategy(calls="0")
+    async def two(run: Run, task: Task, *, n: int = 1) -> Answer:
+        """Answer."""
+        return task.answer("2")
+
+    journal = MemoryJournal()
+    async with session.open(
+        model=ScriptedModel({}), journal=journal, memory="none", options={"persona": 'a "é"'}
+    ) as opened:
+        ids = [
+            (await opened.run(made, Task(question, output=kind), budget=budget)).run_id
+            for made in (one, two.using(n=2), one)
+            for question, kind in (('a "quoted"\n question', str), ("ünï", int))
+            for budget in (None, "calls=3,usd=0.5")
+        ]
+        records = {name: (await opened.show(name)).record for name in ids}
+    for name, record in records.items():
+        assert journal._runs[name].record == encoded(record)
+    told = [
+        ((r["strategy"] or r["shown"]).rpartition(":")[2], r["task"]["question"], r["task"].get("output"), r["budget"])
+        for r in records.values()
+    ]
+    assert told == [
+        (shown, question, kind, budget)
+        for shown in ("one", "two(n=2)", "one")
+        for question, kind in (('a "quoted"\n question', None), ("ünï", "int"))
+        for budget in ("", "calls=3,usd=0.5")
+    ]

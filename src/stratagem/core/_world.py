@@ -116,6 +116,9 @@ class Services:
         await self.journal.aclose()
 
 
+_NOTHING_HELD = Held(())  # by all fresh runs
+
+
 class World:
     """Settings, book and counters of one run."""
 
@@ -147,8 +150,8 @@ class World:
         self.seed, self.number = services.seed, 0
         self.started = services.clock.stamp()
         self.began = int(services.clock.wall() * 1e6)
-        self.used = max((row.active + row.took for row in book.own_rows), default=0)
-        self._held: Held | None = None
+        self.used = max([row.active + row.took for row in book.own_rows]) if book.own_rows else 0
+        self._held: Held | None = None if book.all_rows else _NOTHING_HELD
 
     def active(self) -> float:
         """Return the run's own time in seconds: that of earlier processes, and since this one began."""

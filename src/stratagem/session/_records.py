@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 # The words by which requests other than those of models and tools say what they ask for.
 _WORDS = ("budget", "clock", "execute", "observe", "order", "recall", "reset", "wait")
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_ALPHABET = b"23456789abcdefghjkmnpqrstuvwxyz"
+_LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 
 def new_id() -> str:
     """Return a run id: eight lower-case letters and digits, drawn by the operating system."""
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(8))
+    return os.urandom(8).translate(_LETTERS).decode()
 
 
 def home_of(home: "str | Path | None") -> "Path":

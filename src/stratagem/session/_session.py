@@ -27,6 +27,7 @@ from stratagem.core import (
     forked,
     json_of,
 )
+from stratagem.core._canonical import quoted, text_of
 from stratagem.core._late import asyncio
 from stratagem.core._value import replace
 from stratagem.errors import (
@@ -98,11 +99,12 @@ class Session:
         self._stopping: set[str] = set()
         self._ended: dict[str, Answer] = {}
         self._closed = False
-        services.options(self._options)
+        self._checked = services.options(self._options)
         self._facts = facts_of(services, roots, self._options)
-        self._named: dict[
-            int, tuple[Strategy, dict[str, Json]]
-        ] = {}  # by identity: two files may hold strategies of one name
+        # What all records have in common, as JSON by name, and what those of one strategy have; by its identity, since
+        # two files may hold strategies of one name.
+        self._common = {name: text_of(fact) for name, fact in self._facts.items()}
+        self._named: dict[int, tuple[Strategy, dict[str, str]]] = {}
 
     async def run(
         self,
@@ -307,20 +309,23 @@ class Session:
         check_money(self._services, self._options, budget)
         record = self._record(strategy, task, budget)
         now = int(self._services.clock.wall() * 1e6)
-        stored = StoredRun(run_id, "running", now, now, record=encoded(record))
+        stored = StoredRun(run_id, "running", now, now, record=record)
         self._services.journal.create(stored)  # rides before the first effect, which waits for both
-        return Plan(stored, strategy, task, budget, self._services, self._options)
+        return Plan(stored, strategy, task, budget, self._services, self._checked)
 
-    def _record(self, strategy: Strategy, task: Task, budget: Budget) -> dict[str, Json]:
-        if id(strategy) not in self._named:
-            self._named[id(strategy)] = (strategy, _loading.facts_of(strategy))
-        return {
-            **self._facts,
-            **self._named[id(strategy)][1],
-            "task": task.plain(),
-            "unnamed": list(task.unnamed()),
-            "budget": str(budget),
+    def _record(self, strategy: Strategy, task: Task, budget: Budget) -> bytes:
+        """Return a new run's record as canonical JSON; of it, only what differs from run to run is written anew."""
+        known = self._named.get(id(strategy))
+        if known is None:
+            texts = {**self._common, **{name: text_of(fact) for name, fact in _loading.facts_of(strategy).items()}}
+            known = self._named[id(strategy)] = (strategy, texts)
+        record = {
+            **known[1],
+            "task": text_of(task.plain()),
+            "unnamed": text_of(list(task.unnamed())),
+            "budget": quoted(str(budget)),
         }
+        return f"{{{','.join([f'{quoted(name)}:{record[name]}' for name in sorted(record)])}}}".encode()
 
     @contextlib.contextmanager
     def _claimed(self, run_id: str) -> Generator[None, None, None]:
@@ -423,7 +428,8 @@ class Session:
         run_id = plan.stored.run_id
         feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
         book = Book(plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised)
-        book.answers = decoded(plan.stored.answers)
+        if plan.stored.answers != b"{}":
+            book.answers = decoded(plan.stored.answers)
         world = World(
             plan.services,
             book,
