@@ -1,5 +1,6 @@
 """How a tool is called: policy, intent, the call itself, its record. Core only."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,7 +91,7 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
         seen = told or await tool.perform(
             arguments,
             key=idempotency(world.origin, key) if tool.repeat == "keyed" else "",
-            timeout_s=seconds_left(strand)[0],
+            timeout_s=seconds_left(strand)[0] if strand.timed else math.inf,
             timer=services.clock.limit,
         )
     finally:

@@ -12,13 +12,15 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from stratagem.core._budget import Need, need_of
-from stratagem.core._canonical import Json, decoded, encoded, plain, quoted
+from stratagem.core._canonical import Json, decoded, encoded, plain, quoted, text_of
 from stratagem.core._journal import Journal, Kind, Row
 from stratagem.core._transcript import Transcript, Turn
 from stratagem.core._values import Attachment, EffectCounts, Usage
 from stratagem.errors import CIRCUMSTANCES
 
 Key = tuple[str, bytes, int]
+
+_NOWHERE = ("", -1)
 
 
 class Book:
@@ -140,14 +142,14 @@ class Book:
             length, seq = 0, -1
         new = steps.since(length)
         self._stored[id(buffer)] = (buffer, len(steps), self.seq)
-        return encoded([seq, length, *map(self._turn, new)]).decode()
+        return f"[{','.join([str(seq), str(length), *map(self._turn, new)])}]"
 
-    def _turn(self, turn: Turn) -> Json:
-        return [self._referred(turn.step), [self._referred(seen) for seen in turn.observations]]
+    def _turn(self, turn: Turn) -> str:
+        return f"[{self._referred(turn.step)},[{','.join(map(self._referred, turn.observations))}]]"
 
-    def _referred(self, value: object) -> Json:
-        marked: tuple[str, int] = getattr(value, "_at", ("", -1))
-        return marked[1] if marked[0] == self._run_id else plain(value)
+    def _referred(self, value: object) -> str:
+        marked: tuple[str, int] = getattr(value, "_at", _NOWHERE)
+        return str(marked[1]) if marked[0] == self._run_id else text_of(plain(value))
 
     def mark(self, value: object, seq: int) -> None:
         """Remember which effect of this run a step or an observation came from."""

@@ -317,7 +317,8 @@ def deltas(strand: Strand) -> Callable[[Any], None]:
 
 def drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Drawn:
     world = strand.world
-    own = (row.path, row.digest, row.occurrence) not in world.book.base
+    base = world.book.base
+    own = not base or (row.path, row.digest, row.occurrence) not in base
     settle_again(strand.meters, row.usage, calls_of(row), own=own)
     form = decoded(row.result)
     error = revive(form) if row.failed else None
