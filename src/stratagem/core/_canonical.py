@@ -135,12 +135,11 @@ def json_of(value: object, depth: int = 0) -> Json:
         if set(map(type, given)) <= _TEXT:
             return {key: item if type(item) in _ATOMS else json_of(item, depth + 1) for key, item in given.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        items = cast("Iterable[object]", value)
-        forms = [item if type(item) in _ATOMS else json_of(item, depth + 1) for item in items]
+        forms = [json_of(item, depth + 1) for item in cast("Iterable[object]", value)]
         return forms if isinstance(value, (list, tuple)) else sorted(forms, key=text_of)
     if isinstance(value, (dict, MappingProxyType, Mapping)):
         pairs = cast("Mapping[object, object]", value)
-        form = {str(key): item if type(item) in _ATOMS else json_of(item, depth + 1) for key, item in pairs.items()}
+        form = {str(key): json_of(item, depth + 1) for key, item in pairs.items()}
         if len(form) < len(pairs):
             twice = next(key for key in form if sum(str(other) == key for other in pairs) > 1)
             raise UsageError(f"two keys of a value are written {twice!r}")
