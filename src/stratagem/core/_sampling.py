@@ -14,7 +14,7 @@ from stratagem.core._strand import Strand
 from stratagem.errors import BudgetExhausted, StratagemError
 
 
-async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn | BaseException]:
+async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn]:
     """Return `n` draws of one request: the missing ones are reserved together, all or none."""
     world, recorded = strand.world, strand.world.book.recorded
     first = request.occurrence
@@ -23,9 +23,8 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     missing = [place for place, key in enumerate(keys) if key not in recorded]
     if any(key in recorded and recorded[key].failed for key in keys):
         known = [one for one, key in zip(requests, keys, strict=True) if key in recorded]
-        return await asyncio.gather(
-            *(_one_of(strand, one, first, NOTHING, set()) for one in known), return_exceptions=True
-        )
+        again = (_one_of(strand, one, first, NOTHING, set()) for one in known)
+        return _unless_failed(await asyncio.gather(*again, return_exceptions=True))
     each = NOTHING
     if missing and not world.replaying:
         k = len(missing)
@@ -43,10 +42,20 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     # Whatever one draw meets, the others are waited for: what was paid for is recorded.
     draws = (_one_of(strand, one, first, each, begun) for one in requests)
     try:
-        return await asyncio.gather(*draws, return_exceptions=True)
+        return _unless_failed(await asyncio.gather(*draws, return_exceptions=True))
     finally:
         if each is not NOTHING and (k := len(missing) - len(begun)):  # cancelled before they began
             settle(strand.meters, each.times(k), None, 0)
+
+
+def _unless_failed(found: list[Drawn | BaseException]) -> list[Drawn]:
+    """Return the draws; raise what the first failed one met."""
+    drawn: list[Drawn] = []
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+        drawn.append(one)
+    return drawn
 
 
 async def _one_of(strand: Strand, request: Request, first: int, need: Need, begun: set[int]) -> Drawn:
