@@ -92,9 +92,8 @@ def test_show_says_how_to_answer(cli: Any, sending: str) -> None:
     ],
 )
 def test_yes_no_and_always(cli: Any, sending: str, answers: list[str], mails: list[str], status: int) -> None:
-    for word in answers:
-        result = cli("answer", sending, word)
-    assert result.exit_code == status
+    results = [cli("answer", sending, word) for word in answers]
+    assert results[-1].exit_code == status
     assert sent(cli) == mails
 
 

@@ -75,6 +75,7 @@ async def test_a_run_of_an_older_file_is_answered_and_goes_on(path):
     journal = SQLiteJournal(path)
     assert await journal.answer("abcdef", "q1", b"1") is None
     given = await journal.answer("abcdef", "q2", b"true")
+    assert given is not None
     assert given == WAITS._replace(answers=encoded({"q0": False, "q1": SAID, "q2": True}))
     run, _ = await taken(journal, "abcdef")
     assert run == given._replace(epoch=2, owner=OWNER)

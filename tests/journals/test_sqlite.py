@@ -236,10 +236,10 @@ async def test_costs_that_are_equal_and_written_differently_are_each_as_they_wer
     costs = [
         Usage(1, 1, 7, 2, usd=2.0),
         Usage(1, 1, 7, 2, usd=2),
-        Usage(1, 1, 7.0, 2, usd=2.0),
+        Usage(1, 1, 7.0, 2, usd=2.0),  # pyright: ignore[reportArgumentType]
         None,
         Usage(1, 1, 7, 2, usd=2.0),
-    ]  # pyright: ignore[reportArgumentType]
+    ]
     for seq, cost in enumerate(costs):
         await durable(journal.append("abcdef", row(seq)._replace(usage=cost)))
     _, rows = await journal.load("abcdef")

@@ -346,7 +346,8 @@ def rows(draw: Any) -> list[Row]:
         whole = [draw(st.integers(0, 2**53)), *(draw(st.integers(0, 2**45)) for _ in range(3))]
         result = encoded(draw(json_values))
         digest = draw(st.binary(min_size=32, max_size=32))
-        made.append(Row(seq, "wait", draw(texts), digest, *whole, usage, encoded(wait), result, sample=draw(st.sampled_from([-1, 3]))))  # fmt: skip
+        place, sample = draw(texts), draw(st.sampled_from([-1, 3]))
+        made.append(Row(seq, "wait", place, digest, *whole, usage, encoded(wait), result, sample=sample))  # pyright: ignore[reportCallIssue]
     return made
 
 

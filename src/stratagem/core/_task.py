@@ -27,7 +27,7 @@ _STOPPED: dict[str, str] = {
 }
 
 
-_FREE, _NONE = Usage(), EffectCounts()
+_FREE, _NONE, _UNSPOKEN = Usage(), EffectCounts(), Transcript()
 
 
 class Answer(Value):
@@ -77,7 +77,7 @@ class Answer(Value):
         run_id: str = "",
         counts: EffectCounts = _NONE,
     ) -> None:
-        steps = Transcript() if steps is None else steps
+        steps = _UNSPOKEN if steps is None else steps
         fill(self, {
             "text": text, "value": value, "confidence": confidence, "sources": sources, "steps": steps, "needs": needs,
             "stop": stop, "reason": reason, "usage": usage, "label": label, "run_id": run_id,
@@ -231,7 +231,7 @@ class Task(Value):
         value = self.extract(text) if self.extract else _extract(self.output, text)
         if sources is None:
             sources = _cited(text, steps) if steps is not None else ()
-        return Answer(text, value, confidence, sources, steps if steps is not None else Transcript())
+        return Answer(text, value, confidence, sources, steps)
 
     def form(self, answer: Answer) -> Hashable:
         """Return what equal answers have in common; None if the answer has no value."""
