@@ -96,7 +96,7 @@ mutants: setup  ## seed defects into every strategy and judge; its own tests mus
 mutants-changed: setup  ## the same for what differs from BASE
 	@$(PY) mutants.py --changed $(BASE)
 
-chaos: setup  ## the long fault injections
+chaos: setup  ## kill processes for ten minutes, on SQLite and PostgreSQL, and print the figures
 	@$(PY) -m pytest -q -m chaos
 
 bench: setup  ## every benchmark; `python -m benchmarks NAME` for one

@@ -174,7 +174,7 @@ def killed(engine: str, branches: int, share: float, patience_s: float) -> Found
         while process.poll() is None and len(lines(folder)) < 2 * len(expected) * share:
             time.sleep(0.0005)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         before = lines(folder)
         process = spawned(engine, folder, branches)
         try:

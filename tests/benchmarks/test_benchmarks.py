@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cap, imports, loop, many_runs, measure, peers, resume, size, wind_tunnel, world
+from benchmarks import cap, crash, imports, loop, many_runs, measure, peers, resume, size, wind_tunnel, world
 from benchmarks import map as fan_out
 
 
@@ -216,6 +216,16 @@ def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys) -> None:
 def test_every_file_is_a_benchmark_that_the_command_knows_or_says_why_not() -> None:
     files = {path.stem for path in command.FOLDER.glob("*.py")} - {"__init__", "__main__"}
     assert files == {*command.ORDER, "measure", "world", "journal_rows"}  # journal_rows.py is a program of its own
+
+
+def test_a_kill_leaves_no_wrong_value_and_a_missing_peer_is_said(report, lines, monkeypatch) -> None:
+    monkeypatch.setattr(crash, "_installed", lambda: False)
+    crash.measure(report, kills=1, branches=2)
+    assert judged(lines) == ["wrong values, and runs that did not end"]
+    assert (report.met, report.missed) == (1, 0)
+    assert any("LangGraph is not measured: pip install langgraph" in line for line in lines)
+    row = next(line.split() for line in lines if line.strip().startswith("stratagem"))
+    assert row[1:5] == ["1", "0", "/", "22"]
 
 
 def test_the_pause_of_a_paced_model_is_its_own() -> None:

@@ -273,6 +273,7 @@ def simple(*, steady: bool) -> st.SearchStrategy[Any]:
         if steady
         else st.tuples(st.just("fail"), st.sampled_from([*FAILURES, "no answer"])),
         st.tuples(st.just("best")) if steady else st.tuples(st.sampled_from(["now", "left"])),
+        st.tuples(st.just("try"), st.just([["fail", "unreachable" if steady else "flaky"]])),
     )
 
 

@@ -87,7 +87,7 @@ class Story:
     async def lived(self, scheduler: Scheduler, until: int | None = None, stopped: tuple[Life, ...] = ()) -> Life:
         """Begin a life, and let it go on to its end, or for so many steps."""
         one = Life(self.disk, self.clock)
-        before = {key for row in self.rows if (key := identity(row)) and not passing(row)}
+        before = {key for row in history(self.rows) if (key := identity(row))}
         kept = list(self.rows)
         self.lives.append(one)
         one.begin(self.live)
@@ -118,6 +118,13 @@ class Story:
 def passing(row: Row) -> bool:
     """Return whether another attempt is allowed: a circumstance, from which the program may not have gone on."""
     return row.failed and decoded(row.result)[0] in CIRCUMSTANCES
+
+
+def history(rows: list[Row]) -> list[Row]:
+    """Return what is never performed again: all but circumstances after which their strand has recorded nothing."""
+    last = {(row.path, row.digest, row.occurrence): row for row in rows}
+    newest = {row.path: row for row in rows}
+    return [row for row in last.values() if not passing(row) or newest[row.path].digest != row.digest]
 
 
 async def straight(program: list[Any]) -> tuple[Story, Answer, int]:

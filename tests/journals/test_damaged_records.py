@@ -101,6 +101,15 @@ async def test_a_changed_question_is_named_and_what_is_sound_of_it_survives(path
     await journal.aclose()
 
 
+async def test_an_answer_that_was_dropped_is_not_told_from_memory(path):
+    journal = SQLiteJournal(path)
+    assert await journal.answers(["abcdef"]) == {"abcdef": {"q": b"true"}}
+    execute(path, "UPDATE question SET value=CAST('false' AS BLOB) WHERE id='q'")
+    await journal.drop_damaged("abcdef")
+    assert await journal.answers(["abcdef"]) == {"abcdef": {}}
+    await journal.aclose()
+
+
 @pytest.mark.parametrize("statement", [one[0] for one in QUESTIONS])
 async def test_a_damaged_question_is_not_written_over(path, statement):
     """Neither who drives the run nor who answers makes damage look sound."""

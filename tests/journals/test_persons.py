@@ -91,6 +91,9 @@ async def test_where_the_system_names_no_start_the_day_counts(journal, clock, mo
     clock.counter = 1.0
     clock.day += 30
     assert await journal.age(OWNER) == 30.0
+    clock.day += WEEK
+    await durable(journal.beat(OTHER))
+    assert await journal.age(OWNER) is None
     await journal.aclose()
 
 

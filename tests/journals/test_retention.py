@@ -169,3 +169,12 @@ async def test_a_file_that_cannot_be_opened_is_damaged_as_a_whole(tmp_path):
     assert len(condition.damage) == 1
     assert str(path) in condition.damage[0]
     await journal.aclose()
+
+
+async def test_a_damaged_count_of_runs_keeps_no_run_from_being_made(journal, tmp_path):
+    await durable(journal.create(run_of("abcdef")))
+    await journal.remove(["abcdef"])
+    read(tmp_path / "journal.sqlite", "UPDATE count SET n=9223372036854775807 WHERE name='runs'")
+    await durable(journal.create(run_of("ghijkl")))
+    assert await journal.load("ghijkl") == (run_of("ghijkl"), [])
+    await journal.aclose()
