@@ -115,10 +115,10 @@ async def peers(folder: Path, branches: int) -> list[str]:
 
     async with AsyncSqliteSaver.from_conn_string(str(folder / "saver.sqlite")) as saver:
 
-        @entrypoint(checkpointer=saver)
-        async def program(branches: int) -> list[str]:
+        async def whole(branches: int) -> list[str]:
             return list(chain_of(await asyncio.gather(*map(branch, range(branches)))))
 
+        program: Any = entrypoint(checkpointer=saver)(whole)
         settings: Any = {"configurable": {"thread_id": "crash"}}
         begun = await program.aget_state(settings)
         return await program.ainvoke(None if begun.next else branches, settings)

@@ -68,7 +68,7 @@ async def test_a_full_disk_stops_all_writing_and_no_reading(tmp_path, alone):
     _, rows = await journal.load("abcdef")
     assert rows == [row(0), row(1), *(row(seq, result=b"r" * 500) for seq in range(2, len(rows)))]
     file_of(journal).execute("PRAGMA max_page_count=1000000")
-    for write in (
+    writes: list[Any] = [
         journal.append("abcdef", row(len(rows)), alone=alone),
         journal.append("ghijkl", row(0)),
         journal.update(run_of("ghijkl", rows=0)),
@@ -78,7 +78,8 @@ async def test_a_full_disk_stops_all_writing_and_no_reading(tmp_path, alone):
         journal.park(run_of("ghijkl", owner=b""), []),
         journal.answer("ghijkl", "q1", b"1"),
         journal.claim("ghijkl", 1, OWNER),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(JournalError, match="the disk is full"):
             await durable(write)
     await journal.aclose()
