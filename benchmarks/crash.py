@@ -119,9 +119,10 @@ async def peers(folder: Path, branches: int) -> list[str]:
         async def program(branches: int) -> list[str]:
             return list(chain_of(await asyncio.gather(*map(branch, range(branches)))))
 
-        settings: Any = {"configurable": {"thread_id": "crash"}}
-        begun = await program.aget_state(settings)
-        return await program.ainvoke(None if begun.next else branches, settings)
+        made: Any = program  # not a function any more
+        settings = {"configurable": {"thread_id": "crash"}}
+        begun = await made.aget_state(settings)
+        return await made.ainvoke(None if begun.next else branches, settings)
 
 
 ENGINES = {"stratagem": ours, PEER: peers}
