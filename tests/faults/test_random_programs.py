@@ -200,7 +200,7 @@ async def check(
     assert (again.text, again.stop) == (answer.text, answer.stop)
 
 
-@settings(max_examples=100)
+@settings(max_examples=300)
 @given(
     program=PROGRAMS,
     seed=st.integers(0, 2**16),

@@ -66,9 +66,8 @@ def put(connection: sqlite3.Connection, number: int, run_id: str, question: str,
     )  # fmt: skip
 
 
-def checked(question: str, part: bytes) -> bytes:
+def checked(part: bytes) -> bytes:
     """Return a form or an answer; `ValueError` for what would spoil the whole record, in which it is JSON."""
-    question.encode()
     json.loads(part.decode())
     return part
 

@@ -256,7 +256,7 @@ class Store(File):
             head.number,
             item.run_id,
             question,
-            _questions.checked(question, form),
+            _questions.checked(form),
             one.value if one else b"",
         )
         head.asked = found.asked + (one is None)
@@ -286,7 +286,7 @@ class Store(File):
             return
         if one is None:
             raise UsageError(f"run {item.run_id!r} has not asked {question!r}", remedy="See `stratagem show`.")
-        _questions.put(connection, found.number, item.run_id, question, one.form, _questions.checked(question, value))
+        _questions.put(connection, found.number, item.run_id, question, one.form, _questions.checked(value))
         _keeping.answers_changed(connection)
         others = [other for other in found.questions if other is not one]
         item.result = run._replace(answers=_questions.values([*others, one._replace(value=value)]))
