@@ -211,3 +211,9 @@ def test_what_a_conversation_holds_cannot_be_changed_after_it_was_hashed() -> No
     assert view.digest == chain([[step.plain(), []]])
     with pytest.raises(TypeError):
         step.calls[0].arguments["to"] = 1  # pyright: ignore[reportIndexIssue]
+
+
+@pytest.mark.parametrize("data", [b"", b" ", b"x", b"{", b"[1,", b"1 2"])
+def test_what_is_no_json_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match="JSON|Expecting|Extra"):
+        decoded(data)

@@ -64,9 +64,12 @@ def quoted(text: str) -> str:
 
 
 def decoded(data: bytes) -> Json:
-    """Return the plain data of canonical bytes."""
+    """Return the plain data of canonical bytes; `ValueError` if they are none."""
     text = data.decode()
-    value, end = _scan(text, 0)
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:  # there is no value where one should begin
+        value, end = None, -1
     return value if end == len(text) else json.loads(text)
 
 
