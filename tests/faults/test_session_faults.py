@@ -142,6 +142,8 @@ sys.path.insert(0, {folder!r})
 from pathlib import Path
 from test_session_faults import Counting, EIGHT, opened
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is begun without
+
 class Interrupted(Counting):
     async def _later(self, request, value):
         if self.paid == int(sys.argv[2]):
