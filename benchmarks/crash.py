@@ -5,10 +5,14 @@ written for us (`run.map`) and for LangGraph's functional API (a task per call, 
 that comes with it, as their documentation writes it. Every call appends to a ledger outside the journal when it begins
 and when it ends, and returns its own name: whoever gets another name has the value of another call.
 
+Before that, what each engine costs beside plain asyncio where nobody is killed and no call takes time.
+
     pip install langgraph langgraph-checkpoint-sqlite     to have the peer beside ours; nothing else needs it
 """
 
 import asyncio
+import functools
+import importlib
 import importlib.util
 import itertools
 import json
@@ -19,10 +23,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.measure import Report
+from benchmarks.measure import Report, smallest
 from stratagem.core import Answer, Run, Task, strategy, tool
 
 ROOT = Path(__file__).parent.parent
@@ -47,13 +52,13 @@ def names(branches: int) -> list[str]:
 class Ledger:
     """What was really performed: a line when a call begins, and one when it ends."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def __init__(self, path: Path, pace_s: float) -> None:
+        self._file, self._pace_s = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), pace_s
 
     async def call(self, name: str) -> str:
         """Be one call of a model, or of a tool."""
         os.write(self._file, f"begin {name}\n".encode())
-        await asyncio.sleep(PACE_S * random.uniform(0.2, 1.8))
+        await asyncio.sleep(self._pace_s * random.uniform(0.2, 1.8))
         os.write(self._file, f"end {name}\n".encode())
         return name
 
@@ -94,14 +99,8 @@ async def ours(folder: Path, branches: int) -> list[str]:
     return json.loads(answer.text)
 
 
-async def peers(folder: Path, branches: int) -> list[str]:
-    """Begin the program on LangGraph, or continue it."""
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver  # noqa: PLC0415  # pyright: ignore
-    from langgraph.func import entrypoint, task  # noqa: PLC0415  # pyright: ignore
-
-    @task
-    async def call(name: str) -> str:
-        return await ledger.call(name)
+def plain(call: Callable[[str], Awaitable[str]]) -> Callable[[int], Awaitable[list[str]]]:
+    """Return the program written with asyncio alone, over whatever performs a call."""
 
     async def chain(names: list[str]) -> list[str]:
         return [await call(name) for name in names]
@@ -113,18 +112,41 @@ async def peers(folder: Path, branches: int) -> list[str]:
             found += part
         return found + await chain([f"{number}.{step}" for step in range(3, CALLS)])
 
+    async def whole(branches: int) -> list[str]:
+        return list(chain_of(await asyncio.gather(*map(branch, range(branches)))))
+
+    return whole
+
+
+async def nothing(folder: Path, branches: int) -> list[str]:
+    """Perform the program with asyncio alone: nothing is kept."""
+    del folder
+    return await plain(ledger.call)(branches)
+
+
+async def peers(folder: Path, branches: int) -> list[str]:
+    """Begin the program on LangGraph, or continue it."""
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver  # noqa: PLC0415  # pyright: ignore
+    from langgraph.func import entrypoint, task  # noqa: PLC0415  # pyright: ignore
+
+    @task
+    async def call(name: str) -> str:
+        return await ledger.call(name)
+
     async with AsyncSqliteSaver.from_conn_string(str(folder / "saver.sqlite")) as saver:
+        whole = plain(call)
 
-        async def whole(branches: int) -> list[str]:
-            return list(chain_of(await asyncio.gather(*map(branch, range(branches)))))
+        async def program_of(branches: int) -> list[str]:
+            return await whole(branches)
 
-        program: Any = entrypoint(checkpointer=saver)(whole)
+        program: Any = entrypoint(checkpointer=saver)(program_of)
         settings: Any = {"configurable": {"thread_id": "crash"}}
         begun = await program.aget_state(settings)
         return await program.ainvoke(None if begun.next else branches, settings)
 
 
 ENGINES = {"stratagem": ours, PEER: peers}
+PLAIN = "asyncio"
 
 
 class Found(NamedTuple):
@@ -149,9 +171,10 @@ class Found(NamedTuple):
     stuck: int = 0
 
 
-def spawned(engine: str, folder: Path, branches: int) -> "subprocess.Popen[str]":
+def spawned(engine: str, folder: Path, branches: int, pace_s: float = PACE_S) -> "subprocess.Popen[str]":
     """Start a process that begins or continues the program."""
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.crash", engine, str(folder), str(branches)]
+    module = [sys.executable, "-W", "ignore", "-m", "benchmarks.crash"]
+    command = [*module, engine, str(folder), str(branches), str(pace_s)]
     paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.Popen(
@@ -187,9 +210,18 @@ def killed(engine: str, branches: int, share: float, patience_s: float) -> Found
     begun = {line[6:] for line in before if line.startswith("begin ")}
     ended = {line[4:] for line in before if line.startswith("end ")}
     again = {line[6:] for line in after if line.startswith("begin ")} & begun
-    got = json.loads(said.splitlines()[-1]) if said.strip() else []
+    got, _ = json.loads(said.splitlines()[-1]) if said.strip() else ([], 0.0)
     wrong = sum(value != name for value, name in zip(got, expected, strict=False))
     return Found(1, len(got), wrong, len(ended), len(again & ended), len(again - ended), int(not got))
+
+
+def unkilled(engine: str, branches: int) -> float:
+    """Return the CPU seconds of the program in a process of its own, in which no call takes time."""
+    with tempfile.TemporaryDirectory() as name:
+        said, _ = spawned(engine, Path(name), branches, 0.0).communicate()
+    got, cpu = json.loads(said.splitlines()[-1])
+    assert got == names(branches), f"{engine} went wrong without a kill"
+    return cpu
 
 
 def measure(report: Report, *, kills: int = 10, branches: int = BRANCHES, patience_s: float = 60.0) -> None:
@@ -200,6 +232,13 @@ def measure(report: Report, *, kills: int = 10, branches: int = BRANCHES, patien
     there = [engine for engine in ENGINES if engine != PEER or _installed()]
     if PEER not in there:
         report.say("   LangGraph is not measured: pip install langgraph langgraph-checkpoint-sqlite")
+    cpu = smallest(3, **{engine: functools.partial(unkilled, engine, branches) for engine in (PLAIN, *there)})
+    calls = len(names(branches))
+    report.shown("yardstick: plain asyncio, nothing kept, per call", cpu[PLAIN] / calls * 1e6, "us CPU")
+    for engine in there:
+        report.shown(
+            f"  {engine} with SQLite, of that", cpu[engine] / cpu[PLAIN], "x", f"{cpu[engine] / calls * 1e6:.0f} us CPU"
+        )
     dice = random.Random(20261126)
     moments = [dice.uniform(0.1, 0.9) for _ in range(kills)]
     columns = ("kills", "wrong values", "ended, paid again", "in flight, paid again", "stuck")
@@ -227,9 +266,15 @@ def _version() -> str:
 def main(arguments: list[str]) -> None:
     """Be the process that is killed."""
     global ledger
-    engine, folder, branches = arguments
-    ledger = Ledger(Path(folder) / "ledger")
-    print(json.dumps(asyncio.run(ENGINES[engine](Path(folder), int(branches)))), flush=True)
+    engine, folder, branches, pace_s = arguments
+    ledger = Ledger(Path(folder) / "ledger", float(pace_s))
+    for module in {PEER: ("langgraph.func", "langgraph.checkpoint.sqlite.aio")}.get(
+        engine, ("stratagem.journals.sqlite",)
+    ):
+        importlib.import_module(module)
+    began = time.process_time()
+    values = asyncio.run({**ENGINES, PLAIN: nothing}[engine](Path(folder), int(branches)))
+    print(json.dumps([values, time.process_time() - began]), flush=True)
 
 
 if __name__ == "__main__":

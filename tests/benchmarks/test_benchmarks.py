@@ -7,8 +7,23 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cap, crash, imports, loop, many_runs, measure, peers, resume, size, wind_tunnel, world
+from benchmarks import (
+    cap,
+    crash,
+    imports,
+    loop,
+    many_runs,
+    measure,
+    peers,
+    people,
+    resume,
+    size,
+    time_travel,
+    wind_tunnel,
+    world,
+)
 from benchmarks import map as fan_out
+from stratagem.errors import CapabilityError
 
 
 @pytest.fixture
@@ -231,3 +246,25 @@ def test_a_kill_leaves_no_wrong_value_and_a_missing_peer_is_said(report, lines, 
 def test_the_pause_of_a_paced_model_is_its_own() -> None:
     run = world.begun(world.services(world.Paced(0.0)))
     assert asyncio.run(run.ask(world.guess, question=world.QUESTION, notes=())) in ("41", "42")
+
+
+def test_waiting_is_measured_in_sqlite(report, lines, monkeypatch) -> None:
+    def absent(**_: object) -> None:
+        raise CapabilityError("no server here")
+
+    monkeypatch.setattr(people, "Server", absent)
+    monkeypatch.setattr(people, "IDLE_S", 0.01)
+    people.measure(report, parked=2, runs=3, repeats=1)
+    assert judged(lines) == [
+        "SQLite: 2 waiting runs, share of a core",
+        "their memory",
+        "from the answer to the end of a parked run",
+        "from the answer to the next step of a live run",
+        "3 parked runs answered and woken",
+    ]
+    assert any("skipped: no server here" in line for line in lines)
+
+
+def test_a_fork_is_measured(report, lines) -> None:
+    time_travel.measure(report, effects=5, repeats=1)
+    assert judged(lines) == ["made: wall clock", "stored by the fork, file closed"]

@@ -215,5 +215,5 @@ def test_what_a_conversation_holds_cannot_be_changed_after_it_was_hashed() -> No
 
 @pytest.mark.parametrize("data", [b"", b" ", b"x", b"{", b"[1,", b"1 2"])
 def test_what_is_no_json_is_a_value_error(data: bytes) -> None:
-    with pytest.raises(ValueError, match="JSON|Expecting|Extra"):
+    with pytest.raises(ValueError, match=r"JSON|Expecting|Extra"):
         decoded(data)
