@@ -239,7 +239,7 @@ def test_a_kill_leaves_no_wrong_value_and_a_missing_peer_is_said(report, lines, 
     assert judged(lines) == ["wrong values, and runs that did not end"]
     assert (report.met, report.missed) == (1, 0)
     assert any("LangGraph is not measured: pip install langgraph" in line for line in lines)
-    row = next(line.split() for line in lines if line.strip().startswith("stratagem"))
+    row = next(line.split() for line in lines if line.strip().startswith("stratagem  "))
     assert row[1:5] == ["1", "0", "/", "22"]
 
 
