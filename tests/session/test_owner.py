@@ -12,7 +12,7 @@ import pytest
 from stratagem import session
 from stratagem.core import Answer, MemoryJournal, Run, StoredRun, Task, decoded, encoded, signature, strategy
 from stratagem.errors import BudgetExhausted, OwnedElsewhere, UsageError
-from stratagem.session._ends import fitted
+from stratagem.session._fitting import fitted
 from stratagem.session._owner import _started, elsewhere, new_owner
 from stratagem.testing import ScriptedModel
 

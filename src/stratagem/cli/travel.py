@@ -89,7 +89,7 @@ def _reply(record: Any, at: int, text: str) -> Any:
 
     from stratagem.cli._asking import value_of
     from stratagem.core import decoded
-    from stratagem.session._ends import fitted
+    from stratagem.session._fitting import fitted
 
     row = next((row for row in record.rows if row.seq == at), None)
     if row is None or row.kind in ("model", "tool"):

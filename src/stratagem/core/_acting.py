@@ -6,9 +6,10 @@ from typing import Any
 
 from stratagem.core._admission import admit, nothing, seconds_left
 from stratagem.core._book import Key
-from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, json_of
+from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, json_of, text_of
 from stratagem.core._effects import digest_of, finished, journaled, recorded, settled, unperformed
 from stratagem.core._label import SYSTEM, Label
+from stratagem.core._schema import converted, schema_of
 from stratagem.core._strand import Strand
 from stratagem.core._tool import Tool
 from stratagem.core._transcript import Transcript
@@ -137,6 +138,17 @@ async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, reque
     return None
 
 
+async def told(strand: Strand, question: str, schema: Any) -> Any:
+    """Return a person's answer, typed. One that does not fit, for all that was checked, is asked for again."""
+    form, wording = schema_of(schema), question
+    while True:
+        said = await asked(strand, wording, form)
+        try:
+            return converted(schema, said)
+        except ValueError as failure:
+            wording = f"{question} (The answer {text_of(said)[:200]} does not fit: it {failure}.)"
+
+
 async def asked(strand: Strand, question: str, schema: Json, about: Key | None = None) -> Json:
     """Return what a person answers to a question of this strand; once every strand waits, the run is parked."""
     world, services = strand.world, strand.world.services
@@ -179,7 +191,7 @@ async def _put(strand: Strand, number: str, question: str, schema: Json) -> None
     world = strand.world
     world.questions[number] = {"id": number, "question": question, "schema": schema}
     if world.feeds:
-        world.emit("question.asked", strand.path, **world.questions[number])
+        world.emit("question.asked", strand.path, id=number, question=question, wants=schema)
     form = {
         **world.questions[number],
         "scope": strand.path,

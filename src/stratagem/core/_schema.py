@@ -9,6 +9,7 @@ import types
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from stratagem.core._canonical import Json
+from stratagem.errors import UsageError
 
 _NAMES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _adapters: dict[Any, Any] = {}
@@ -25,6 +26,8 @@ def schema_of(hint: Any) -> Json:
     >>> schema_of(tuple[int, ...])
     {'type': 'array', 'items': {'type': 'integer'}}
     """
+    if _constrained(hint):
+        return _written(hint)
     hint = bare(hint)
     if hint in _NAMES:
         return {"type": _NAMES[hint]}
@@ -41,9 +44,19 @@ def schema_of(hint: Any) -> Json:
         return {"type": "null"}
     if hint is Any:
         return {}
+    return _written(hint)
+
+
+def _written(hint: Any) -> Json:
     form: Json = _adapter(hint).json_schema()
     form.pop("title", None)
     return form
+
+
+def _constrained(hint: Any) -> bool:
+    """Return whether a hint carries limits of pydantic's, such as `Annotated[int, Field(ge=1)]`."""
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return any(type(note).__module__.partition(".")[0] in ("pydantic", "annotated_types") for note in notes)
 
 
 def converted(hint: Any, value: Any) -> Any:
@@ -52,6 +65,8 @@ def converted(hint: Any, value: Any) -> Any:
     What a model means is accepted (`"3"` for 3, `3.0` for 3, one item for a sequence of one); what it does not say is
     not guessed.
     """
+    if _constrained(hint):
+        return _validated(hint, value)
     hint = bare(hint)
     if hint in _NAMES:
         return _atom(hint, value)
@@ -66,6 +81,10 @@ def converted(hint: Any, value: Any) -> Any:
         return made(converted(arguments[0], item) for item in items)
     if hint is Any:
         return value
+    return _validated(hint, value)
+
+
+def _validated(hint: Any, value: Any) -> Any:
     try:
         return _adapter(hint).validate_python(_thawed(value))
     except ValueError as failure:
@@ -144,7 +163,10 @@ def _thawed(value: Any) -> Any:
 
 def _adapter(hint: Any) -> Any:
     if hint not in _adapters:
-        from pydantic import TypeAdapter  # noqa: PLC0415  (55 ms, only if such a type is met)
+        from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415  (55 ms, only if such a type is met)
 
-        _adapters[hint] = TypeAdapter(hint)
+        try:
+            _adapters[hint] = TypeAdapter(hint)
+        except PydanticUserError as failure:
+            raise UsageError(f"{hint!r} is no type of values: {str(failure).partition(chr(10))[0]}") from None
     return _adapters[hint]

@@ -25,8 +25,7 @@ from stratagem.core import (
     json_of,
 )
 from stratagem.core._admission import check_price
-from stratagem.core._canonical import encoded_clean, is_object, text_of
-from stratagem.core._schema import converted
+from stratagem.core._canonical import encoded_clean, text_of
 from stratagem.core._value import replace
 from stratagem.errors import (
     BudgetExhausted,
@@ -204,43 +203,6 @@ def stop_of(failure: StratagemError) -> Stop:
 
 def prompts_of(changes: Mapping[str, Any]) -> dict[str, str]:
     return {name[7:]: str(text) for name, text in changes.items() if name.startswith("prompt.")}
-
-
-_KINDS: dict[str, Any] = {"boolean": bool, "integer": int, "number": float, "string": str}
-
-
-def fitted(schema: Json, value: Any) -> Json:
-    """Return a person's answer as JSON; `UsageError` if it does not fit the question's schema."""
-    facts: dict[str, Json] = schema if is_object(schema) else {}
-    kind, needed = facts.get("type"), [str(name) for name in facts.get("required", ())]
-    try:
-        if isinstance(value, bool) and {"yes", "no"} <= set(facts.get("enum", ())):
-            value = "yes" if value else "no"
-        if "enum" in facts and value not in facts["enum"]:
-            raise ValueError(f"must be one of {facts['enum']}, got {value!r}")
-        if kind == "object" and isinstance(value, bool) and len(needed) == 1:
-            value = {needed[0]: value}  # a plain yes or no to a question that wants little more
-        if kind == "object":
-            _check_object(facts, needed, value)
-        return json_of(converted(_KINDS[kind], value) if kind in _KINDS else value)
-    except ValueError as failure:
-        raise UsageError(f"the answer {failure}") from None
-
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "boolean": bool, "integer": int, "number": (int, float), "string": str, "null": type(None),
-}  # fmt: skip
-
-
-def _check_object(facts: dict[str, Json], needed: list[str], value: Any) -> None:
-    if not (is_object(value) and all(name in value for name in needed)):
-        raise ValueError(f"must be an object with {', '.join(needed)}, got {value!r}")
-    for name, item in value.items():
-        wanted = facts.get("properties", {}).get(name, {}).get("type")
-        kinds: list[str] = [wanted] if isinstance(wanted, str) else wanted or []
-        fits = any(isinstance(item, _TYPES[kind]) and (kind == "boolean" or type(item) is not bool) for kind in kinds)
-        if kinds and not fits:
-            raise ValueError(f"has {item!r} as {name!r}, which must be {' or '.join(kinds)}")
 
 
 def check_money(services: Services, options: Mapping[str, Any], budget: Budget) -> None:

@@ -41,7 +41,6 @@ from stratagem.session._ends import (
     end_of,
     ended,
     facts_of,
-    fitted,
     label_of,
     outcome,
     prompts_of,
@@ -50,6 +49,7 @@ from stratagem.session._ends import (
     saved,
     written,
 )
+from stratagem.session._fitting import fitted
 from stratagem.session._forks import check_changes, check_prompts, inherited, settings_of, storable
 from stratagem.session._lives import Lives
 from stratagem.session._owner import elsewhere
