@@ -257,3 +257,15 @@ async def test_conversations_are_compared_with_what_they_refer_to(opened: Any, j
     one, other = (asked(side)["steps"] for side in (changed[0].left, changed[0].right) if side)
     assert (one[-1], other[-1]) == ("seen ? 0", "seen nothing")
     assert len(one) == len(other) == 2
+
+
+async def test_a_fork_may_take_back_what_its_parent_did_not_ask_for(opened: Any, journal: MemoryJournal) -> None:
+    async with opened(WORLD, journal=journal) as s:
+        await s.run(branching.using(width=6), "?", run_id="root")
+        narrow = await s.fork("root", set={"param.width": 3})
+        wider = await s.fork(narrow.run_id, set={"param.width": 5})
+        whole = await s.fork(wider.run_id, set={"param.width": 6})
+        assert whole.counts.performed == 0
+        assert parts(await difference(journal, "root", whole.run_id)) == (13, 0, 0, 0)
+        _, effects = await lineage(journal, wider.run_id)
+        assert len(effects) == 5 * 2 + 1

@@ -204,3 +204,20 @@ async def test_days_may_pass_before_an_answer(clock: Any) -> None:
         answer = await one.resume("mine")
         assert (answer.stop, answer.text) == ("answered", "g0x g1x g2 g3")
         assert answer.usage.seconds < 60
+
+
+async def test_a_fork_with_another_answer_to_an_approval_goes_another_way() -> None:
+    SENT.clear()
+    async with opened(tools=(mail,), policy="ask") as one:
+        await one.run(mailing, "?", run_id="mine")
+        await one.answer("mine", "always")
+        answer = await one.resume("mine")
+        assert (answer.text, answer.counts.unused) == ("sent a sent b sent c", 0)
+        (wait,) = [row.seq for row in (await one.show("mine")).rows if row.kind == "wait"]
+        forked = await one.fork("mine", at=wait, set={"reply": "no"})
+        # What the parent did under its "always" is reused as it is: it has happened, and asks for the same.
+        assert forked.text == "Denied: a person refused `mail` sent b sent c"
+        assert (forked.counts.performed, forked.counts.unused) == (0, 1)
+        again = await one.fork("mine", at=wait, set={"reply": "always"})
+        assert (again.text, again.counts.performed) == ("sent a sent b sent c", 0)
+    assert SENT == ["a", "b", "c"]

@@ -17,6 +17,7 @@ from stratagem.core._values import Execution, Observation, ToolCall
 from stratagem.errors import BudgetExhausted, CapabilityError, Suspended, UsageError
 
 EXECUTED = Label({"sandbox"}, ())  # what code printed is not trusted, and may hold what it could read
+UNASKED = ("read", "self")  # effects that no policy asks about
 APPROVAL = {"enum": ["yes", "no", "always"]}  # always: this tool, for the rest of the run
 HAPPENED = {
     "type": "object",
@@ -43,8 +44,13 @@ async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observa
     digest = digest_of("tool", request)
     key: Key = (strand.path, digest, strand.occurrence(digest))
     strand.next()
-    if key not in strand.world.book.recorded:  # a refusal is no effect: in a replay it is said again
+    recorded_rows = strand.world.book.recorded
+    if key not in recorded_rows:  # a refusal is no effect: in a replay it is said again
         denied = await _permitted(strand, tool, arguments, key)
+        if denied is not None:
+            return denied
+    elif tool.effect not in UNASKED and _approval(strand, tool, arguments, key)[2] in recorded_rows:
+        denied = await _approved(strand, tool, arguments, key)  # a fork may have another answer
         if denied is not None:
             return denied
     row, value = recorded(strand, key, request)
@@ -69,16 +75,32 @@ async def _permitted(strand: Strand, tool: Tool, arguments: Json, key: Key) -> O
     if decision.kind == "allow":
         return None
     if decision.kind == "ask":
-        if tool.spec in strand.world.allowed:
-            return None
-        question = f"Allow {tool.name}({encoded(arguments).decode()})? Effect: {tool.effect}."
-        said = await asked(strand, question, APPROVAL, key)
-        if said == "always":
-            strand.world.allowed.add(tool.spec)
-        if said != "no":
-            return None
-        return Observation(f"Denied: a person refused `{tool.name}`", failed=True)
+        return None if tool.spec in strand.world.allowed else await _approved(strand, tool, arguments, key)
     return Observation(f"Denied: {decision.why}", failed=True)
+
+
+async def _approved(strand: Strand, tool: Tool, arguments: Json, key: Key) -> Observation | None:
+    """Return None if a person allows the call; else what the model reads instead."""
+    question, _, _ = _approval(strand, tool, arguments, key)
+    said = await asked(strand, question, APPROVAL, key)
+    if said == "always":
+        strand.world.allowed.add(tool.spec)
+    return None if said != "no" else Observation(f"Denied: a person refused `{tool.name}`", failed=True)
+
+
+def _approval(strand: Strand, tool: Tool, arguments: Json, key: Key) -> tuple[str, bytes, Key]:
+    """Return the question for a call, its request, and the key that it has if it is asked next."""
+    question = f"Allow {tool.name}({encoded(arguments).decode()})? Effect: {tool.effect}."
+    request = _question(question, APPROVAL, key)
+    digest = digest_of("wait", request)
+    return question, request, (strand.path, digest, strand.requests.get(digest, 0))
+
+
+def _question(question: str, schema: Json, about: Key | None) -> bytes:
+    form = {"wait": question, "schema": schema}
+    if about is not None:
+        form["about"] = [about[0], about[1].hex(), about[2]]
+    return encoded_clean(form)
 
 
 async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> tuple[Observation, int]:
@@ -152,10 +174,7 @@ async def told(strand: Strand, question: str, schema: Any) -> Any:
 async def asked(strand: Strand, question: str, schema: Json, about: Key | None = None) -> Json:
     """Return what a person answers to a question of this strand; once every strand waits, the run is parked."""
     world, services = strand.world, strand.world.services
-    form = {"wait": question, "schema": schema}
-    if about is not None:
-        form["about"] = [about[0], about[1].hex(), about[2]]
-    request = encoded_clean(form)
+    request = _question(question, schema, about)
     digest = digest_of("wait", request)
     key: Key = (strand.path, digest, strand.occurrence(digest))
     strand.next()

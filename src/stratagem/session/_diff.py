@@ -14,10 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stratagem.core import Journal, Json, Row, decoded, forked
+from stratagem.core import Journal, Json, Row, decoded
 from stratagem.core._canonical import is_object, text_of
 from stratagem.errors import UsageError, revive
-from stratagem.session._forks import inherited
+from stratagem.session._forks import ancestry
 from stratagem.session._records import RunRecord
 
 Key = tuple[str, bytes, int]
@@ -113,33 +113,21 @@ async def lineage(journal: Journal, run_id: str) -> tuple[RunRecord, list[Effect
     """Return a run's record and its effects, with those that it reuses of its parents."""
     stored, rows = await journal.load(run_id)
     record = RunRecord(stored, rows)
-    own = list({effect.key: effect for effect in _effects(record, rows)}.values())  # of two the later holds
-    if not record.parent or record.record.get("fork") is None:
-        return record, own
+    own = list({effect.key: effect for effect in _effects([(record, row) for row in rows])}.values())  # the later holds
     try:
-        parent, theirs = await lineage(journal, record.parent)
+        found, _, _ = await ancestry(journal, record)
     except UsageError as failure:
         raise UsageError(f"run {record.id!r} is a fork, and its parent is gone: {failure}") from failure
-    gone: set[Key] = set()
-    if unasked := record.end.get("unasked"):
-        rows, _, _ = await inherited(journal, record)
-        gone = {Effect(record, rows[n]).key for first, last in unasked for n in range(first, last + 1)}
-    return record, _merged(_kept(record.record["fork"], parent, theirs), own, gone)
+    if not found:
+        return record, own
+    unasked = record.end.get("unasked", ())
+    gone = {Effect(*found[n]).key for first, last in unasked for n in range(first, last + 1)}
+    base = {effect.key: effect for effect in _effects(found)}
+    return record, _merged(list(base.values()), own, gone)
 
 
-def _effects(record: RunRecord, rows: Sequence[Row]) -> list[Effect]:
-    return [Effect(record, row) for row in rows if row.kind != "intent"]
-
-
-def _kept(fork: Json, parent: RunRecord, theirs: Sequence[Effect]) -> list[Effect]:
-    """Return what a fork may reuse of its parent's effects; what the parent has from others stays."""
-    changes: dict[str, Json] = fork["set"]
-    rows = forked(
-        parent.rows, at=fork["at"], reply=changes.get("reply"), decisions=fork["at"] is not None and not changes
-    )
-    kept = {effect.key: effect for effect in _effects(parent, rows)}
-    of_others = (one if one.record is not parent else kept.get(one.key) for one in theirs)
-    return [effect for effect in of_others if effect is not None]
+def _effects(found: Sequence[tuple[RunRecord, Row]]) -> list[Effect]:
+    return [Effect(record, row) for record, row in found if row.kind != "intent"]
 
 
 def _merged(base: list[Effect], own: list[Effect], gone: set[Key]) -> list[Effect]:

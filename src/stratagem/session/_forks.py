@@ -55,15 +55,23 @@ async def inherited(
         record: of the run.
         parent: of its parent with all its rows, if that is known already.
     """
+    found, origin, changes = await ancestry(journal, record, parent)
+    return [row for _, row in found], origin, changes
+
+
+async def ancestry(
+    journal: Journal, record: RunRecord, parent: RunRecord | None = None
+) -> tuple[list[tuple[RunRecord, Row]], str, dict[str, Json]]:
+    """Return the same rows, each with the record of the run that it is of."""
     fork = record.record.get("fork")
     if not record.parent or fork is None:
         return [], record.id, {}
     if parent is None:
         parent = RunRecord(*await journal.load(record.parent))
-    older, origin, earlier = await inherited(journal, parent)
+    older, origin, earlier = await ancestry(journal, parent)
     at, changes, rows = fork["at"], fork["set"], parent.rows
     kept = forked(rows, at=at, reply=changes.get("reply"), decisions=at is not None and not changes)
     if older:
         taken = {(row.path, row.digest, row.occurrence) for row in rows}
-        older = [row for row in older if (row.path, row.digest, row.occurrence) not in taken]
-    return [*older, *kept], origin, {**earlier, **changes}
+        older = [(owner, row) for owner, row in older if (row.path, row.digest, row.occurrence) not in taken]
+    return [*older, *((parent, row) for row in kept)], origin, {**earlier, **changes}

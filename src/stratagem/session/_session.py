@@ -174,6 +174,8 @@ class Session:
     ) -> Answer:
         record = _records.RunRecord(stored)
         if record.stop is not None and record.stop not in GOES_ON and record.state == "finished":
+            if record.id not in self._ended:
+                await self._services.journal.load(record.id)  # a damaged one is named
             return self._ended.get(record.id) or _records.answer_of(record.end, self._task(record, task))
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan = await self._again(record, strategy, task)  # what cannot be loaded is said before the run is claimed
