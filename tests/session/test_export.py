@@ -424,3 +424,34 @@ async def test_from_any_journal_to_any_other(
         assert (await s.resume("waits")).text == "went on: True"
         assert s._services.model.requests == []
         assert (await s.replay(fork)).ok
+
+
+async def test_a_run_of_which_a_killed_import_left_a_part_is_imported_anew_and_resumed_by_nobody(
+    opened: Any, short: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = MemoryJournal()
+    found = parcels(short)
+    run_id = found[0].run.run_id
+
+    class Killed(BaseException):
+        """What ends a process."""
+
+    async def nothing(*_: object) -> None:
+        """A process that is gone takes nothing back."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("stratagem.session._export._taken_back", nothing)
+        patched.setattr(journal, "update", killed)
+        with pytest.raises(Killed):
+            await imported(journal, found)
+    assert await journal.find(run_id) is not None
+    async with opened(WORLD, journal=journal) as one:
+        for verb in (one.resume, one.replay, one.fork):
+            with pytest.raises(UsageError, match="was imported in part only"):
+                await verb(run_id)
+    done = await imported(journal, found)
+    assert run_id in done.new
+    assert (await journal.load(run_id))[1] == found[0].rows

@@ -32,6 +32,13 @@ def look(where: str) -> str:
 sent: list[str] = []
 
 
+@strategy(calls="1")
+async def mailing(run: Run, task: Task) -> Answer:
+    """Send what the model says."""
+    text = await run.ask(think, question=task.question, number=1)
+    return task.answer((await run.call(send, text=text)).text)
+
+
 @tool(effect="send", repeat="once")
 def send(text: str) -> str:
     """Send."""
@@ -306,6 +313,19 @@ async def test_a_fork_asks_before_it_sends_a_second_time(opened: Any) -> None:
         other = await s.fork("mine", at=at, set={"strategy": mailing, "reply": "edited"})
         assert other.text == "sent xedited"
         assert sent == ["x"]
+
+
+async def test_a_fork_asks_before_it_sends_something_else(opened: Any) -> None:
+    sent.clear()
+    journal = MemoryJournal()
+    async with opened({think: lambda question, number: "a"}, journal=journal, tools=(send,), policy="ask,send") as s:
+        await s.run(mailing, "?", run_id="mine")
+    async with opened({think: lambda question, number: "b"}, journal=journal, tools=(send,), policy="ask,send") as s:
+        fork = await s.fork("mine", at=0)
+        assert (fork.stop, sent) == ("suspended", ["a"])
+        assert fork.reason == 'send was called before, with {"text":"a"}. Call it again, with {"text":"b"}?'
+        await s.answer(fork.run_id, value=True)
+        assert ((await s.resume(fork.run_id)).text, sent) == ("sent b", ["a", "b"])
 
 
 # Replay

@@ -8,7 +8,7 @@ import pytest
 
 from stratagem import session
 from stratagem.core import Answer, MemoryJournal, Run, StoredRun, Task, encoded, signature, strategy, tool
-from stratagem.errors import NoAnswer, OwnedElsewhere, UsageError
+from stratagem.errors import JournalCorrupt, NoAnswer, OwnedElsewhere, UsageError
 from stratagem.testing import ScriptedModel
 
 
@@ -221,3 +221,139 @@ async def test_a_fork_with_another_answer_to_an_approval_goes_another_way() -> N
         again = await one.fork("mine", at=wait, set={"reply": "always"})
         assert (again.text, again.counts.performed) == ("sent a sent b sent c", 0)
     assert SENT == ["a", "b", "c"]
+
+
+@strategy(calls="0")
+async def asks_once(run: Run, task: Task) -> Answer:
+    return task.answer(str(await run.wait("Go?")))
+
+
+async def test_a_fork_of_a_waiting_run_has_answers_of_its_own() -> None:
+    async with opened() as one:
+        await one.run(asks_once, "?", run_id="mine")
+        fork = await one.fork("mine", set={"budget": "calls=9"})
+        assert fork.stop == "suspended"
+        await one.answer("mine", value=True)
+        assert (await one.resume("mine")).text == "True"
+        assert (await one.resume(fork.run_id)).stop == "suspended"  # what its parent did later is its parent's
+        await one.answer(fork.run_id, value=False)
+        assert (await one.resume(fork.run_id)).text == "False"
+        assert (await one.replay(fork.run_id)).text == "False"
+
+
+@strategy(calls="0")
+async def first_of_three(run: Run, task: Task) -> Answer:
+    async def ask(run: Run, name: str) -> str:
+        return f"{name} {await run.wait(f'{name}?', schema=str)}"
+
+    async with run.pool(ask) as pool:
+        for name in ("Ann", "Bob", "Eve"):
+            pool.start(name)
+        async for _, said in pool:
+            return task.answer(said)
+    raise NoAnswer("nobody")
+
+
+async def test_whoever_answers_first_is_first_in_a_pool() -> None:
+    async with opened() as one:
+        for name in ("Bob", "Eve", "Ann"):
+            parked = await one.run(first_of_three, "?")
+            record = await one.show(parked.run_id)
+            assert [row.kind for row in record.rows] == []  # unwinding is no completion
+            (asked,) = [asked for asked in record.questions() if asked["question"] == f"{name}?"]
+            await one.answer(parked.run_id, "me", asked["id"])
+            assert (await one.resume(parked.run_id)).text == f"{name} me"
+
+
+@strategy(calls="0")
+async def asks_in_vain(run: Run, task: Task) -> Answer:
+    async def ask(run: Run, _: int) -> str:
+        return str(await run.wait("Nobody waits?", schema=str))
+
+    async with run.pool(ask) as pool:
+        pool.start(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    return task.answer(str(await run.wait("And now?", schema=str)))
+
+
+async def test_a_question_that_nobody_waits_for_any_more_is_not_open() -> None:
+    async with opened() as one:
+        await one.run(asks_in_vain, "?", run_id="mine")
+        assert [asked["question"] for asked in (await one.show("mine")).questions()] == ["And now?"]
+        await one.answer("mine", "now")
+        assert (await one.resume("mine")).text == "now"
+
+
+@strategy(calls="0")
+async def asks_otherwise(run: Run, task: Task) -> Answer:
+    return task.answer(str(await run.wait("Really go?", schema=str)))
+
+
+async def test_the_strategy_that_replaces_another_one_stays() -> None:
+    async with opened() as one:
+        await one.run(asks_once, "?", run_id="mine")
+        assert (await one.resume("mine", strategy=asks_otherwise)).stop == "suspended"
+        (asked,) = (await one.show("mine")).questions()
+        assert asked["question"] == "Really go?"
+        await one.answer("mine", "yes", asked["id"])
+        assert (await one.resume("mine")).text == "yes"
+
+
+async def test_a_damaged_answer_of_one_run_keeps_no_other_from_hearing_its_own() -> None:
+    class Damaged(MemoryJournal):
+        async def answers(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
+            if "broken" in run_ids:
+                raise JournalCorrupt("an answer to run 'broken' is damaged")
+            return await super().answers(run_ids)
+
+    journal, go_on = Damaged(), asyncio.Event()
+
+    @strategy(calls="0")
+    async def busy(run: Run, task: Task) -> Answer:
+        async def branch(run: Run, number: int) -> str:
+            if number == 0:
+                return str(await run.wait("Which?", schema=str))
+            await go_on.wait()
+            return "done"
+
+        return task.answer(" ".join(await run.map(branch, range(2))))
+
+    async with opened(journal) as one, opened(journal) as two:
+        running = [asyncio.create_task(one.run(busy, "?", run_id=name)) for name in ("broken", "sound")]
+        while len([run for run in await two.runs() if run.questions()]) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        heard = one._lives._driven["sound"][1]
+        await two.answer("sound", "red")
+        while heard.questions:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        go_on.set()
+        assert (await running[1]).text == "red done"
+        one.cancel("broken")
+        await asyncio.gather(*running)
+
+
+@pytest.mark.parametrize(
+    ("at", "reply", "said"),
+    [
+        (0, "x", "must be .*yes.*got"),
+        (1, "x", "is no call and no question but 'intent'"),
+        (2, 7, "is a text, got 7"),
+    ],
+)
+async def test_a_value_that_cannot_be_set_is_refused(at: int, reply: Any, said: str) -> None:
+    @tool(effect="send")
+    async def post(text: str) -> str:
+        """Post."""
+        return f"posted {text}"
+
+    @strategy(calls="0")
+    async def posting(run: Run, task: Task) -> Answer:
+        return task.answer((await run.call(post, text="a")).text)
+
+    async with opened(tools=(post,), policy="ask") as one:
+        await one.run(posting, "?", run_id="mine")
+        await one.answer("mine", "yes")
+        await one.resume("mine", strategy=posting)
+        with pytest.raises(UsageError, match=said):
+            await one.fork("mine", at=at, set={"reply": reply})

@@ -188,7 +188,9 @@ async def asked(strand: Strand, question: str, schema: Json, about: Key | None =
     except BudgetExhausted as refusal:
         await unperformed(world, "wait", key, request, refusal)
         raise
-    number = hashed(b"q" + digest + f"{key[2]} {strand.path}".encode()).hex()[:8]
+    number = hashed(b"q" + digest + f"{key[2]} {strand.path}".encode()).hex()[:12]
+    if number[:8] in world.book.answers:
+        number = number[:8]  # as questions were numbered in the first format
     if world.feeds:
         world.emit("effect.requested", strand.path, kind="wait", name="wait", arguments={"question": question})
     if number not in world.book.answers:
@@ -224,7 +226,9 @@ async def _put(strand: Strand, number: str, question: str, schema: Json) -> None
         world.book.answers[number] = await world.gate.answered(world.reply(number))
     except Suspended:
         raise Suspended(question) from None
-    del world.questions[number]
+    finally:
+        if not world.gate.parked:
+            del world.questions[number]  # answered, or nobody waits for it any more
 
 
 async def executed(strand: Strand, code: str, language: str, files: tuple[str, ...], timeout_s: float) -> Execution:

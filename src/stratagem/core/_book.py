@@ -11,6 +11,7 @@ Rule 3: a fresh run has nothing recorded and pays nothing for looking.
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 from stratagem.core._budget import Need, need_of
 from stratagem.core._canonical import Json, decoded, encoded, plain, quoted, text_of
@@ -380,7 +381,12 @@ def siblings(one: Row, other: Row) -> bool:
     return one.sample >= 0 and (one.path, one.digest, one.sample) == (other.path, other.digest, other.sample)
 
 
-def forked(rows: Sequence[Row], *, at: int | None = None, reply: Json = None, decisions: bool = False) -> list[Row]:
+UNCHANGED: Any = object()  # stands for no reply, where null is one
+
+
+def forked(
+    rows: Sequence[Row], *, at: int | None = None, reply: Json = UNCHANGED, decisions: bool = False
+) -> list[Row]:
     """Return the rows that a fork may reuse: without effect `at` and all that could have depended on it.
 
     With `reply`, effect `at` is kept with another value and nothing is dropped: what depends on it asks differently
@@ -389,7 +395,8 @@ def forked(rows: Sequence[Row], *, at: int | None = None, reply: Json = None, de
     of their results: what may happen once only is not performed again without a person's word.
     """
     intents = [row for row in rows if row.kind == "intent"]
-    kept = [row for row in rows if row.kind != "intent" and not circumstance(row)]
+    replaced = at if reply is not UNCHANGED else None
+    kept = [row for row in rows if row.kind != "intent" and (row.seq == replaced or not circumstance(row))]
     if not decisions:
         kept = [row for row in kept if row.kind not in ("decision", "order")]
     if at is None:
@@ -399,7 +406,7 @@ def forked(rows: Sequence[Row], *, at: int | None = None, reply: Json = None, de
         from stratagem.errors import UsageError  # noqa: PLC0415  (only for the message)
 
         raise UsageError(f"there is no effect {at}: the run has {len(rows)}, from 0", remedy="See `stratagem show`.")
-    if reply is not None:
+    if replaced is not None:
         kept = [row._replace(result=_reworded(row, reply), failed=False) if row.seq == at else row for row in kept]
         return [*intents, *kept]
     kept = [r for r in kept if r.seq != at and (r.seq < at or siblings(r, origin) or apart(r.path, origin.path))]

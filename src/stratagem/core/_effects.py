@@ -23,7 +23,17 @@ from stratagem.core._options import TIMEOUT_S
 from stratagem.core._strand import Place, Strand
 from stratagem.core._values import Usage
 from stratagem.core._world import World
-from stratagem.errors import NOT_PERFORMED, BadReply, BudgetExhausted, Diverged, NoReply, StratagemError, record, revive
+from stratagem.errors import (
+    NOT_PERFORMED,
+    BadReply,
+    BudgetExhausted,
+    Diverged,
+    NoReply,
+    StratagemError,
+    Suspended,
+    record,
+    revive,
+)
 
 UNWRITABLE = (ValueError, TypeError, AttributeError, RecursionError)  # of a draw that is no text, or no JSON
 BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
@@ -436,6 +446,8 @@ def decided(strand: Strand, form: Json, read: Callable[[], Json], kind: Kind = "
     row, value = recorded(strand, key, request)
     if row is not None:
         return value
+    if world.gate.parked:
+        raise Suspended("the run is parked")  # what is seen while it unwinds is not what the program decides on
     value = read()
     times = world.times(world.services.clock.stamp())
     durable = world.book.add(kind, key, request, encoded(value), times)

@@ -115,7 +115,7 @@ async def lineage(journal: Journal, run_id: str) -> tuple[RunRecord, list[Effect
     record = RunRecord(stored, rows)
     own = list({effect.key: effect for effect in _effects([(record, row) for row in rows])}.values())  # the later holds
     try:
-        found, _, _ = await ancestry(journal, record)
+        found = (await ancestry(journal, record)).found
     except UsageError as failure:
         raise UsageError(f"run {record.id!r} is a fork, and its parent is gone: {failure}") from failure
     if not found:

@@ -58,6 +58,7 @@ class Plan:
     __slots__ = (
         "base",
         "budget",
+        "dropped",
         "edited",
         "options",
         "origin",
@@ -83,6 +84,7 @@ class Plan:
         self.services, self.options = services, options
         self.own: list[Row] = []
         self.base: list[Row] = []
+        self.dropped: list[Row] = []
         self.prompts: dict[str, str] = {}
         self.origin = stored.run_id
         self.edited: list[str] = []  # what has another source than when it was recorded
@@ -216,6 +218,8 @@ def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Servi
     from pathlib import Path  # noqa: PLC0415
 
     facts = record.record
+    if facts.get("importing"):
+        raise UsageError(f"run {record.id!r} was imported in part only", remedy="Import its file again.")
     own = {tool.spec: tool for tool in mine.tools}
     missing = [spec for spec in facts["tools"] if spec not in own]
     loaded = tools_of(missing, [Path(root) for root in facts["roots"]]) if missing else ()

@@ -31,6 +31,7 @@ FORMAT: Final = "stratagem runs"
 FORMAT_VERSION: Final = 1
 SHORT: Final = 100  # bytes; a shorter payload stands where it belongs
 LONGEST: Final = 2**63  # what a store takes as a whole number is smaller
+HALF: Final = "importing"  # in the record of a run of which only a part is there yet
 BATCH: Final = 1000  # rows on their way to a journal
 
 # Within JSON they stand in strings only, where they may be written so.
@@ -361,7 +362,11 @@ async def imported(journal: Journal, found: Sequence[Parcel]) -> Imported:
     new: list[Parcel] = []
     known: list[str] = []
     for parcel in found:
-        if await journal.find(parcel.run.run_id) is None:
+        there = await journal.find(parcel.run.run_id)
+        if there is not None and decoded(there.record).get(HALF):
+            await journal.remove([parcel.run.run_id])  # of an import that was killed
+            there = None
+        if there is None:
             new.append(parcel)
         elif await _same(journal, parcel):
             known.append(parcel.run.run_id)
@@ -393,7 +398,8 @@ async def _same(journal: Journal, parcel: Parcel) -> bool:
 
 async def _written(journal: Journal, parcel: Parcel) -> None:
     run, rows = parcel
-    fresh = StoredRun(run.run_id, "running", run.created, run.updated, run.parent, record=run.record)
+    record = encoded({**decoded(run.record), HALF: True})  # until all of it is there, nobody goes on with it
+    fresh = StoredRun(run.run_id, "failed", run.created, run.updated, run.parent, record=record)
     pending = [journal.create(fresh)]
     for row in rows:
         pending.append(journal.append(run.run_id, row))

@@ -30,6 +30,7 @@ def fitted(schema: Json, value: Any) -> Json:
             value = converted(_KINDS[kind], value)
         value = json_of(value)
         _check(facts, value, facts, "")
+        text_of(value)  # what has no JSON cannot be stored
         return value
     except ValueError as failure:
         raise UsageError(f"the answer {failure}") from None

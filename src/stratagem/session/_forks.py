@@ -1,10 +1,12 @@
 """What a fork changes, and what it reuses of its ancestors."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from stratagem.core import Journal, Json, Row, forked, json_of
+from stratagem.core import Journal, Json, Row, decoded, forked, json_of
+from stratagem.core._book import UNCHANGED
 from stratagem.errors import UsageError
+from stratagem.session._fitting import fitted
 from stratagem.session._loading import unknown
 from stratagem.session._records import RunRecord
 
@@ -45,33 +47,60 @@ def storable(changes: Mapping[str, Any]) -> dict[str, Json]:
     }
 
 
-async def inherited(
-    journal: Journal, record: RunRecord, parent: RunRecord | None = None
-) -> tuple[list[Row], str, dict[str, Json]]:
-    """Return the rows that a run reuses from its parents, its first ancestor, and what it changes.
+class Ancestry(NamedTuple):
+    """What a run has of its parents.
+
+    Attributes:
+        found: rows that it reuses, each with the record of the run that it is of.
+        origin: its first ancestor.
+        changes: what it changes, and its ancestors before it.
+        dropped: tool calls that it does not reuse: what they did in the world is done.
+    """
+
+    found: list[tuple[RunRecord, Row]]
+    origin: str
+    changes: dict[str, Json]
+    dropped: list[Row]
+
+
+async def ancestry(journal: Journal, record: RunRecord, parent: RunRecord | None = None) -> Ancestry:
+    """Return what a run has of its parents as they stood when it was forked: what they do later is their own.
 
     Args:
         journal: of all of them.
         record: of the run.
         parent: of its parent with all its rows, if that is known already.
     """
-    found, origin, changes = await ancestry(journal, record, parent)
-    return [row for _, row in found], origin, changes
-
-
-async def ancestry(
-    journal: Journal, record: RunRecord, parent: RunRecord | None = None
-) -> tuple[list[tuple[RunRecord, Row]], str, dict[str, Json]]:
-    """Return the same rows, each with the record of the run that it is of."""
     fork = record.record.get("fork")
     if not record.parent or fork is None:
-        return [], record.id, {}
+        return Ancestry([], record.id, {}, [])
     if parent is None:
         parent = RunRecord(*await journal.load(record.parent))
-    older, origin, earlier = await ancestry(journal, parent)
-    at, changes, rows = fork["at"], fork["set"], parent.rows
-    kept = forked(rows, at=at, reply=changes.get("reply"), decisions=at is not None and not changes)
+    older, origin, earlier, dropped = await ancestry(journal, parent)
+    at, changes = fork["at"], fork["set"]
+    rows = [row for row in parent.rows if row.seq < fork.get("rows", row.seq + 1)]
+    keep = at is not None and not changes
+    kept = forked(rows, at=at, reply=changes.get("reply", UNCHANGED), decisions=keep)
     if older:
         taken = {(row.path, row.digest, row.occurrence) for row in rows}
         older = [(owner, row) for owner, row in older if (row.path, row.digest, row.occurrence) not in taken]
-    return [*older, *((parent, row) for row in kept)], origin, {**earlier, **changes}
+    held = {row.seq for row in kept}
+    dropped = [*dropped, *(row for row in rows if row.kind == "tool" and row.seq not in held)]
+    return Ancestry([*older, *((parent, row) for row in kept)], origin, {**earlier, **changes}, dropped)
+
+
+def check_reply(parent: RunRecord, at: int | None, changes: dict[str, Any]) -> None:
+    """Refuse a value for what has none, and one that does not fit a question."""
+    if "reply" not in changes:
+        return
+    row = next(row for row in parent.rows if row.seq == at)
+    form: Json = decoded(row.request)
+    if row.kind not in ("model", "tool", "wait") or (row.kind == "tool" and "tool" not in form):
+        raise UsageError(
+            f"effect {at} is no call and no question but {row.kind!r}: its value cannot be set",
+            remedy="See `stratagem show`.",
+        )
+    if row.kind == "wait":
+        changes["reply"] = fitted(form["schema"], changes["reply"])
+    elif not isinstance(changes["reply"], str):
+        raise UsageError(f"the value of effect {at} is a text, got {changes['reply']!r}")

@@ -1,5 +1,6 @@
 """The runs that one session drives: who owns them, that it is alive, and what persons say to them meanwhile."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,7 +89,7 @@ class Lives:
                 if durable is not None:
                     await durable
             except JournalError:
-                return  # every run meets it at its next write
+                continue  # a run that it keeps from writing meets it itself
 
     def _listen(self) -> None:
         if self._listening is None or self._listening.done():
@@ -98,9 +99,13 @@ class Lives:
         while waiting := [run_id for run_id, (_, world) in self._driven.items() if world.questions]:
             await asyncio.sleep(POLL_S)
             try:
-                found = await self._journal.answers(waiting)
-            except JournalError:
-                return
-            for run_id, said in found.items():
-                for question, value in said.items():
-                    self.answered(run_id, question, decoded(value))
+                await self._hear(waiting)
+            except JournalError:  # of one of them: the others are to hear theirs
+                for run_id in waiting:
+                    with contextlib.suppress(JournalError):
+                        await self._hear([run_id])
+
+    async def _hear(self, waiting: list[str]) -> None:
+        for run_id, said in (await self._journal.answers(waiting)).items():
+            for question, value in said.items():
+                self.answered(run_id, question, decoded(value))

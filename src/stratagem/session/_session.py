@@ -50,7 +50,7 @@ from stratagem.session._ends import (
     written,
 )
 from stratagem.session._fitting import fitted
-from stratagem.session._forks import check_changes, check_prompts, inherited, settings_of, storable
+from stratagem.session._forks import ancestry, check_changes, check_prompts, check_reply, settings_of, storable
 from stratagem.session._lives import Lives
 from stratagem.session._owner import elsewhere
 from stratagem.session._stream import Stream
@@ -182,10 +182,11 @@ class Session:
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
         check_money(plan.services, plan.options, plan.budget)
         plan.edited = _loading.changed_since(record.record, plan.strategy)
+        facts = {} if strategy is None else _loading.facts_of(plan.strategy)  # from now on it is this one's run
         while True:  # once, unless an answer comes in while the run parks
             await self._lives.claimed(stored)
             stored, plan.own = await self._services.journal.load(stored.run_id)
-            changed = encoded({**record.record, "budget": str(plan.budget)})
+            changed = encoded({**record.record, **facts, "budget": str(plan.budget)})
             plan.stored = stored._replace(record=changed, state="running", rows=-1, seal=b"", end=b"")
             self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
             answer = await self._drive(plan, on_event)
@@ -365,8 +366,9 @@ class Session:
             options,
         )
         plan.own = record.rows
-        plan.base, plan.origin, changes = await inherited(self._services.journal, record, parent)
-        plan.prompts = prompts_of(changes)
+        family = await ancestry(self._services.journal, record, parent)
+        plan.base, plan.origin, plan.dropped = [row for _, row in family.found], family.origin, family.dropped
+        plan.prompts = prompts_of(family.changes)
         return plan
 
     def _strategy(self, record: _records.RunRecord, given: Strategy | str | None) -> Strategy:
@@ -400,6 +402,7 @@ class Session:
         parent = _records.RunRecord(stored, rows)
         forked(rows, at=at)  # refuses an effect that does not exist
         check_prompts(parent, changes)
+        check_reply(parent, at, changes)
         strategy = self._strategy(parent, changes.get("strategy"))
         strategy = strategy.using(**settings) if (settings := settings_of(changes)) else strategy
         budget = budget_of(changes.get("budget", parent.record.get("budget", "")))
@@ -408,7 +411,7 @@ class Session:
             **_loading.facts_of(strategy),
             "budget": str(budget),
             "model": str(changes.get("model", parent.model)),
-            "fork": {"at": at, "set": storable(changes)},
+            "fork": {"at": at, "set": storable(changes), "rows": rows[-1].seq + 1 if rows else 0},
         }
         now = int(self._services.clock.wall() * 1e6)
         made = StoredRun(
@@ -435,7 +438,7 @@ class Session:
         feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
         book = Book(
             plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised,
-            asked=asked_of(plan.stored),
+            dropped=plan.dropped, asked=asked_of(plan.stored),
         )  # fmt: skip
         if plan.stored.answers != b"{}":
             book.answers = decoded(plan.stored.answers)
