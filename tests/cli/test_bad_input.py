@@ -142,6 +142,80 @@ def test_a_run_that_does_not_exist(cli: Any, script: Any, verb: str) -> None:
     assert refused(cli, verb, "") == "there is no run ''; there are " + run_id
 
 
+@pytest.mark.parametrize("words", [["show"], ["resume"], ["replay"], ["export"], ["diff"], ["runs", "rm", "--yes"]])
+def test_a_run_that_does_not_exist_is_looked_up_in_the_list(cli: Any, words: list[str]) -> None:
+    assert cli(*words, "nope").stderr == "error: there is no run 'nope'\nremedy: See `stratagem runs`.\n"
+    home = cli.folder / "other"
+    assert cli(*words, "nope", "--home", home).stderr.endswith(f"remedy: See `stratagem runs --home {home}`.\n")
+
+
+MINE = """
+from stratagem import Answer, Run, Task, strategy, tool
+from stratagem.strategies import direct
+
+@strategy(calls="1")
+async def one(run: Run, task: Task) -> Answer:
+    \"\"\"Ask.\"\"\"
+    return await direct(run, task)
+
+@strategy(calls="1")
+async def two(run: Run, task: Task) -> Answer:
+    \"\"\"Ask.\"\"\"
+    return await direct(run, task)
+
+@tool()
+def weather(city: str) -> str:
+    \"\"\"Say how the weather is.\"\"\"
+    return "fine"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "remedy"),
+    [
+        (
+            ["--strategy", "mine.py"],
+            "'mine.py' names a file, and no strategy in it; there are one, two",
+            "Write mine.py:NAME.",
+        ),
+        (
+            ["--strategy", "mine.py(n=5)"],
+            "'mine.py(n=5)' names a file, and no strategy in it; there are one, two",
+            "Write mine.py:NAME(n=5).",
+        ),
+        (
+            ["--tool", "mine.py"],
+            "'mine.py' names a file, and no tool in it; there is weather",
+            "Write mine.py:weather.",
+        ),
+        (
+            ["--tool", "mine.py:"],
+            "'mine.py:' names a file, and no tool in it; there is weather",
+            "Write mine.py:weather.",
+        ),
+        (["--tool", "empty.py"], "there is no tool in 'empty.py'", "Write `@tool()` above a function in it."),
+    ],
+)
+def test_a_file_alone_is_told_what_is_in_it(cli: Any, words: list[str], message: str, remedy: str) -> None:
+    (cli.folder / "mine.py").write_text(MINE)
+    (cli.folder / "empty.py").write_text("")
+    assert refused(cli, "run", "Well?", *words) == message
+    assert cli("run", "Well?", *words).stderr.endswith(f"remedy: {remedy}\n")
+
+
+def test_a_file_alone_that_does_not_exist(cli: Any) -> None:
+    missing = cli.folder / "mine.py"
+    assert refused(cli, "run", "Well?", "--strategy", "mine.py") == f"there is no file {str(missing)!r}"
+
+
+def test_a_file_alone_is_told_what_is_in_it_wherever_a_strategy_is_named(cli: Any, script: Any) -> None:
+    (cli.folder / "mine.py").write_text(MINE)
+    run_id = cli.answered("Capital?", "--strategy", "direct", "--model", script("Paris"))
+    message = "'mine.py' names a file, and no strategy in it; there are one, two"
+    assert refused(cli, "resume", run_id, "--strategy", "mine.py") == message
+    assert refused(cli, "fork", run_id, "--set", "strategy=mine.py") == message
+
+
 def test_a_beginning_that_several_ids_have(cli: Any, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter(["abcdef22", "abcdef33"])
     monkeypatch.setattr("stratagem.session._records.new_id", lambda: next(ids))

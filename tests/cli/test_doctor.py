@@ -40,7 +40,7 @@ def test_after_a_run_its_journal_and_memory_are_verified(cli: Any) -> None:
     status, found = examined(cli)
     assert status == 0
     ((state, message, _),) = found["journal"]
-    assert (state, re.sub(r"[\d.]+ MB", "N MB", message)) == ("ok", "1 runs, 8 effects, 0 payloads, N MB")
+    assert (state, re.sub(r"[\d.]+ MB", "N MB", message)) == ("ok", "1 run, 8 effects, 0 payloads, N MB")
     assert found["memory"][0][0] == "ok"
     assert found["home"] == [("ok", str(cli.home), "")]
     assert found["disk"][0][0] in ("ok", "warn")
@@ -82,7 +82,11 @@ def newer(journal: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words", "remedy"),
     [
-        (damaged_row, "run '{run}': row 0 is not what was written", "stratagem resume {run} --drop-damaged"),
+        (
+            damaged_row,
+            "run '{run}': row 0 is not what was written",
+            "perform it again: `stratagem resume {run} --drop-damaged`.",
+        ),
         (truncated, "journal.sqlite", "Restore"),
         (not_a_database, "journal.sqlite", "Restore"),
         (newer, "newer stratagem", "Upgrade"),
@@ -187,7 +191,7 @@ def test_what_belongs_to_no_run_is_named_and_swept(cli: Any, script: Any) -> Non
     states = [state for state, _, _ in found["journal"]]
     assert "warn" in states or "fail" in states
     status, found = examined(cli, "--sweep")
-    assert found["sweep"] == [("ok", "1 payloads that nothing referred to were removed", "")]
+    assert found["sweep"] == [("ok", "removed 1 payload that nothing referred to", "")]
     assert (status, [state for state, _, _ in found["journal"]]) == (0, ["ok"])
     assert cli.json("show", "last")["answer"]["text"] == "Paris"
 
@@ -196,7 +200,7 @@ def test_another_journal_is_checked_where_it_is(cli: Any, script: Any) -> None:
     journal = ("--journal", "sqlite:other.sqlite")
     cli("run", "Capital?", "--strategy", "direct", "--model", script("Paris"), *journal)
     _, found = examined(cli, *journal)
-    assert found["journal"][-1][1].startswith("1 runs, 1 effects, ")
+    assert found["journal"][-1][1].startswith("1 run, 1 effect, ")
     assert ("journal", "sqlite:other.sqlite", "--journal") in [
         tuple(one.values()) for one in cli.json("doctor", *journal)["values"]
     ]

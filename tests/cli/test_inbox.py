@@ -129,6 +129,11 @@ def test_a_run_that_another_process_drives_goes_on_there(cli: Any, script: Any) 
         run_id = json.loads(line)["run"]
         until(lambda: any(run["waiting"] for run in cli.json("runs")["runs"]))
         assert cli.json("runs")["runs"][0]["state"] == "running"
+        (inbox,) = cli.json("runs", "--state", "waiting")["runs"]
+        assert (inbox["id"], inbox["state"], inbox["waiting"][0]["question"]) == (run_id, "running", "Go?")
+        lines = cli("runs", "--state", "waiting").stdout.splitlines()
+        assert lines[2:] == [f"   answer: stratagem answer {run_id} VALUE  (VALUE: yes, no)"]
+        assert "gone" not in cli("show", run_id).stdout
         result = cli("answer", run_id, "yes")
         assert (result.exit_code, result.stdout) == (0, "")
         assert f"stored; process {process.pid} on" in result.stderr

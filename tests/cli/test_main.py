@@ -70,8 +70,14 @@ def test_version(cli: Any) -> None:
 
 def test_no_verb_at_all_prints_the_help(cli: Any) -> None:
     result = cli()
-    assert result.exit_code == 2
-    assert "Verbs:" in result.output
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert result.stdout == cli("--help").stdout
+
+
+def test_the_verb_help_says_how_help_is_asked_for(cli: Any) -> None:
+    result = cli("help")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: there is no verb 'help': write `stratagem --help`\n")
 
 
 def test_the_module_is_the_command(cli: Any) -> None:

@@ -119,7 +119,7 @@ def test_a_run_that_is_driven_now_is_refused(cli: Any, script: Any) -> None:
         until(lambda: len(ids(cli)) == 1)  # its record is durable soon after it began
         (run_id,) = ids(cli)
         result = cli("runs", "rm", run_id, "--yes")
-        assert result.exit_code == 2
+        assert result.exit_code == 6
         assert f"run '{run_id}' is driven by process {process.pid}" in result.stderr
         document = cli.json("runs", "rm", "--state", "running", "--yes")
         assert document["removed"] == []

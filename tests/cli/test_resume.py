@@ -35,6 +35,29 @@ def test_a_larger_budget_goes_on_and_pays_only_what_is_missing(cli: Any, script:
     assert len(good) == 3
 
 
+@pytest.mark.parametrize(
+    ("limits", "used", "larger"),
+    [
+        ("calls=0", {}, "calls=1"),
+        ("calls=2", {"calls": 2}, "calls=4"),
+        ("tokens=10,calls=9", {"calls": 1, "prompt_tokens": 400, "completion_tokens": 100}, "calls=18,tokens=1000"),
+        ("usd=0.1", {"usd": 0.75}, "usd=1.5"),
+        ("usd=0.1", {"usd": None}, "usd=0.2"),
+        ("seconds=1", {"seconds": 1.2345678}, "seconds=2.469"),
+        ("depth=1", {"calls": 7}, "depth=2"),
+    ],
+)
+def test_the_proposed_limits_are_more_than_what_was_spent(limits: str, used: dict[str, Any], larger: str) -> None:
+    from stratagem.cli._drive import continues
+    from stratagem.cli._output import Mode
+    from stratagem.core import StoredRun, Usage, encoded
+    from stratagem.session import RunRecord
+
+    end = {"answer": {"stop": "budget"}, "usage": Usage(**used).plain()}
+    stored = StoredRun("abcdef22", "finished", record=encoded({"budget": limits}), end=encoded(end))
+    assert continues(Mode([]), RunRecord(stored)) == f"stratagem resume abcdef22 --budget {larger}"
+
+
 def test_a_failed_model_is_asked_again(cli: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.jsonl"
     path.write_text('{"signature": "direct.answer", "error": {"kind": "Unreachable", "message": "gone"}}\n')
@@ -66,10 +89,13 @@ def test_what_was_reused_performed_and_not_asked_for_is_said(cli: Any, tmp_path:
         '{"signature": "chain_of_thought.reason", "reply": "So. The answer is 3."}\n'
         '{"signature": "direct.answer", "reply": "3"}\n'
     )
+    result = cli("resume", "last")
+    assert "2 effects reused · 1 performed\n" in result.stderr
     document = cli.json("resume", "last")
     valid(document, "run")
     assert [document[name] for name in ("reused", "performed", "unused")] == [2, 1, 0]
-    assert "2 effects reused · 1 performed\n" in cli("resume", "last").stderr
+    result = cli("resume", "last")  # nothing is performed now
+    assert (result.stdout, "performed" in result.stderr) == ("3\n", False)
     assert "\n2 effects reused · 1 performed\n" in cli("show", "last").stdout
 
 
@@ -114,11 +140,11 @@ def test_a_damaged_run_is_named_and_can_be_repaired(cli: Any, script: Any) -> No
     result = cli("show", run_id)
     assert (result.exit_code, result.stdout) == (6, "")
     assert run_id in result.stderr
-    assert "--drop-damaged" in result.stderr
+    assert f"`stratagem resume --drop-damaged {run_id}`" in result.stderr
     assert cli("resume", run_id).exit_code == 6  # also of a run that has ended
     result = cli("resume", run_id, "--drop-damaged")
     assert (result.exit_code, result.stdout) == (0, "it is 42\n")
-    assert f"2 damaged records of {run_id} were removed" in result.stderr
+    assert re.search(rf"[12] damaged records? of {run_id} w(as|ere) removed\n", result.stderr)
     assert cli("doctor").exit_code == 0
 
 
@@ -159,6 +185,22 @@ def test_an_answer_can_be_stored_alone(cli: Any, waiting: str, valid: Any) -> No
     assert (result.exit_code, result.stdout) == (0, "it is sent\n")
 
 
+def test_what_is_stored_alone_has_no_events(cli: Any, waiting: str) -> None:
+    result = cli("answer", waiting, "yes", "--no-resume", "--jsonl")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert cli("resume", waiting).stdout == "it is sent\n"
+
+
+@pytest.mark.parametrize("words", [["show", "last"], ["runs", "--state", "waiting"]])
+def test_what_was_stored_alone_says_how_it_goes_on(cli: Any, waiting: str, words: list[str]) -> None:
+    line = f"continue: stratagem resume {waiting}\n"
+    assert line not in cli(*words).stdout
+    cli("answer", waiting, "yes", "--no-resume")
+    assert line in cli(*words).stdout
+    cli("resume", waiting)
+    assert line not in cli(*words).stdout
+
+
 def test_what_was_stored_alone_is_said(cli: Any, waiting: str) -> None:
     result = cli("answer", waiting, "yes", "--no-resume")
     assert result.stderr == f"stored; continue: stratagem resume {waiting}\n"
@@ -173,6 +215,7 @@ def test_resuming_without_an_answer_waits_again(cli: Any, waiting: str) -> None:
     [
         (["perhaps"], "'perhaps' is none of yes, no, always"),
         (["yes", "--question", "none"], "has no open question 'none'"),
+        (["yes", "--question", "none"], "Effect: send.\n"),
         ([], "no answer is given to: Allow send"),
     ],
 )
@@ -231,9 +274,29 @@ def test_several_questions_are_answered_one_by_one(cli: Any) -> None:
     assert result.exit_code == 3
     assert re.search(rf"answer: stratagem answer {run_id} VALUE  \(VALUE: a whole number\)", result.stderr)
     result = cli("answer", run_id, "old")
-    assert "'old' is not JSON" in result.stderr
+    assert result.stderr == "error: 'old' is not JSON\nremedy: The question wants a whole number.\n"
     result = cli("answer", run_id, "36")
     assert (result.exit_code, result.stdout) == (0, "Ada is 36\n")
+
+
+@pytest.mark.parametrize("words", [["RUN", "-5"], ["RUN", "-5", "--quiet"], ["--quiet", "RUN", "--", "-5"]])
+def test_a_negative_number_is_no_option(cli: Any, words: list[str]) -> None:
+    (cli.folder / "mine.py").write_text(ASKING)
+    document = cli.json("run", "Who?", "--strategy", "mine.py:survey")
+    run_id, (name, _) = document["run"]["id"], (one["id"] for one in document["waiting"])
+    assert cli("answer", run_id, "Ada", "--question", name).exit_code == 3
+    result = cli("answer", *(run_id if word == "RUN" else word for word in words))
+    assert (result.exit_code, result.stdout) == (0, "Ada is -5\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--question", "has no open question '-5'"), ("--home", "there is no run"), ("--journal", "got '-5'")],
+)
+def test_a_negative_number_behind_an_option_is_the_options(cli: Any, waiting: str, option: str, message: str) -> None:
+    result = cli("answer", waiting, option, "-5", "yes")
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_newest_first_with_how_they_stand(cli: Any, three: list[str]) -> None:
         ["self_consistency(n=3)", "How many?"], ["direct", "Capital of Spain?"], ["direct", "Capital of France?"],
     ]  # fmt: skip
     assert re.fullmatch(r"\d s ago", rows[0][3])
-    assert rows[2][4] == "1 calls"
+    assert rows[2][4] == "1 call"
 
 
 def test_filters(cli: Any, three: list[str]) -> None:

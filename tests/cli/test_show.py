@@ -7,6 +7,7 @@ import pytest
 
 import stratagem
 from stratagem.core import Attachment, Content, Task
+from tests.cli.conftest import until
 
 
 @pytest.fixture
@@ -69,8 +70,8 @@ def test_the_tree_sums_up_each_scope(cli: Any, script: Any) -> None:
     assert lines[0] == f"{run_id}  3 calls  30 tokens  T"
     assert lines[1] == "  self_consistency  3 calls  30 tokens  T"
     assert lines[2:5] == [
-        "    map[0]  1 calls  10 tokens  T",
-        "      chain_of_thought  1 calls  10 tokens  T",
+        "    map[0]  1 call  10 tokens  T",
+        "      chain_of_thought  1 call  10 tokens  T",
         "        ✓ 0 chain_of_thought.reason  So. The answer is 3.",
     ]
     assert len(lines) == 11
@@ -129,6 +130,70 @@ def test_a_waiting_run_shows_its_question(cli: Any, script: Any, tool_file: Any)
     (one,) = document["waiting"]
     assert one["question"] == 'Allow send({"text":"hello"})? Effect: send.'
     assert f"question {one['id']}: {one['question']}" in cli("show", "last").stdout
+
+
+def test_an_answered_approval_shows_its_question(cli: Any, script: Any, tool_file: Any) -> None:
+    model = script(
+        {"signature": "react.act", "contains": "sent hello", "reply": "it is sent"},
+        {"signature": "react.act", "call": {"name": "send", "arguments": {"text": "hello"}}},
+    )
+    cli("run", "Send it", "--strategy", "react", "--model", model, "--tool", "mail.py:send")
+    cli("answer", "last", "yes")
+    question = 'Allow send({"text":"hello"})? Effect: send.'
+    for view in ([], ["--tree"], ["--events"]):
+        assert f'{question} → "yes"\n' in cli("show", "last", *view).stdout
+    (wait,) = (one["n"] for one in cli.json("show", "last")["effects"] if one["kind"] == "wait")
+    text = cli("show", "last", "--effect", wait).stdout
+    assert f"\nquestion\n{question}\n" in text
+    assert '\nresult\n"yes"\n' in text
+
+
+def test_an_intent_is_shown_as_begun(cli: Any, script: Any) -> None:
+    (cli.folder / "pay.py").write_text(PAY)
+    model = script(
+        {"signature": "react.act", "contains": "paid 3", "reply": "it is paid"},
+        {"signature": "react.act", "call": {"name": "pay", "arguments": {"sum": 3}}},
+    )
+    cli("run", "Pay", "--strategy", "react", "--model", model, "--tool", "pay.py:pay")
+    cli("answer", "last", "yes")
+    rows = [re.split(" {2,}", line) for line in cli("show", "last").stdout.splitlines() if "  pay  " in line]
+    assert [(row[0], row[-1]) for row in rows] == [("·", "sum=3 → begun"), ("✓", "sum=3 → paid 3")]
+    lines = [line.split(maxsplit=2) for line in cli("show", "last", "--tree").stdout.splitlines() if " pay " in line]
+    assert [(line[0], line[2]) for line in lines] == [("·", "pay  sum=3 → begun"), ("✓", "pay  sum=3 → paid 3")]
+    text = cli("show", "last", "--effect", rows[0][1]).stdout
+    assert text.endswith("\ncall\npay(sum=3)\n\nstate\nbegun\n")
+
+
+PAY = """
+from stratagem import tool
+
+@tool(effect="send", repeat="once")
+def pay(sum: int) -> str:
+    \"\"\"Pay.\"\"\"
+    return f"paid {sum}"
+"""
+
+
+def test_a_run_whose_process_is_gone_says_so_and_how_it_goes_on(cli: Any, script: Any) -> None:
+    model = script({"signature": "direct.answer", "reply": "late", "delay_s": 600})
+    process = cli.start("run", "Well?", "--strategy", "direct", "--model", model)
+    try:
+        until(lambda: len(cli.json("runs")["runs"]) == 1)
+        (run,) = cli.json("runs")["runs"]
+        driven = [cli("show", run["id"]).stdout, cli("runs").stdout]
+    finally:
+        process.kill()
+        process.communicate()
+    assert driven[0].startswith(f"● run {run['id']} · running\n")
+    assert not any("continue" in text for text in driven)
+    text = cli("show", run["id"]).stdout
+    assert text.startswith(f"! run {run['id']} · running, but its process is gone\n")
+    assert f"\ncontinue: stratagem resume {run['id']}\n" in text
+    row, *below = cli("runs").stdout.splitlines()
+    assert row.split()[:3] == ["!", run["id"], "running"]
+    assert below == ["   running, but its process is gone", f"   continue: stratagem resume {run['id']}"]
+    assert cli.json("show", run["id"])["run"]["state"] == "running"
+    assert cli.json("runs")["runs"][0]["state"] == "running"
 
 
 def test_what_was_billed_above_a_limit_is_shown(cli: Any, script: Any, valid: Any) -> None:

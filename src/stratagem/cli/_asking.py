@@ -9,6 +9,7 @@ from typing import Any
 from stratagem.cli._ends import Fault, usage
 from stratagem.cli._output import Mode, warn
 from stratagem.cli._settings import nearest
+from stratagem.cli._wanting import kinds_of, needs_one_word, options_of, wanted
 
 YES, NO, UNKNOWN = ("yes", "y", "true"), ("no", "n", "false"), ("unknown", "u", "null")
 
@@ -21,30 +22,33 @@ def interactive(mode: Mode) -> bool:
 def value_of(text: str, schema: Mapping[str, Any]) -> Any:
     """Return what a person wrote, as the question's schema wants it: an option, yes and no, plain text, else JSON.
 
-    A question for an object of which one field is required takes a plain yes, no or unknown for that field.
+    A question for an object that needs nothing but a yes or no takes a plain yes, no or unknown for that field.
 
     Raises:
         Fault: it does not fit.
     """
-    kinds = schema.get("type", ())
-    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    kinds = kinds_of(schema)
     word = text.strip().casefold()
-    options = schema.get("enum")
-    if options is not None:
+    if (options := options_of(schema)) is not None:
         return _option(text, options)
-    asks = kinds == ("object",) and len(schema.get("required", ())) == 1  # yes or no, and perhaps more
-    if ("boolean" in kinds or asks) and (word in YES or word in NO):
+    if field := needs_one_word(schema):
+        part = kinds_of(schema["properties"][field])
+        if word in YES or word in NO:
+            return {field: word in YES}
+        if "null" in part and word in UNKNOWN:
+            return {field: None}
+    if "boolean" in kinds and (word in YES or word in NO):
         return word in YES
-    if asks and word in UNKNOWN:
-        return {schema["required"][0]: None}
     if "null" in kinds and word in UNKNOWN:
         return None
-    if kinds == ("string",):
+    if "string" in kinds and set(kinds) <= {"string", "null"}:
         return text
     try:
         return json.loads(text)
     except ValueError:
-        raise _unfit(text, kinds) from None
+        if "string" in kinds:
+            return text
+        raise _unfit(text, schema) from None
 
 
 def _option(text: str, options: Sequence[Any]) -> Any:
@@ -61,29 +65,11 @@ def _option(text: str, options: Sequence[Any]) -> Any:
     raise usage(f"{text!r} is none of {said}{nearest(word, names)}", "Write one of them.")
 
 
-def wanted(schema: Mapping[str, Any]) -> str:
-    """Return what an answer may be, in words."""
-    if "enum" in schema:
-        return ", ".join(map(str, schema["enum"]))
-    kinds = schema.get("type", ())
-    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    if kinds == ("object",):
-        required = schema.get("required", ())
-        return "yes, no, unknown, or JSON" if len(required) == 1 else f"JSON with {', '.join(required)}"
-    words = {
-        "boolean": "yes, no",
-        "string": "text",
-        "integer": "a whole number",
-        "number": "a number",
-        "null": "unknown",
-    }
-    return ", ".join(words.get(kind, "JSON") for kind in kinds) or "JSON"
-
-
-def _unfit(text: str, kinds: tuple[str, ...]) -> Fault:
+def _unfit(text: str, schema: Mapping[str, Any]) -> Fault:
+    kinds = kinds_of(schema)
     if "boolean" in kinds:
         return usage(f"{text!r} is neither yes nor no", f"Write yes or no{', or unknown' if 'null' in kinds else ''}.")
-    return usage(f"{text!r} is not JSON", f"The question wants {' or '.join(kinds) or 'JSON'}.")
+    return usage(f"{text!r} is not JSON", f"The question wants {wanted(schema)}.")
 
 
 def ask(question: str, schema: Mapping[str, Any]) -> Any:
@@ -103,11 +89,12 @@ def ask(question: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _part(name: str, schema: Mapping[str, Any]) -> Any:
-    hint = {"boolean": " [yes/no]", "string": ""}.get(str(schema.get("type")), "")
-    if isinstance(schema.get("type"), list):
-        hint = " [yes/no/unknown]"
-    if "enum" in schema:
-        hint = f" [{'/'.join(map(_begun, schema['enum']))}]"
+    kinds, options = kinds_of(schema), options_of(schema)
+    hint = "" if kinds in ((), ("string",)) else f" ({wanted(schema)})"
+    if "boolean" in kinds and set(kinds) <= {"boolean", "null"}:
+        hint = f" [yes/no{'/unknown' if 'null' in kinds else ''}]"
+    if options is not None:
+        hint = f" [{'/'.join(map(_begun, options))}]"
     while True:
         text = _line(f"{name}{hint}: ")
         try:

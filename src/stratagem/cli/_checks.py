@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from stratagem.cli._output import counted
 from stratagem.errors import StratagemError
 from stratagem.session._journals import FILE, journal_of
 
@@ -180,16 +181,21 @@ async def _condition(home: Path, spec: str | None, *, sweep: bool) -> list[Check
     try:
         if sweep:
             swept = await journal.sweep()
-            found.append(Check("sweep", "ok", f"{swept:,} payloads that nothing referred to were removed"))
+            found.append(Check("sweep", "ok", f"removed {counted(swept, 'payload')} that nothing referred to"))
         seen = await journal.check()
     finally:
         await journal.aclose()
-    said = f"{seen.runs:,} runs, {seen.rows:,} effects, {seen.blobs:,} payloads, {seen.bytes / 1e6:.1f} MB"
+    said = (
+        f"{counted(seen.runs, 'run')}, {counted(seen.rows, 'effect')}, {counted(seen.blobs, 'payload')}, "
+        f"{seen.bytes / 1e6:.1f} MB"
+    )
     if seen.damage:
-        found.append(Check("journal", "fail", f"{said}; {len(seen.damage):,} places are damaged"))
+        found.append(
+            Check("journal", "fail", f"{said}; {counted(len(seen.damage), 'place')} {_are(len(seen.damage))} damaged")
+        )
         found += [Check("journal", "fail", line, _remedy(line)) for line in seen.damage[:MOST_DAMAGE]]
     elif seen.orphans:
-        orphans = f"{seen.orphans:,} payloads belong to no run"
+        orphans = f"{counted(seen.orphans, 'payload')} that no run refers to"
         found.append(Check("journal", "warn", f"{said}; {orphans}", "stratagem doctor --sweep"))
     elif seen.bytes > MOST_BYTES:
         found.append(Check("journal", "warn", said, "stratagem runs rm --older-than 30d"))
@@ -201,7 +207,12 @@ async def _condition(home: Path, spec: str | None, *, sweep: bool) -> list[Check
 def _remedy(damage: str) -> str:
     """Return what repairs a damaged place: of a run, performing again what was lost."""
     run = re.search(r"\brun '([\w-]+)'", damage)
-    return f"stratagem resume {run[1]} --drop-damaged" if run else "Restore the journal from a copy."
+    again = "Restore the journal from a copy, or remove what is damaged and perform it again:"
+    return f"{again} `stratagem resume {run[1]} --drop-damaged`." if run else "Restore the journal from a copy."
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _private(name: str, path: Path) -> Iterator[Check]:

@@ -63,7 +63,7 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
             await interrupts.leaving()
     if listening.reader_gone:
         return PIPE_CLOSED
-    _print(mode, answer, record)
+    _print(mode, answer, record, driven=listening.driven)
     return OF_STOP[answer.stop]
 
 
@@ -110,12 +110,12 @@ async def _asked(session: Session, run_id: str) -> bool:
     return True
 
 
-def _print(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
+def _print(mode: Mode, answer: Answer, record: RunRecord | None, *, driven: bool) -> None:
     if mode.json:
         assert record is not None
         mode.document(run_document(mode, record))
     elif not mode.jsonl:
-        _human(mode, answer, record)
+        _human(mode, answer, record, driven=driven)
 
 
 def run_document(mode: Mode, record: RunRecord) -> dict[str, Any]:
@@ -140,12 +140,21 @@ def continues(mode: Mode, record: RunRecord) -> str | None:
         return mode.again("resume", record.id)
     if record.stop != "budget":
         return None
-    limits = budget_of(record.record.get("budget", ""))
-    doubled = Budget(*(None if limit is None else 2 * limit for limit in limits))  # pyright: ignore[reportArgumentType]
-    return mode.again("resume", record.id, f" --budget {doubled}")
+    return mode.again("resume", record.id, f" --budget {_larger(record)}")
 
 
-def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
+def _larger(record: RunRecord) -> Budget:
+    """Return limits with which a run can go on: twice what they were, and what was spent, whichever is more."""
+    limits, spent = budget_of(record.record.get("budget", "")), usage_of(record)
+    larger: dict[str, Any] = {}
+    for name, limit in limits._asdict().items():
+        if limit is not None:
+            most = 2 * max(limit, getattr(spent, name, None) or 0) or 1
+            larger[name] = most if isinstance(most, int) else float(f"{most:.4g}")
+    return Budget(**larger)
+
+
+def _human(mode: Mode, answer: Answer, record: RunRecord | None, *, driven: bool) -> None:
     if not answer.ok:
         warn(f"{ending(answer)}{'; best answer so far, not verified:' if answer.text else ''}")
     if answer.text:
@@ -153,7 +162,7 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None) -> None:
     sys.stdout.flush()
     sources(mode, answer)
     mode.tell(answer.cost())
-    if reuse := reused(answer.counts):
+    if driven and (reuse := reused(answer.counts)):  # of a run that had ended, they were counted long ago
         mode.tell(reuse)
     if record is None:
         return

@@ -16,6 +16,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -144,8 +145,14 @@ def understood(failure: Exception, run: str | None = None, again: str = "", path
         status = MODEL
         remedy = f"{remedy} `{again}`" if again else remedy
     elif isinstance(failure, JournalError):
-        status = JOURNAL
+        status, remedy = JOURNAL, _named(remedy, str(failure))
     return Fault(type(failure).__name__, str(failure), remedy, status, run)
+
+
+def _named(remedy: str, message: str) -> str:
+    """Return a remedy for a run with the id that the message has."""
+    run = re.search(r"\brun '([\w-]+)'", message)
+    return re.sub(r"\bRUN\b", run[1], remedy) if run else remedy
 
 
 def _origin(failure: click.ClickException) -> str:

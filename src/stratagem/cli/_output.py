@@ -67,7 +67,11 @@ class Mode:
 
     def again(self, verb: str, run_id: str, rest: str = "") -> str:
         """Return the command line that goes on with a run."""
-        return f"stratagem {verb} {run_id}{rest}{self._home_flag}{self._journal_flag}"
+        return self.line(f"{verb} {run_id}{rest}")
+
+    def line(self, words: str) -> str:
+        """Return a command line that looks at the same state as this one."""
+        return f"stratagem {words}{self._home_flag}{self._journal_flag}"
 
     def document(self, form: dict[str, Any] | list[Any]) -> None:
         """Print the one JSON document of `--json`, or a line of `--jsonl`."""
@@ -129,6 +133,11 @@ def first_line(text: str, limit: int) -> str:
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     more = len(line) < len(text.strip())
     return line if len(line) <= limit and not more else f"{line[: limit - 2]} …"
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with what it counts: `1 call`, `2,000 calls`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import stratagem
 from stratagem.cli._asking import wanted
-from stratagem.cli._output import Mode
+from stratagem.cli._output import Mode, counted
 from stratagem.core import EffectCounts, Journal, Usage, budget_of
+from stratagem.errors import UsageError
 from stratagem.session import RunRecord, Session
 from stratagem.session._journals import journal_of
+from stratagem.session._owner import elsewhere
 from stratagem.session._records import home_of
 
 T = TypeVar("T")
@@ -17,7 +19,8 @@ T = TypeVar("T")
 SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
 
 SIGNS = {"answered": "✓", "running": "●", "suspended": "?", "budget": "!", "cancelled": "-", "failed": "✗"}
-HUES = {"✓": "green", "●": "yellow", "?": "yellow", "!": "yellow", "-": "", "✗": "red"}
+HUES = {"✓": "green", "●": "yellow", "?": "yellow", "!": "yellow", "-": "", "·": "", "✗": "red"}
+GONE = "running, but its process is gone"
 
 
 def read(mode: Mode, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -35,6 +38,28 @@ def look(mode: Mode, work: Callable[[Session, Journal], Awaitable[T]]) -> T:
             return await work(session, journal)
 
     return asyncio.run(looking())
+
+
+async def id_of(mode: Mode, session: Session, run: str) -> str:
+    """Return the id that an id, the beginning of one, or `last` means.
+
+    Raises:
+        UsageError: there is none, or there are several; the remedy is the list of runs.
+    """
+    try:
+        return await session.find(run)
+    except UsageError as failure:
+        if failure.remedy != UsageError.remedy:
+            raise
+        raise UsageError(str(failure), remedy=f"See `{mode.line('runs')}`.") from None
+
+
+async def abandoned(journal: Journal, record: RunRecord) -> bool:
+    """Return whether a run is stored as running and nobody drives it: its process was killed, or the machine stopped."""
+    if record.state != "running" or await elsewhere(journal, record.stored, b""):
+        return False
+    now = await journal.find(record.id)  # it may have ended since, and its process with it
+    return now is not None and (now.state, now.epoch) == ("running", record.stored.epoch)
 
 
 def standing(record: RunRecord) -> str:
@@ -84,6 +109,14 @@ def inbox(mode: Mode, record: RunRecord) -> list[Question]:
     return found
 
 
+def following(mode: Mode, record: RunRecord, *, gone: bool) -> list[str]:
+    """Return the lines below a run that say what a person can do: its questions, or that it only has to be resumed."""
+    lines = [line for one in inbox(mode, record) for line in one.lines()]
+    if gone or (record.state == "waiting" and not lines):
+        lines.append(f"continue: {mode.again('resume', record.id)}")
+    return lines
+
+
 def budget_document(record: RunRecord) -> dict[str, Any]:
     """Return a run's limits, what was spent under them, and what was billed above them."""
     limits, used = budget_of(record.record.get("budget", "")), usage_of(record)
@@ -101,7 +134,7 @@ def reused(counts: EffectCounts | None) -> str:
     if counts is None or not (counts.reused or counts.unused):
         return ""
     left = f" · {counts.unused:,} not asked for" if counts.unused else ""
-    return f"{counts.reused:,} effects reused · {counts.performed:,} performed{left}"
+    return f"{counted(counts.reused, 'effect')} reused · {counts.performed:,} performed{left}"
 
 
 def money(usd: float | None) -> str:

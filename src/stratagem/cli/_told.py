@@ -19,6 +19,7 @@ class Listening:
 
     Attributes:
         run_id: the run that began, if one did.
+        driven: whether a run was driven at all: one that has ended only hands out its answer.
         reader_gone: whether nobody reads standard output any more.
         stop: called when that is so.
     """
@@ -26,6 +27,7 @@ class Listening:
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
         self.run_id: str | None = None
+        self.driven = False
         self.reader_gone = False
         self.stop: Callable[[], None] = lambda: None
         plain = mode.machine or mode.quiet or mode.verbose
@@ -47,7 +49,7 @@ class Listening:
     def __call__(self, event: Event) -> None:
         """Tell one event."""
         if event.type == "run.started":
-            self.run_id = event.run_id
+            self.run_id, self.driven = event.run_id, True
             if edited := event.data.get("changed"):
                 self._mode.tell(f"changed since it was recorded: {', '.join(edited)}")
         if self._mode.jsonl:

@@ -3,8 +3,19 @@
 import sys
 from typing import Any
 
-from stratagem.cli._output import Mode, first_line, json_text, painted, say, table
-from stratagem.cli._reading import HUES, budget_document, counts_of, inbox, money, reused, sign, standing, usage_of
+from stratagem.cli._output import Mode, counted, first_line, json_text, painted, say, table
+from stratagem.cli._reading import (
+    GONE,
+    HUES,
+    budget_document,
+    counts_of,
+    following,
+    money,
+    reused,
+    sign,
+    standing,
+    usage_of,
+)
 from stratagem.cli._told import called
 from stratagem.core import Row, Usage, decoded
 from stratagem.errors import revive
@@ -32,10 +43,17 @@ def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
     }
 
 
-def summary(mode: Mode, record: RunRecord) -> None:
-    """Print what was asked, what was done, and what came of it."""
+def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
+    """Print what was asked, what was done, and what came of it.
+
+    Args:
+        mode: how to speak.
+        record: the run, with its effects.
+        gone: whether it is stored as running and nobody drives it.
+    """
     facts = record.record
-    sys.stdout.write(f"{painted(sign(record), HUES[sign(record)])} run {record.id} · {standing(record)}\n")
+    mark, how = ("!", GONE) if gone else (sign(record), standing(record))
+    sys.stdout.write(f"{painted(mark, HUES[mark])} run {record.id} · {how}\n")
     lines = {
         "question": first_line(record.question, 400),
         "strategy": record.strategy or "(cannot be named)",
@@ -59,12 +77,12 @@ def summary(mode: Mode, record: RunRecord) -> None:
         say(f"\n{answer['text']}")
     if answer.get("sources"):
         say("\n" + "\n".join(f"[{number}] {source}" for number, source in enumerate(answer["sources"], 1)))
-    for one in inbox(mode, record):
-        say("\n".join(["", *one.lines()]))
+    for line in following(mode, record, gone=gone):
+        say(line if line.startswith("answer: ") else f"\n{line}")
     if reuse := reused(record.counts):
         say(f"\n{reuse}")
     used = usage_of(record)
-    say(f"\n{used.calls:,} calls · {used.tokens:,} tokens · {_charge(used)} · {used.seconds:.1f} s")
+    say(f"\n{counted(used.calls, 'call')} · {counted(used.tokens, 'token')} · {_charge(used)} · {used.seconds:.1f} s")
 
 
 def _limits(record: RunRecord) -> str:
@@ -79,7 +97,7 @@ def _charge(used: Usage) -> str:
 
 
 def _effects(record: RunRecord, rows: list[Row]) -> None:
-    signs = ["✗" if _failed(row) else "✓" for row in rows]
+    signs = [_sign(row) for row in rows]
     table(
         [
             (
@@ -87,7 +105,7 @@ def _effects(record: RunRecord, rows: list[Row]) -> None:
                 str(row.seq),
                 record.name(row),
                 row.path,
-                f"{row.took / 1e6:.2f} s",
+                "" if row.kind == "intent" else f"{row.took / 1e6:.2f} s",
                 _tokens(record, row),
                 _brief(row),
             )
@@ -98,20 +116,29 @@ def _effects(record: RunRecord, rows: list[Row]) -> None:
     )
 
 
+def _sign(row: Row) -> str:
+    """Return the sign of an effect; an intent is none, for nobody knows from it whether the call happened."""
+    return "·" if row.kind == "intent" else "✗" if _failed(row) else "✓"
+
+
 def _failed(row: Row) -> bool:
     return row.failed or (row.kind == "tool" and bool(decoded(row.result).get("failed")))
 
 
 def _tokens(record: RunRecord, row: Row) -> str:
     used = record.effect(row)["usage"]
-    return "" if used is None else f"{used['prompt_tokens'] + used['completion_tokens']:,} tokens"
+    return "" if used is None else counted(used["prompt_tokens"] + used["completion_tokens"], "token")
 
 
 def _brief(row: Row) -> str:
     """Return what an effect asked, if it is short, and the beginning of what came."""
     form = decoded(row.request)
-    asked = f"{called('', form['arguments'])[1:-1]} → " if row.kind == "tool" and form["arguments"] else ""
-    return f"{asked}{first_line(_text(row), BRIEF)}"
+    asked = ""
+    if row.kind == "wait":
+        asked = f"{first_line(str(form['wait']), BRIEF)} → "
+    elif row.kind in ("tool", "intent") and form["arguments"]:
+        asked = f"{called('', form['arguments'])[1:-1]} → "
+    return f"{asked}{'begun' if row.kind == 'intent' else first_line(_text(row), BRIEF)}"
 
 
 def _result(row: Row) -> Any:
@@ -163,12 +190,12 @@ def tree(record: RunRecord) -> None:
 
 def _branch(record: RunRecord, scope: Scope, indent: str) -> None:
     used = scope.used
-    say(f"{indent}{scope.name}  {used.calls:,} calls  {used.tokens:,} tokens  {used.seconds:.2f} s")
+    say(f"{indent}{scope.name}  {counted(used.calls, 'call')}  {counted(used.tokens, 'token')}  {used.seconds:.2f} s")
     for part in scope.parts:
         if isinstance(part, Scope):
             _branch(record, part, f"{indent}  ")
             continue
-        mark = "✗" if _failed(part) else "✓"
+        mark = _sign(part)
         sys.stdout.write(f"{indent}  {painted(mark, HUES[mark])} ")
         say(f"{part.seq} {record.name(part)}  {_brief(part)}")
 
@@ -210,7 +237,7 @@ def costs(record: RunRecord) -> None:
         (
             kind,
             name,
-            f"{count:,} times",
+            counted(count, "time"),
             f"{used.prompt_tokens:,} + {used.completion_tokens:,} tokens",
             money(used.usd),
             f"{used.seconds:.2f} s",
@@ -222,7 +249,7 @@ def costs(record: RunRecord) -> None:
         (
             "total",
             "",
-            f"{whole.calls:,} calls",
+            counted(whole.calls, "call"),
             f"{whole.prompt_tokens:,} + {whole.completion_tokens:,} tokens",
             money(whole.usd),
             f"{whole.seconds:.2f} s",
@@ -246,13 +273,19 @@ def one_effect(record: RunRecord, number: int) -> None:
             request["message"] if isinstance(request["message"], str) else json_text(request["message"], indent=2),
         )
         if files := request.get("attached"):
-            lines = [f"{one['name']} · {one['type']} · {one['bytes']:,} bytes" for one in files]
+            lines = [f"{one['name']} · {one['type']} · {counted(one['bytes'], 'byte')}" for one in files]
             _section("attached", "\n".join(lines))
         _section("options", json_text({"model": head["model"], **head["options"]}))
-    elif row.kind == "tool":
+    elif row.kind in ("tool", "intent"):
         _section("call", called(request["tool"], request["arguments"]))
+    elif row.kind == "wait":
+        _section("question", str(request["wait"]))
+        _section("schema", json_text(request["schema"], indent=2))
     else:
         _section("request", json_text(request, indent=2))
+    if row.kind == "intent":
+        _section("state", "begun")
+        return
     result = _result(row)
     text = result.get("text") if isinstance(result, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if row.failed:

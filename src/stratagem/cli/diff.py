@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from stratagem.cli._ends import usage
-from stratagem.cli._output import SCHEMA, Mode, painted, say, table
+from stratagem.cli._output import SCHEMA, Mode, counted, painted, say, table
 from stratagem.cli._settings import Verb, offers, speaking
 
 SIGNS = {"same": ("=", ""), "differs": ("~", "yellow"), "left": ("-", "red"), "right": ("+", "green")}
@@ -25,15 +25,15 @@ def diff(mode: Mode, left: str, right: str | None, every: bool) -> int:
     Effects are compared in the order of the program: by scope, request and occurrence. A fork is compared with all that
     it reuses of its parents. Of one RUN alone, which is a fork, it shows how it differs from the run it was forked from.
     """
-    from stratagem.cli._reading import look
+    from stratagem.cli._reading import id_of, look
     from stratagem.core import Journal
     from stratagem.session import Session
     from stratagem.session._diff import difference
 
     async def compare(session: Session, journal: Journal) -> Any:
-        one = await session.find(left)
+        one = await id_of(mode, session, left)
         if right is not None:
-            return await difference(journal, one, await session.find(right))
+            return await difference(journal, one, await id_of(mode, session, right))
         parent = (await session.show(one)).parent
         if not parent:
             raise usage(f"run {one!r} is no fork: it has no parent to compare it with", "Name the other run behind it.")
@@ -107,7 +107,7 @@ def _runs(found: Any) -> None:
     for one in (found.left, found.right):
         used = usage_of(one)
         parent = f"fork of {one.parent}" if one.parent else ""
-        cost = (f"{used.calls:,} calls", f"{used.tokens:,} tokens", money(used.usd), f"{used.seconds:.1f} s")
+        cost = (counted(used.calls, "call"), counted(used.tokens, "token"), money(used.usd), f"{used.seconds:.1f} s")
         ended: dict[str, Any] = one.end.get("answer") or {}
         answer = first_line(ended.get("text", ""), 60)
         rows.append((sign(one), one.id, standing(one), *cost, one.strategy or "(not named)", one.model, parent, answer))

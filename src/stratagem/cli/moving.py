@@ -11,7 +11,7 @@ from typing import IO, Any
 import click
 
 from stratagem.cli._ends import usage
-from stratagem.cli._output import SCHEMA, Mode
+from stratagem.cli._output import SCHEMA, Mode, counted
 from stratagem.cli._settings import Verb, offers, speaking
 
 
@@ -29,7 +29,7 @@ def export(mode: Mode, runs: tuple[str, ...], output: str) -> int:
     Each payload stands in it once, by its digest, and every effect with its seal. It holds all that was asked and answered,
     but no attached or read file, and not what is remembered.
     """
-    from stratagem.cli._reading import look
+    from stratagem.cli._reading import id_of, look
     from stratagem.core import Journal
     from stratagem.session import Session
     from stratagem.session._export import exported
@@ -38,7 +38,7 @@ def export(mode: Mode, runs: tuple[str, ...], output: str) -> int:
         raise usage("--json and the file would both go to standard output", "Name a file: `-o FILE`.")
 
     async def write(session: Session, journal: Journal) -> dict[str, Any]:
-        ids = [await session.find(run) for run in runs]
+        ids = [await id_of(mode, session, run) for run in runs]
         lines = size = 0
         moved: list[str] = []
         with _written(output) as file:
@@ -52,7 +52,9 @@ def export(mode: Mode, runs: tuple[str, ...], output: str) -> int:
     if mode.json:
         mode.document({"schema": SCHEMA, "file": output, **done})
     else:
-        mode.tell(f"{_counted(len(done['runs']), 'run')} in {done['lines']:,} lines, {done['bytes']:,} bytes")
+        mode.tell(
+            f"{counted(len(done['runs']), 'run')} in {counted(done['lines'], 'line')}, {counted(done['bytes'], 'byte')}"
+        )
     return 0
 
 
@@ -110,7 +112,7 @@ def import_(mode: Mode, file: str) -> int:
         mode.document({"schema": SCHEMA, **document})
         return 0
     if done.new:
-        mode.tell(f"imported {', '.join(done.new)}: {_counted(done.rows, 'effect')}")
+        mode.tell(f"imported {', '.join(done.new)}: {counted(done.rows, 'effect')}")
     if done.known:
         mode.tell(f"known already, with the same content: {', '.join(done.known)}")
     return 0
@@ -126,7 +128,3 @@ def _read(file: str) -> Generator[IO[bytes], None, None]:
             yield lines
     except OSError as failure:
         raise usage(f"{file!r} cannot be read: {failure.strerror}", "Name a file, or `-` for standard input.") from None
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from stratagem.cli._ends import CANCELLED, usage
-from stratagem.cli._output import SCHEMA, Mode, first_line, table, warn
+from stratagem.cli._output import SCHEMA, Mode, counted, first_line, table, warn
 from stratagem.cli._settings import Verb, offers, speaking
 from stratagem.cli.runs import STATES, instant
 
@@ -31,7 +31,7 @@ def runs_rm(mode: Mode, named: tuple[str, ...], older_than: str, state: str | No
     is refused; what is only filtered, and not named, is left out instead.
     """
     from stratagem.cli._asking import interactive
-    from stratagem.cli._reading import look
+    from stratagem.cli._reading import id_of, look
     from stratagem.core import Journal
     from stratagem.session import Session
 
@@ -43,7 +43,7 @@ def runs_rm(mode: Mode, named: tuple[str, ...], older_than: str, state: str | No
 
     async def remove(session: Session, journal: Journal) -> Any:
         if named:
-            ids = [await session.find(run) for run in named]
+            ids = [await id_of(mode, session, run) for run in named]
             chosen, kept = await _with_forks(journal, list(dict.fromkeys(ids)), with_forks=with_forks), []
         else:
             chosen, kept = await _filtered(session, journal, before, state, with_forks=with_forks)
@@ -65,7 +65,7 @@ def runs_rm(mode: Mode, named: tuple[str, ...], older_than: str, state: str | No
         return 0
     for one in kept:
         mode.tell(f"kept {one['run']}: {one['why']}")
-    mode.tell(f"removed {len(chosen):,} run{'' if len(chosen) == 1 else 's'}")
+    mode.tell(f"removed {counted(len(chosen), 'run')}")
     return 0
 
 
@@ -77,14 +77,12 @@ async def _with_forks(journal: Any, ids: list[str], *, with_forks: bool) -> list
     """Return the runs to remove, forks before what they were forked from; refuse what may not go."""
     order: dict[str, None] = {}
     for run_id in ids:
-        if why := await _driven(journal, run_id):
-            raise usage(why, "Stop that process first, or wait for it.")
+        await _check_free(journal, run_id)
         for fork in await _descendants(journal, run_id):
             if fork not in ids and not with_forks:
                 raise usage(f"run {run_id!r} has a fork, {fork!r}, which cannot be read without it",
                             f"Remove both: `stratagem runs rm {run_id} --with-forks`.")  # fmt: skip
-            if why := await _driven(journal, fork):
-                raise usage(why, "Stop that process first, or wait for it.")
+            await _check_free(journal, fork)
             order[fork] = None
         order[run_id] = None
     return list(order)
@@ -100,6 +98,13 @@ async def _descendants(journal: Any, run_id: str) -> list[str]:
                 found[child] = None
                 waiting.append(child)
     return list(reversed(found))
+
+
+async def _check_free(journal: Any, run_id: str) -> None:
+    from stratagem.errors import OwnedElsewhere
+
+    if why := await _driven(journal, run_id):
+        raise OwnedElsewhere(why)
 
 
 async def _driven(journal: Any, run_id: str) -> str:
@@ -150,6 +155,6 @@ async def _agreed(journal: Any, chosen: list[str]) -> bool:
     if len(chosen) > len(shown):
         warn(f"and {len(chosen) - len(shown):,} more")
     try:
-        return bool(ask(f"Remove {len(chosen):,} run{'' if len(chosen) == 1 else 's'} for good?", {"type": "boolean"}))
+        return bool(ask(f"Remove {counted(len(chosen), 'run')} for good?", {"type": "boolean"}))
     except KeyboardInterrupt:
         return False

@@ -1,11 +1,12 @@
 """`stratagem resume` and `stratagem answer`: continue what stopped."""
 
+import re
 from typing import Any
 
 import click
 
 from stratagem.cli._ends import usage
-from stratagem.cli._output import Mode
+from stratagem.cli._output import Mode, counted
 from stratagem.cli._settings import Verb, offers, speaking
 
 
@@ -27,13 +28,18 @@ def resume(
     Nothing that is recorded is performed again. Of a run that has ended, the recorded answer is printed.
     """
     from stratagem.cli._drive import Listening, begin_anew, drive
+    from stratagem.cli._naming import check_spec
+    from stratagem.cli._reading import id_of
     from stratagem.session import Session
 
+    if strategy:
+        check_spec(strategy, "strategy")
+
     async def begin(session: Session, listening: Listening) -> Any:
-        run_id = await session.find(run)
+        run_id = await id_of(mode, session, run)
         if drop_damaged:
             dropped = await session.drop_damaged(run_id)
-            mode.tell(f"{dropped} damaged records of {run_id} were removed")
+            mode.tell(f"{counted(dropped, 'damaged record')} of {run_id} {'was' if dropped == 1 else 'were'} removed")
         changes: dict[str, Any] = {"budget": budget, "strategy": strategy}
         if file:
             from stratagem.cli._attaching import again
@@ -44,7 +50,24 @@ def resume(
     return drive(mode, begin)
 
 
-@click.command(cls=Verb)
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+BEFORE_A_VALUE = ("--question", "--home", "--journal")  # the options behind which a word is theirs
+
+
+class Answering(Verb):
+    """A verb of which a negative number is an argument, and no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, with negative numbers behind `--`."""
+        if "--" not in args:
+            own = [at for at, word in enumerate(args) if NEGATIVE.fullmatch(word)]
+            own = [at for at in own if at and args[at - 1] not in BEFORE_A_VALUE]
+            if own:
+                args = [*(word for at, word in enumerate(args) if at not in own), "--", *(args[at] for at in own)]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Answering)
 @click.argument("run", **offers("runs"))
 @click.argument("value", default=None, required=False)
 @click.option("--question", metavar="ID", help="Which question, if there are several.")
@@ -54,22 +77,23 @@ def resume(
 def answer(mode: Mode, run: str, value: str | None, question: str | None, no_resume: bool) -> int:
     """Answer a question of RUN with VALUE, and continue it.
 
-    VALUE is JSON; `yes` and `no` answer a question of that kind, and plain text one that wants text. Without VALUE it is
-    asked for on a terminal. If another process has the run, that one goes on with it.
+    VALUE is JSON; `yes` and `no` answer a question of that kind, and plain text one that wants text; a text that begins with
+    `-` stands behind `--`. Without VALUE it is asked for on a terminal. If another process has the run, that one goes on
+    with it.
     """
     from stratagem.cli._drive import Listening, begin_anew, continues, drive, run_document
-    from stratagem.cli._reading import read
+    from stratagem.cli._reading import id_of, read
     from stratagem.session import RunRecord, Session
 
     async def store(session: Session) -> tuple[RunRecord, str]:
-        run_id = await session.find(run)
+        run_id = await id_of(mode, session, run)
         one = _chosen(run_id, (await session.show(run_id)).questions(), question)
         who = await session.answer(run_id, _value(mode, one, value), one["id"])
         return await session.show(run_id), who
 
     record, who = read(mode, store)
     if no_resume or who:
-        if mode.machine:
+        if mode.json:
             mode.document(run_document(mode, record))
         else:
             mode.tell(f"stored; {who} goes on with it" if who else f"stored; continue: {continues(mode, record)}")
@@ -95,7 +119,7 @@ def _chosen(run_id: str, waiting: list[dict[str, Any]], wanted: str | None) -> d
     found = next((one for one in waiting if one["id"] == wanted), None)
     if found is None:
         ids = [one["id"] for one in waiting]
-        raise usage(f"run {run_id!r} has no open question {wanted!r}{nearest(wanted, ids)}", f"It asks {listed}.")
+        raise usage(f"run {run_id!r} has no open question {wanted!r}{nearest(wanted, ids)}", f"It asks {listed}")
     return found
 
 

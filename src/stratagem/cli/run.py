@@ -96,8 +96,12 @@ def run(
         raise usage("--json and --jsonl exclude each other", "Choose one.")
     question = _read() if goal == "-" else goal
     from stratagem.cli._drive import drive, roots_of
+    from stratagem.cli._naming import check_spec
     from stratagem.session._records import home_of
 
+    check_spec(strategy, "strategy")
+    for one in tool:
+        check_spec(one, "tool")
     roots, given = roots_of(root), {"model": model}
     if file:
         from stratagem.cli._attaching import settings_for

@@ -3,14 +3,16 @@
 import re
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from stratagem.cli._ends import usage
-from stratagem.cli._output import SCHEMA, Mode, table
+from stratagem.cli._output import SCHEMA, Mode, counted, table
 from stratagem.cli._settings import Verb, speaking
 
 STATES = ("running", "waiting", "finished", "cancelled", "failed")
+MOST_RUNNING = 10_000  # runs among which those that ask something are looked for
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -27,14 +29,25 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: str, limit: int) -> int:
     """List the recorded runs, newest first; TEXT is looked for in ids and questions.
 
-    `--state waiting` is the inbox: below each run it lists what is asked, and the line that answers it.
+    `--state waiting` is the inbox: below each run it lists what is asked, and the line that answers it. Runs of which only
+    a part waits, while another part goes on, stand in it too. Below a run whose process is gone stands how it is continued.
     """
-    from stratagem.cli._reading import HUES, inbox, money, read, sign, standing, usage_of
+    from stratagem.cli._reading import GONE, HUES, abandoned, following, look, money, sign, standing, usage_of
+    from stratagem.core import Journal
+    from stratagem.session import RunRecord, Session
 
     begin = instant(since)
-    found = read(
-        mode, lambda session: session.runs(state=state, strategy=strategy, since=begin, text=text, limit=limit + 1)
-    )
+
+    async def load(session: Session, journal: Journal) -> tuple[list[RunRecord], list[bool]]:
+        wanted: dict[str, Any] = {"strategy": strategy, "since": begin, "text": text}
+        found = await session.runs(state=state, limit=limit + 1, **wanted)
+        if state == "waiting":  # and those that wait in one strand, and go on in another
+            running = await session.runs(state="running", limit=MOST_RUNNING, **wanted)
+            both = {run.id: run for run in [*found, *(run for run in running if run.questions())]}
+            found = sorted(both.values(), key=lambda run: -run.stored.created)[: limit + 1]
+        return found, [await abandoned(journal, run) for run in found[:limit]]
+
+    found, gone = look(mode, load)
     shown, more = found[:limit], len(found) > limit
     if mode.json:
         following = f"stratagem runs --limit {limit * 2}" if more else None
@@ -49,13 +62,15 @@ def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: 
         mode.document({"schema": SCHEMA, "runs": rows, "next": following})
         return 0
     rows = [
-        (sign(run), run.id, standing(run), _age(run.stored.created), f"{used.calls:,} calls", f"{used.tokens:,} tokens",
-         money(used.usd), run.strategy or "(not named)", run.question)
-        for run, used in ((run, usage_of(run)) for run in shown)
+        ("!" if lost else sign(run), run.id, standing(run), _age(run.stored.created), counted(used.calls, "call"),
+         counted(used.tokens, "token"), money(used.usd), run.strategy or "(not named)", run.question)
+        for run, used, lost in ((run, usage_of(run), lost) for run, lost in zip(shown, gone, strict=True))
     ]  # fmt: skip
-    below = [[line for one in inbox(mode, run) for line in one.lines()] for run in shown]
-    colours = [HUES[row[0]] for row in rows]
-    table(rows, elastic=8, colours=colours, below=below if state == "waiting" else ())
+    below = [
+        [*([GONE] if lost else []), *(following(mode, run, gone=lost) if lost or state == "waiting" else [])]
+        for run, lost in zip(shown, gone, strict=True)
+    ]
+    table(rows, elastic=8, colours=[HUES[row[0]] for row in rows], below=below)
     if not rows:
         mode.tell("no such run" if text or state or strategy or since else "no run yet: begin one with `stratagem run`")
     if more:

@@ -20,11 +20,18 @@ from stratagem.cli._settings import Verb, offers, speaking
 def show(mode: Mode, run: str, view: str | None, effect: int | None) -> int:
     """Show RUN: an id, the beginning of one, or `last`."""
     from stratagem.cli import _views
-    from stratagem.cli._reading import read
+    from stratagem.cli._reading import abandoned, id_of, look
+    from stratagem.core import Journal
+    from stratagem.session import RunRecord, Session
 
     if view is not None and effect is not None:
         raise usage(f"--effect and --{view} exclude each other", "Choose one.")
-    record = read(mode, lambda session: session.show(run))
+
+    async def load(session: Session, journal: Journal) -> tuple[RunRecord, bool]:
+        record = await session.show(await id_of(mode, session, run))
+        return record, await abandoned(journal, record)
+
+    record, gone = look(mode, load)
     if effect is not None and effect not in {row.seq for row in record.rows}:
         numbers = f"they are numbered 0 to {record.rows[-1].seq}" if record.rows else "it has none"
         raise usage(f"run {record.id!r} has no effect {effect}: {numbers}", f"See `stratagem show {record.id}`.")
@@ -36,7 +43,7 @@ def show(mode: Mode, run: str, view: str | None, effect: int | None) -> int:
         return 0
     views: dict[str, Any] = {"tree": _views.tree, "events": _views.events, "costs": _views.costs}
     if view is None:
-        _views.summary(mode, record)
+        _views.summary(mode, record, gone=gone)
     else:
         views[view](record)
     return 0

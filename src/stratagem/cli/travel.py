@@ -38,16 +38,20 @@ def fork(mode: Mode, run: str, at: int | None, changes: tuple[str, ...]) -> int:
     only what it performed.
     """
     from stratagem.cli._drive import Listening, drive
+    from stratagem.cli._naming import check_spec
+    from stratagem.cli._reading import id_of
     from stratagem.session import Session
 
     given = _given(changes)
+    if "strategy" in given:
+        check_spec(given["strategy"], "strategy")
     if at is None and not given:
         raise usage(
             "a fork that changes nothing is a replay", "Name an effect, `--at N`, or a change, `--set KIND=VALUE`."
         )
 
     async def begin(session: Session, _: Listening) -> Any:
-        run_id = await session.find(run)
+        run_id = await id_of(mode, session, run)
         return await session.fork(run_id, at=at, set=_meant(await session.show(run_id), at, given))
 
     return drive(mode, begin)
@@ -132,13 +136,13 @@ def replay(mode: Mode, run: str) -> int:
     first asks for something else (exit status 6), with the nearest request that is recorded.
     """
     from stratagem.cli._drive import run_document, sources
-    from stratagem.cli._reading import read
+    from stratagem.cli._reading import id_of, read
     from stratagem.cli._told import ending
     from stratagem.errors import Diverged
     from stratagem.session import Session
 
     async def again(session: Session) -> Any:
-        record = await session.show(run)
+        record = await session.show(await id_of(mode, session, run))
         try:
             return record, await session.replay(record.id)
         except Diverged as failure:

@@ -1,0 +1,46 @@
+"""What a spec on the command line names, where it names only the file."""
+
+import re
+from typing import Any, Literal
+
+from stratagem.cli._ends import usage
+
+MADE_BY = {"strategy": "@strategy", "tool": "@tool()"}
+
+
+def check_spec(spec: str, kind: Literal["strategy", "tool"]) -> None:
+    """Refuse the bare name of a Python file, and say what there is in it.
+
+    Raises:
+        Fault: it is one.
+        UsageError: it is one, and it cannot be imported.
+    """
+    bare = re.fullmatch(r"(?P<file>[^()]+\.py):?(?P<settings>\(.*\))?", spec.strip(), re.DOTALL)
+    if bare is None:
+        return
+    file = bare["file"]
+    names = _names_in(file, kind)
+    if not names:
+        raise usage(f"there is no {kind} in {file!r}", f"Write `{MADE_BY[kind]}` above a function in it.")
+    said = ", ".join(names)
+    raise usage(
+        f"{spec!r} names a file, and no {kind} in it; there {'is' if len(names) == 1 else 'are'} {said}",
+        f"Write {file}:{names[0] if len(names) == 1 else 'NAME'}{bare['settings'] or ''}.",
+    )
+
+
+def _names_in(file: str, kind: str) -> list[str]:
+    """Return the names of the tools in a file, or of the strategies that it makes itself and did not import."""
+    from pathlib import Path
+
+    from stratagem.core import StrategyFunction, Tool
+    from stratagem.session._loading import load_file
+
+    module = load_file(Path(file))
+
+    def own(one: Any) -> bool:
+        if isinstance(one, Tool):
+            return kind == "tool"
+        return isinstance(one, StrategyFunction) and kind == "strategy" and one.card.module == module.__name__
+
+    return [name for name, one in vars(module).items() if own(one)]
