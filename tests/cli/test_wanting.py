@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stratagem.cli import _asking
 from stratagem.cli._asking import value_of
 from stratagem.cli._ends import Fault
 from stratagem.cli._wanting import wanted
@@ -87,3 +88,30 @@ def test_a_word_does_not_stand_for_an_object_that_wants_something_else(word: str
 def test_unknown_does_not_stand_for_a_yes_or_no() -> None:
     with pytest.raises(Fault, match="'unknown' is not JSON"):
         value_of("unknown", ONE_BOOLEAN)
+
+
+@pytest.mark.parametrize(
+    ("schema", "prompt"),
+    [
+        ({"type": "boolean"}, "answer [yes/no]: "),
+        ({"type": ["boolean", "null"]}, "answer [yes/no/unknown]: "),
+        ({"type": ["integer", "null"]}, "answer (a whole number, unknown): "),
+        ({"type": "array", "items": {"type": "string"}}, "answer (a JSON list (each: text)): "),
+        ({"type": "string"}, "answer: "),
+        ({}, "answer: "),
+        ({"enum": ["red", "blue"]}, "answer [(r)ed/(b)lue]: "),
+    ],
+)
+def test_a_person_is_told_at_the_terminal_what_is_wanted(
+    schema: Any, prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[str] = []
+
+    def line(text: str) -> str:
+        prompts.append(text)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_asking, "_line", line)
+    with pytest.raises(KeyboardInterrupt):
+        _asking.ask("What?", schema)
+    assert prompts == [prompt]
