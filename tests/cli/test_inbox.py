@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stratagem.errors import OwnedElsewhere
 from tests.cli.conftest import until
 
 TWICE = """
@@ -156,3 +157,18 @@ async def beside(run: Run, task: Task) -> Answer:
         return str(await run.wait("Go?")) if number else (await direct(run, task)).text
     return task.answer(" ".join(await run.map(one, (0, 1))))
 """
+
+
+def test_an_answer_is_stored_also_where_somebody_else_goes_on_with_the_run(
+    cli: Any, sending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def faster(*_: object, **__: object) -> None:
+        raise OwnedElsewhere(f"run {sending!r} is driven by process 7 on there, which was alive 0 s ago")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("stratagem.session.Session.resume", faster)
+        result = cli("answer", sending, "yes")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith("stored; another process goes on with it\n")
+    assert cli("resume", sending).exit_code == 3  # with the first mail sent, it asks about the second
+    assert sent(cli) == ["one"]

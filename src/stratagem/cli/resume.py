@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from stratagem.cli._ends import usage
+from stratagem.cli._ends import Fault, usage
 from stratagem.cli._output import Mode, counted
 from stratagem.cli._settings import Verb, offers, speaking
+from stratagem.errors import OwnedElsewhere
 
 
 @click.command(cls=Verb)
@@ -91,18 +92,26 @@ def answer(mode: Mode, run: str, value: str | None, question: str | None, no_res
         who = await session.answer(run_id, _value(mode, one, value), one["id"])
         return await session.show(run_id), who
 
-    record, who = read(mode, store)
-    if no_resume or who:
+    def stored(record: RunRecord, who: str) -> int:
         if mode.json:
             mode.document(run_document(mode, record))
         else:
             mode.tell(f"stored; {who} goes on with it" if who else f"stored; continue: {continues(mode, record)}")
         return 0
 
+    record, who = read(mode, store)
+    if no_resume or who:
+        return stored(record, who)
+
     async def begin(session: Session, listening: Listening) -> Any:
         return await begin_anew(session, listening, record.id)
 
-    return drive(mode, begin)
+    try:
+        return drive(mode, begin)
+    except Fault as fault:
+        if isinstance(fault.__cause__, OwnedElsewhere):  # whoever answered another question was faster
+            return stored(record, "another process")
+        raise
 
 
 def _chosen(run_id: str, waiting: list[dict[str, Any]], wanted: str | None) -> dict[str, Any]:

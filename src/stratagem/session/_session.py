@@ -274,7 +274,9 @@ class Session:
         if len(found) == 1:
             return found[0]
         if found:
-            raise UsageError(f"{run!r} begins {len(found)} ids: {', '.join(found[:5])}")
+            raise UsageError(
+                f"{run!r} begins {'at least ' if len(found) >= 20 else ''}{len(found)} ids: {', '.join(found[:5])}"
+            )
         raise _loading.unknown("run", run, [stored.run_id for stored in await journal.runs(limit=200)])
 
     async def drop_damaged(self, run_id: str) -> int:
