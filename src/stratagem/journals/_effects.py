@@ -47,7 +47,7 @@ class Effects:
         large = blobs(connection, {part for row in raw for part in row[-2:] if type(part) is int})
         rows, before = self.rows, FIRST
         for one in raw:
-            number, seq, kind, path, occurrence, wall, active, took, failed, sample, cost, digest, mark, *_ = one
+            number, seq, kind, path, occurrence, wall, active, took, failed, sample, said, digest, mark, *_ = one
             request, result = parts = one[-2:]
             try:
                 if type(request) is int:
@@ -55,7 +55,7 @@ class Effects:
                 if type(result) is int:
                     result = large[result]
                 what: Any = texts[kind]
-                usage, shown = _cost(cost)
+                usage, shown = cost(said)
                 made = Row(
                     seq, what, texts[path], digest, occurrence, wall, active, took, usage, request, result,
                     failed != 0, sample,
@@ -70,7 +70,7 @@ class Effects:
                 break
             rows.append(row)
             self.seals.append(mark)
-            self._newest = number
+            self._newest = max(self._newest, number)  # an intent may stand in the place of an older row
 
     def _told(self, seq: object, parts: tuple[Any, ...], large: dict[int, bytes]) -> str:
         last = self.rows[-1].seq if self.rows else -1
@@ -100,7 +100,7 @@ _scan = json.JSONDecoder().raw_decode  # three times as fast as `json.loads`
 
 
 @functools.lru_cache(4096)  # most rows of a run say one of few things
-def _cost(text: str | None) -> tuple[Usage | None, str]:
+def cost(text: str | None) -> tuple[Usage | None, str]:
     """Return usage as it is stored: as a value, and as a seal shows it."""
     if text is None:
         return None, "None"

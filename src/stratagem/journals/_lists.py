@@ -33,7 +33,7 @@ def known(connection: sqlite3.Connection, run_id: str) -> _records.Found:
     one = found(connection, run_id)
     if one is None:
         ids = connection.execute("SELECT id FROM run ORDER BY created DESC LIMIT 2000")
-        raise missing(run_id, [name for (name,) in ids])
+        raise missing(run_id, [name for (name,) in ids if isinstance(name, str)])
     return one
 
 

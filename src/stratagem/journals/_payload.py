@@ -58,8 +58,8 @@ class Words:
         if found is None:
             return self._connection.execute("INSERT INTO word (text) VALUES (?)", (text,)).lastrowid or 0
         # The index has it; nothing new may be built on a word that is damaged in the table.
-        (same,) = self._connection.execute("SELECT text FROM word NOT INDEXED WHERE n=?", found).fetchone()
-        if same != text:
+        same = self._connection.execute("SELECT text FROM word NOT INDEXED WHERE n=?", found).fetchone()
+        if same != (text,):
             raise JournalCorrupt(f"word {found[0]} is damaged: it should be {text!r}")
         return found[0]
 

@@ -8,9 +8,10 @@ from typing import Any
 from stratagem.core._journal import Condition
 from stratagem.journals import _postgres_records as records
 from stratagem.journals._postgres_arrays import Blobs, Integers, Texts
-from stratagem.journals._postgres_effects import REQUEST_APART, RESULT_APART, Effects, unpacked
+from stratagem.journals._postgres_effects import REQUEST_APART, RESULT_APART, Effects, Rows, read_all, unpacked
 from stratagem.journals._postgres_link import Link
 from stratagem.journals._postgres_schema import OWN_TABLES, Connection
+from stratagem.journals._salvage import salvaged
 
 AT_ONCE = 200  # runs or payloads that are looked at together
 
@@ -48,7 +49,11 @@ def _removed(link: Link, connection: Connection, wanted: Texts) -> int:
 
 
 def drop_damaged(link: Link, connection: Connection, found: records.Found) -> int:
-    """Remove the rows of a run from the first damaged one on, in a transaction that has locked it; return how many."""
+    """Remove what is not as it was written of a run, in a transaction that has locked it.
+
+    Returns:
+        How many rows went, or were replaced by an intent. What else can be told is in `_salvage`.
+    """
 
     def rows(text: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return link.rows(connection, text, values)
@@ -57,9 +62,7 @@ def drop_damaged(link: Link, connection: Connection, found: records.Found) -> in
     log = Effects(rows, found)
     if log.damage is None and found.known and found.stands and not any(one.damage for one in asked):
         return 0
-    last = log.rows[-1].seq if log.rows else -1
-    text = "WITH gone AS (DELETE FROM {s}.effect WHERE run = %s AND seq > %s RETURNING 1) SELECT count(*) FROM gone"
-    ((gone,),) = rows(text, (found.number, last))
+    gone = 0 if log.damage is None else _repaired(rows, found)
     for one in asked:
         if one.damage:  # it is asked again
             rows("DELETE FROM {s}.question WHERE run = %s AND question = %s", (found.number, one.key))
@@ -72,6 +75,35 @@ def drop_damaged(link: Link, connection: Connection, found: records.Found) -> in
     text = f"UPDATE {{s}}.run SET {', '.join(f'{name} = %s' for name in names)} WHERE n = %s"
     rows(text, (*records.values_of(run), found.number))
     rows("UPDATE {s}.meta SET answers = answers + 1")
+    return gone
+
+
+def _repaired(rows: Rows, found: records.Found) -> int:
+    run, stored = found.number, read_all(rows, found.number)
+    kept, gone = salvaged(stored, found.run.seal)
+    numbers = Integers({one.key for one in stored} - {one.key for one in kept})
+    rows("DELETE FROM {s}.effect WHERE run = %s AND seq = ANY(%s::bigint[])", (run, numbers))
+    text = "UPDATE {s}.effect SET seal = u.seal FROM unnest(%s::bigint[], %s::bytea[]) AS u(seq, seal)"
+    values = Integers(one.key for one in kept), Blobs(one.seal for one in kept)
+    rows(text + " WHERE run = %s AND effect.seq = u.seq", (*values, run))
+    for one in kept:
+        row = one.row
+        if one.changed:
+            place = records.bytes_of(row.path), row.occurrence
+            rows(
+                "UPDATE {s}.effect SET seq = %s, kind = %s, path = %s, occurrence = %s, digest = %s"
+                " WHERE run = %s AND seq = %s",
+                (row.seq, row.kind, *place, row.digest, run, one.key),
+            )
+        if one.placed:
+            rows(
+                "UPDATE {s}.effect SET wall = %s, active = %s, took = 0, sample = -1, usage = '', result = '',"
+                " flags = flags & %s WHERE run = %s AND seq = %s",
+                (row.wall, row.active, REQUEST_APART, run, row.seq),
+            )
+            if row.request == b"{}":
+                text = "UPDATE {s}.effect SET request = %s, flags = 0 WHERE run = %s AND seq = %s"
+                rows(text, (row.request, run, row.seq))
     return gone
 
 

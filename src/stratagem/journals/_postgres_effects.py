@@ -10,6 +10,7 @@ from stratagem.core import Row, Usage
 from stratagem.core._canonical import text_of as json_text
 from stratagem.core._journal import FIRST, seal, usage_form, usage_of
 from stratagem.journals._postgres_records import Found, bytes_of, text_of
+from stratagem.journals._salvage import Stored
 
 INLINE: Final = 1024  # bytes; a larger payload is stored by its digest
 
@@ -155,6 +156,30 @@ class Effects:
         if found.stands and rows > 0 and self.seals[rows - 1] != found.run.seal:
             return f"row {self.rows[rows - 1].seq} is not the one with which it stopped"
         return None
+
+
+def read_all(rows: Rows, run: int) -> list[Stored]:
+    """Return the rows of a run, whatever they are."""
+    large = _payloads(rows(BLOBS, (run, run)))
+    return [_row_of(one, large) for one in rows(READ, (run,))]
+
+
+def _row_of(one: tuple[Any, ...], large: dict[bytes, bytes]) -> Stored:
+    seq, kind, path, occurrence, wall, active, took, flags, sample, cost, digest, mark, request, result = one
+    if flags & REQUEST_APART:
+        request = large.get(request)
+    if flags & RESULT_APART:
+        result = large.get(result)
+    usage, readable = None, True
+    try:
+        usage = _usage(cost) if cost else None
+    except (TypeError, ValueError):
+        readable = False
+    row = Row(
+        seq, kind, text_of(path), digest, occurrence, wall, active, took, usage, request, result,  # pyright: ignore[reportArgumentType]
+        flags & FAILED != 0, sample,
+    )  # fmt: skip
+    return Stored(seq, row, mark, readable and not flags & ~7 and request is not None and result is not None)
 
 
 def _payloads(rows: Iterable[tuple[bytes, int, bytes]]) -> dict[bytes, bytes]:

@@ -316,7 +316,7 @@ class Store:
         return run, log.rows
 
     def drop_damaged(self, run_id: str) -> int:
-        """Remove the rows of a run from the first damaged one on; return how many went."""
+        """Remove the rows of a run that are not as they were written; return how many went."""
 
         def work(connection: Connection) -> int:
             return care.drop_damaged(self.link, connection, records.read(self._locked(connection, run_id)))

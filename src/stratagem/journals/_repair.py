@@ -1,34 +1,122 @@
-"""A damaged run, made to go on where what is sound of it ends."""
+"""A damaged run, made to go on with what is sound of it."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
-from stratagem.core import Clock
+from stratagem.core import Clock, Row
 from stratagem.core._journal import VERSION
 from stratagem.journals import _keeping, _lists, _questions, _records
-from stratagem.journals._effects import Effects
-from stratagem.journals._payload import Words
+from stratagem.journals._effects import READ, Effects, cost
+from stratagem.journals._payload import Words, blobs, text_of
+from stratagem.journals._salvage import Kept, Stored, salvaged
 
 _INDEXES = ("effect_place", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
 
 
-def reindexed(connection: sqlite3.Connection) -> None:
-    """Make the indexes anew, without which sound rows could seem to be lost."""
+def reindexed(connection: sqlite3.Connection) -> dict[int, str]:
+    """Make the indexes anew, without which sound rows could seem to be lost; return the words that theirs had."""
+    words: dict[int, str] = {}
+    with suppress(sqlite3.DatabaseError):
+        words.update(
+            (number, text_of(text))
+            for number, text in connection.execute("SELECT n, text FROM word INDEXED BY sqlite_autoindex_word_1")
+        )
     for index in _INDEXES:
         with suppress(sqlite3.IntegrityError):  # two rows claim one place: the damaged one will be found
             connection.execute(f"REINDEX {index}")
+    return words
 
 
-def dropped(connection: sqlite3.Connection, words: Words, run_id: str, clock: Clock) -> int | None:
-    """Remove what cannot be trusted of a run; return how many rows went, None if it is sound. Within a transaction."""
+def dropped(
+    connection: sqlite3.Connection, words: Words, run_id: str, clock: Clock, copies: Mapping[int, str]
+) -> int | None:
+    """Remove what is not as it was written of a run, within a transaction. What else can be told is in `_salvage`.
+
+    Args:
+        connection: to the file.
+        words: of the file.
+        run_id: the run.
+        clock: tells the time.
+        copies: of the words, as the index had them.
+
+    Returns:
+        How many rows went, or were replaced by an intent; None if all is sound.
+    """
     found = _lists.known(connection, run_id)
     log = Effects(connection, words, found)
     if log.damage is None and found.damage is None:
         return None
-    last = log.rows[-1].seq if log.rows else -1
-    gone = connection.execute("DELETE FROM effect WHERE run=? AND seq>?", (found.number, last)).rowcount
+    gone = 0
+    if log.damage is not None:
+        stored = _stored(connection, words.read(found.number), copies, found.number)
+        kept, gone = salvaged(stored, found.run.seal)
+        staying = {one.key for one in kept}
+        connection.executemany("DELETE FROM effect WHERE n=?", [(one.key,) for one in stored if one.key not in staying])
+        seals = {one.key: one.seal for one in stored}
+        for one in kept:
+            _rewrite(connection, words, one, seals[one.key])
     _mend(connection, found, clock)
     return gone
+
+
+def _stored(
+    connection: sqlite3.Connection, texts: Mapping[int, str], copies: Mapping[int, str], run: int
+) -> list[Stored]:
+    """Return the rows of a run, whatever they are."""
+    raw: list[tuple[Any, ...]] = []
+    for (number,) in connection.execute("SELECT n FROM effect WHERE run=? ORDER BY seq", (run,)).fetchall():
+        try:
+            raw += connection.execute(READ.replace("run=?", "n=?"), (number,))
+        except sqlite3.DatabaseError:
+            raw.append((number, *[None] * 14))
+    large = blobs(connection, {part for row in raw for part in row[-2:] if type(part) is int})
+    return [_row_of(one, texts, copies, large) for one in raw]
+
+
+def _row_of(
+    one: tuple[Any, ...], texts: Mapping[int, str], copies: Mapping[int, str], large: Mapping[int, bytes]
+) -> Stored:
+    number, seq, kind, path, occurrence, wall, active, took, failed, sample, said, digest, mark, request, result = one
+    if type(request) is int:
+        request = large.get(request)
+    if type(result) is int:
+        result = large.get(result)
+    usage, readable = None, True
+    try:
+        usage, _ = cost(said)
+    except (TypeError, ValueError, AttributeError):
+        readable = False
+    others = tuple({copies[path]} - {texts.get(path)}) if path in copies else ()
+    what: Any = texts.get(kind, "")
+    where = texts.get(path, others[0] if others else "")  # the root, as long as nothing else fits
+    row = Row(
+        seq, what, where, digest, occurrence, wall, active, took, usage, request, result,  # pyright: ignore[reportArgumentType]
+        failed != 0, sample,
+    )  # fmt: skip
+    whole = readable and all(type(part) is int for part in (seq, occurrence, wall, active, took, failed, sample))
+    whole = whole and all(type(part) is bytes for part in (digest, mark, request, result))
+    return Stored(number, row, mark, whole, others)
+
+
+def _rewrite(connection: sqlite3.Connection, words: Words, one: Kept, before: object) -> None:
+    """Store what differs in a row that stays."""
+    row = one.row
+    if one.seal != before:
+        connection.execute("UPDATE effect SET seal=? WHERE n=?", (one.seal, one.key))
+    if one.changed:
+        connection.execute(
+            "UPDATE effect SET seq=?, kind=?, path=?, occurrence=?, digest=? WHERE n=?",
+            (row.seq, words.number(row.kind), words.number(row.path), row.occurrence, row.digest, one.key),
+        )
+    if one.placed:
+        connection.execute(
+            "UPDATE effect SET wall=?, active=?, took=0, failed=0, sample=-1, usage=NULL, result=x'' WHERE n=?",
+            (row.wall, row.active, one.key),
+        )
+        if row.request == b"{}":
+            connection.execute("UPDATE effect SET request=? WHERE n=?", (row.request, one.key))
 
 
 def _mend(connection: sqlite3.Connection, found: _records.Found, clock: Clock) -> None:

@@ -343,14 +343,14 @@ class Store(File):
         return found, log
 
     def drop_damaged(self, run_id: str) -> int:
-        """Remove the rows of a run from the first damaged one on; return how many went."""
+        """Remove the rows of a run that are not as they were written; return how many went."""
         return self._reading(lambda connection, words: self._dropped(connection, words, run_id))
 
     def _dropped(self, connection: sqlite3.Connection, words: Words, run_id: str) -> int:
-        _repair.reindexed(connection)
+        copies = _repair.reindexed(connection)
         words.known.clear()
         with transaction(connection, "BEGIN IMMEDIATE"):
-            gone = _repair.dropped(connection, words, run_id, self._clock)
+            gone = _repair.dropped(connection, words, run_id, self._clock, copies)
         if gone is not None:
             self._heads.pop(run_id, None)
         return gone or 0

@@ -98,9 +98,14 @@ class SQLiteJournal:
         return await self._writer.call(lambda: self._store.load(run_id))
 
     async def drop_damaged(self, run_id: str) -> int:
-        """Remove what cannot be trusted: the rows from the first damaged one on; return how many went.
+        """Remove the rows of a run that are not as they were written; return how many went.
 
-        The run is `running` then, so that `resume` performs them again. If its record is damaged where it says what
+        All that is sound stays, what comes after them too. Where a tool may have been performed of which nothing is left
+        but the call, the row becomes an intent: at `resume` a person is asked, unless the tool may be performed freely.
+        Nobody can know what stood in a row that is missing without a trace, such as a cut end, or of which call a row
+        was whose scope or number among equal calls is damaged.
+
+        The run is `running` then, so that `resume` performs again what went. If its record is damaged where it says what
         the run is (strategy, task, model), that part is emptied, and must be given again at `resume`. Of a run that is
         sound nothing is changed.
         """
