@@ -15,7 +15,7 @@ from typing import Any
 
 from stratagem.core._budget import Need, need_of
 from stratagem.core._canonical import Json, decoded, encoded, plain, quoted, text_of
-from stratagem.core._journal import Journal, Kind, Row
+from stratagem.core._journal import Journal, Kind, Row, made
 from stratagem.core._transcript import Transcript, Turn
 from stratagem.core._values import Attachment, EffectCounts, Usage
 from stratagem.errors import CIRCUMSTANCES
@@ -103,8 +103,11 @@ class Book:
         """Append a row; the awaitable returns when it is durable, None if it is already."""
         seq = self.seq
         self.seq = seq + 1
-        row = Row(
-            seq, kind, key[0], key[1], key[2], times[0], times[1], times[2], usage, request, result, failed, sample
+        path, digest, occurrence = key
+        wall, active, took = times
+        row = made(
+            Row,
+            (seq, kind, path, digest, occurrence, wall, active, took, usage, request, result, failed, sample),
         )
         return self._append(self._run_id, row, alone=alone)
 

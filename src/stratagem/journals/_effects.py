@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from stratagem.core import Row, Usage
-from stratagem.core._journal import FIRST, seal, usage_form, usage_of
+from stratagem.core._journal import FIRST, made, seal, usage_form, usage_of
 from stratagem.journals._payload import Words, blobs
 from stratagem.journals._records import Found
 
@@ -56,13 +56,13 @@ class Effects:
                     result = large[result]
                 what: Any = texts[kind]
                 usage, shown = _cost(cost)
-                made = Row(
+                row = made(Row, (
                     seq, what, texts[path], digest, occurrence, wall, active, took, usage, request, result,
                     failed != 0, sample,
-                )  # fmt: skip
-                before = seal(before, made, shown)
-                whole = before == mark and type(seq + occurrence + wall + active + took + failed + sample) is int
-                row = made if whole else None
+                ))  # fmt: skip
+                before = seal(before, row, shown)
+                if before != mark or type(seq + occurrence + wall + active + took + failed + sample) is not int:
+                    row = None
             except (KeyError, TypeError, ValueError, AttributeError):
                 row = None
             if row is None:
