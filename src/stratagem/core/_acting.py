@@ -33,14 +33,16 @@ _PARENT = (
 )
 
 
-async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observation:
-    """Call a tool by name, through policy. Whatever goes wrong is an observation."""
+async def called(strand: Strand, name: str, given: Mapping[str, Any], call: ToolCall | None = None) -> Observation:
+    """Call a tool by name, through policy, as `call` says if there is one. Whatever goes wrong is an observation."""
     tool = strand.tools.get(name)
     if tool is None:
         return Observation(f"Invalid action: there is no tool {name!r}", failed=True)
     try:
-        arguments = json_of(tool.named(given))
-        request = f'{{"arguments":{text_of(arguments)},"tool":{quoted(name)}}}'.encode()
+        named = tool.named(given)
+        arguments = json_of(named)
+        text = text_of(arguments) if call is None or named is not given else call.text
+        request = f'{{"arguments":{text},"tool":{quoted(name)}}}'.encode()
     except (UsageError, ValueError, TypeError) as failure:
         return Observation(f"`{name}`: the arguments are no JSON: {failure}", failed=True)
     digest = digest_of("tool", request)

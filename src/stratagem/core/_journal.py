@@ -10,7 +10,7 @@ Rule 4: a run has one owner, who knows its epoch. Whoever takes it over raises t
 """
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from stratagem.core._canonical import Json, hashed
 from stratagem.core._values import Usage
@@ -54,10 +54,6 @@ class Row(NamedTuple):
     result: bytes
     failed: bool = False
     sample: int = -1
-
-
-# `made(Row, (seq, kind, ...))` is `Row(seq, kind, ...)` at a third of its cost: its `__new__` is written in Python.
-made: Any = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 class StoredRun(NamedTuple):
@@ -148,7 +144,7 @@ def seal(before: bytes, row: Row, cost: str | None = None) -> bytes:
         f"{seq} {kind} {occurrence} {wall} {active} {took} {int(failed)} {sample} "
         f"{len(path)} {len(request)} {len(result)} {usage_form(usage) if cost is None else cost} {path}"
     )
-    return hashed(b"r" + before + digest + request + result + shown.encode("utf-8", "surrogatepass"))
+    return hashed(b"".join((b"r", before, digest, request, result, shown.encode("utf-8", "surrogatepass"))))
 
 
 class Journal(Protocol):
