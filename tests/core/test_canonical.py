@@ -72,6 +72,20 @@ def test_a_text_quoted_by_hand_is_the_encoders(text: str) -> None:
     assert quoted(text) == OTHER.encode(text) == text_of(text)
 
 
+@pytest.mark.parametrize(
+    "long", ["a long text " * 10, "ein längerer Text – " * 10, "\U0001f600 " * 40, "lone \ud800 " * 10]
+)
+def test_a_long_text_quoted_by_hand_is_the_encoders_whatever_letter_is_in_it(long: str) -> None:
+    for letter in [*map(chr, range(0x300)), "\u2028", "\ufeff", "\udfff", "\U0010ffff"]:
+        for text in (long + letter, letter + long, long + letter + long):
+            assert quoted(text) == OTHER.encode(text)
+
+
+def test_a_text_with_more_to_it_is_quoted_as_its_letters() -> None:
+    text = "said by somebody whom nobody knows, and longer than what is short " * 2
+    assert quoted(Content(text)) == quoted(text) == OTHER.encode(text)
+
+
 @given(JSON, JSON)
 def test_different_data_has_different_bytes(one: Any, other: Any) -> None:
     same = json.loads(json.dumps([one])) == json.loads(json.dumps([other])) and repr(one) == repr(other)

@@ -1,12 +1,11 @@
 """The count of strands that can go on is exact, whatever ends a branch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from stratagem.core._gate import Gate, Wave
+from stratagem.core._gate import Gate, Leave, Wave
 
 Body = Callable[[int], Awaitable[int]]
 
@@ -14,17 +13,13 @@ Body = Callable[[int], Awaitable[int]]
 def wave_of(gate: Gate, body: Body, width: int | None = None, *, order: bool = False) -> Wave[int]:
     """Return a wave whose branches do what `body` says, and leave."""
 
-    def branch(index: int) -> Coroutine[Any, Any, int]:
-        async def begun() -> int:
-            try:
-                return await body(index)
-            finally:
-                wave.leave(index)
+    async def branch(index: int, leave: Leave) -> int:
+        try:
+            return await body(index)
+        finally:
+            leave(index)
 
-        return begun()
-
-    wave: Wave[int] = Wave(gate, branch, width, order=order)
-    return wave
+    return Wave(gate, branch, width, order=order)
 
 
 async def pauses(index: int) -> int:

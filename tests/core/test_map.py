@@ -1,7 +1,9 @@
 """`map`, `pool`, `scope`: names, width, failures, cancellation, and many branches."""
 
 import asyncio
+import gc
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -55,6 +57,22 @@ def held() -> tuple[Run, Held]:
 
 
 # map
+
+
+@pytest.mark.parametrize("width", [None, 2])
+async def test_a_run_whose_branches_have_ended_leaves_nothing_to_the_collector(width: int | None) -> None:
+    async def mapped() -> weakref.ref[Any]:
+        run = scripted(ECHO)
+        await run.map(numbered, range(5), width=width)
+        run.strand.world.services.model = model = ScriptedModel(ECHO)
+        return weakref.ref(model)  # what only this run still knows is gone as soon as the run is
+
+    gc.disable()
+    try:
+        model = await mapped()
+        assert model() is None
+    finally:
+        gc.enable()
 
 
 async def test_nothing_to_do_is_done_at_once() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 from stratagem.core._admission import admit, nothing, seconds_left
 from stratagem.core._book import Key
-from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, json_of, text_of
+from stratagem.core._budget import refused
+from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, json_of, quoted, text_of
 from stratagem.core._effects import digest_of, finished, journaled, recorded, settled, unperformed
+from stratagem.core._environment import Decision
 from stratagem.core._label import SYSTEM, Label
 from stratagem.core._schema import converted, schema_of
 from stratagem.core._strand import Strand
@@ -31,49 +33,56 @@ _PARENT = (
 )
 
 
-async def called(strand: Strand, name: str, given: Mapping[str, Any]) -> Observation:
-    """Call a tool by name, through policy. Whatever goes wrong is an observation."""
+async def called(strand: Strand, name: str, given: Mapping[str, Any], call: ToolCall | None = None) -> Observation:
+    """Call a tool by name, through policy, as `call` says if there is one. Whatever goes wrong is an observation."""
     tool = strand.tools.get(name)
     if tool is None:
         return Observation(f"Invalid action: there is no tool {name!r}", failed=True)
     try:
-        arguments = json_of(tool.named(given))
-        request = encoded({"tool": name, "arguments": arguments})
+        named = tool.named(given)
+        arguments = json_of(named)
+        text = text_of(arguments) if call is None or named is not given else call.text
+        request = f'{{"arguments":{text},"tool":{quoted(name)}}}'.encode()
     except (UsageError, ValueError, TypeError) as failure:
         return Observation(f"`{name}`: the arguments are no JSON: {failure}", failed=True)
     digest = digest_of("tool", request)
     key: Key = (strand.path, digest, strand.occurrence(digest))
-    strand.next()
-    recorded_rows = strand.world.book.recorded
-    if key not in recorded_rows:  # a refusal is no effect: in a replay it is said again
-        denied = await _permitted(strand, tool, arguments, key)
-        if denied is not None:
-            return denied
-    elif tool.effect not in UNASKED and _approval(strand, tool, arguments, key)[2] in recorded_rows:
+    strand.steps += 1
+    book = strand.world.book
+    if key not in book.recorded:  # a refusal is no effect: in a replay it is said again
+        decision = _decided(strand, tool, arguments)
+        if decision.kind != "allow":
+            denied = await _refused(strand, tool, arguments, key, decision)
+            if denied is not None:
+                return denied
+    elif tool.effect not in UNASKED and _approval(strand, tool, arguments, key)[2] in book.recorded:
         denied = await _approved(strand, tool, arguments, key)  # a fork may have another answer
         if denied is not None:
             return denied
     row, value = recorded(strand, key, request)
     if row is not None:
-        seq = -1 if key in strand.world.book.base else row.seq
+        seq = -1 if key in book.base else row.seq
         seen = _observation(tool, value)
         if strand.stage is not None and strand.stage.moves.get(name) is tool:
             strand.stage.pending.append(ToolCall(name, arguments))
     else:
         seen, seq = await _performed(strand, tool, arguments, key, request)
     if seq >= 0:
-        strand.world.book.mark(seen, seq)
+        book.mark(seen, seq)
     strand.label = strand.label | seen.label
     return seen
 
 
-async def _permitted(strand: Strand, tool: Tool, arguments: Json, key: Key) -> Observation | None:
-    """Return None if the policy, or a person, allows the call; else what the model reads instead."""
+def _decided(strand: Strand, tool: Tool, arguments: Json) -> Decision:
+    """Return what the policy says about a call."""
     decision = strand.world.services.policy.decide(tool, arguments, strand.label)
     if strand.world.feeds:
         strand.world.emit("policy.decided", strand.path, tool=tool.name, decision=decision.kind, why=decision.why)
-    if decision.kind == "allow":
-        return None
+    return decision
+
+
+async def _refused(strand: Strand, tool: Tool, arguments: Json, key: Key, decision: Decision) -> Observation | None:
+    """Return what the model reads instead of a result; None if a person allows the call."""
     if decision.kind == "ask":
         return None if tool.spec in strand.world.allowed else await _approved(strand, tool, arguments, key)
     return Observation(f"Denied: {decision.why}", failed=True)
@@ -105,11 +114,13 @@ def _question(question: str, schema: Json, about: Key | None) -> bytes:
 
 async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, request: bytes) -> tuple[Observation, int]:
     world, services = strand.world, strand.world.services
-    try:
-        await admit(strand, nothing)
-    except BudgetExhausted as refusal:
-        await unperformed(world, "tool", key, request, refusal)
-        raise
+    timed = strand.flags[2]
+    if timed or not world.gate.open or refused(strand.meters) is not None:  # else it has to wait for nothing
+        try:
+            await admit(strand, nothing)
+        except BudgetExhausted as refusal:
+            await unperformed(world, "tool", key, request, refusal)
+            raise
     if strand.stage is not None and strand.stage.moves.get(tool.name) is tool:
         await strand.stage.catch_up()
     if world.feeds:
@@ -121,15 +132,16 @@ async def _performed(strand: Strand, tool: Tool, arguments: Json, key: Key, requ
         seen = told or await tool.perform(
             arguments,
             key=idempotency(world.origin, key) if tool.repeat == "keyed" else "",
-            timeout_s=seconds_left(strand)[0] if strand.timed else math.inf,
+            timeout_s=seconds_left(strand)[0] if timed else math.inf,
             timer=services.clock.limit,
         )
     finally:
         services.in_flight -= 1
     times = world.times(begun)
-    seq = world.book.seq
-    durable = world.book.add("tool", key, request, encoded(_form(tool, seen)), times, None, False, -1, world.alone())
-    world.book.performed += 1
+    book = world.book
+    seq = book.seq
+    durable = book.add("tool", key, request, _result(tool, seen), times, None, False, -1, world.alone())
+    book.performed += 1
     if world.feeds:
         finished(strand, "tool", tool.name, times[2] / 1e6, None, None, text=_line(seen.text), failed=seen.failed)
     await settled(strand, durable)
@@ -289,7 +301,11 @@ def idempotency(origin: str, key: Key) -> str:
     return hashed(b"k" + key[1] + f"{key[2]} {origin} {key[0]}".encode()).hex()
 
 
-def _form(tool: Tool, seen: Observation) -> Json:
+def _result(tool: Tool, seen: Observation) -> bytes:
+    """Return what a row keeps of an observation: most are a text and nothing else."""
+    usual = seen.label is tool.label or seen.label == tool.label
+    if usual and not seen.failed and seen.result is None and not seen.sources:
+        return f'{{"text":{quoted(seen.text)}}}'.encode()
     form: dict[str, Json] = {"text": seen.text}
     if seen.failed:
         form["failed"] = True
@@ -297,9 +313,9 @@ def _form(tool: Tool, seen: Observation) -> Json:
         form["result"] = seen.result
     if seen.sources:
         form["sources"] = list(seen.sources)
-    if seen.label is not tool.label and seen.label != tool.label:
+    if not usual:
         form["label"] = seen.label.plain()
-    return form
+    return encoded(form)
 
 
 def _observation(tool: Tool, form: Json) -> Observation:

@@ -16,13 +16,15 @@ from typing import Any
 from stratagem.core._budget import Need, need_of
 from stratagem.core._canonical import Json, decoded, encoded, plain, quoted, text_of
 from stratagem.core._journal import Journal, Kind, Row
-from stratagem.core._transcript import Transcript, Turn
+from stratagem.core._transcript import Transcript
+from stratagem.core._value import made
 from stratagem.core._values import Attachment, EffectCounts, Usage
 from stratagem.errors import CIRCUMSTANCES
 
 Key = tuple[str, bytes, int]
 
 _NOWHERE = ("", -1)
+_UNSTORED = (None, 0, -1)
 
 
 class Book:
@@ -80,9 +82,10 @@ class Book:
                 self.recorded[key] = row  # of two with one key the later holds: it was performed again
                 self.base.discard(key)
         self.all_rows = own
-        self.own_rows = sorted(
-            (row for key, row in self.recorded.items() if key not in self.base), key=lambda row: row.seq
+        mine = (
+            [row for key, row in self.recorded.items() if key not in self.base] if self.base else self.recorded.values()
         )
+        self.own_rows = sorted(mine)  # by their numbers: no two have the same
         self.reused = self.performed = 0
         self._heads: dict[bytes, int] = {}
         self._texts: dict[str, int] = {}
@@ -103,8 +106,11 @@ class Book:
         """Append a row; the awaitable returns when it is durable, None if it is already."""
         seq = self.seq
         self.seq = seq + 1
-        row = Row(
-            seq, kind, key[0], key[1], key[2], times[0], times[1], times[2], usage, request, result, failed, sample
+        path, digest, occurrence = key
+        wall, active, took = times
+        row = made(
+            Row,
+            (seq, kind, path, digest, occurrence, wall, active, took, usage, request, result, failed, sample),
         )
         return self._append(self._run_id, row, alone=alone)
 
@@ -140,16 +146,15 @@ class Book:
 
     def steps(self, steps: Transcript) -> str:
         """Return a conversation as JSON text: [effect that has its beginning, turns there, new turns ...]."""
-        buffer = steps.buffer
-        _, length, seq = self._stored.get(id(buffer), (None, 0, -1))
-        if length > len(steps):
+        buffer, total = steps.buffer, len(steps)
+        _, length, seq = self._stored.get(id(buffer), _UNSTORED)
+        if length > total:
             length, seq = 0, -1
-        new = steps.since(length)
-        self._stored[id(buffer)] = (buffer, len(steps), self.seq)
-        return f"[{','.join([str(seq), str(length), *map(self._turn, new)])}]"
-
-    def _turn(self, turn: Turn) -> str:
-        return f"[{self._referred(turn.step)},[{','.join(map(self._referred, turn.observations))}]]"
+        self._stored[id(buffer)] = (buffer, total, self.seq)
+        text = f"[{seq},{length}"
+        for turn in steps.since(length):
+            text += f",[{self._referred(turn.step)},[{','.join(map(self._referred, turn.observations))}]]"
+        return text + "]"
 
     def _referred(self, value: object) -> str:
         marked: tuple[str, int] = getattr(value, "_at", _NOWHERE)

@@ -67,7 +67,7 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
             return _drawn_later(strand, request, place)
     if capped:
         take(strand.meters, ONE_CALL)
-    world.asked.append(Asked(request, place, reused=False))
+    world.asked.append(Asked(request, place, False))
     return performed(strand, request, ONE_CALL)
 
 
@@ -80,7 +80,7 @@ async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
         key: Key = (request.path, request.digest, request.occurrence)
         await unperformed(world, "model", key, request_form(world, request), refusal)
         raise
-    world.asked.append(Asked(request, place, reused=False))
+    world.asked.append(Asked(request, place, False))
     made = performed(strand, request, need)
     return made if isinstance(made, tuple) else await made
 
@@ -335,7 +335,7 @@ def drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Dra
     if isinstance(error, BudgetExhausted):
         refuse(strand, error)
     if not isinstance(error, BudgetExhausted) or row.usage is not None:
-        world.asked.append(Asked(request, place, reused=True))
+        world.asked.append(Asked(request, place, True))
     if error is not None:
         raise error
     return Sample.of(form), row.seq if own else -1

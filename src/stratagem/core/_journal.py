@@ -144,7 +144,7 @@ def seal(before: bytes, row: Row, cost: str | None = None) -> bytes:
         f"{seq} {kind} {occurrence} {wall} {active} {took} {int(failed)} {sample} "
         f"{len(path)} {len(request)} {len(result)} {usage_form(usage) if cost is None else cost} {path}"
     )
-    return hashed(b"r" + before + digest + request + result + shown.encode("utf-8", "surrogatepass"))
+    return hashed(b"".join((b"r", before, digest, request, result, shown.encode("utf-8", "surrogatepass"))))
 
 
 class Journal(Protocol):
@@ -229,7 +229,7 @@ class Journal(Protocol):
         ...
 
     async def drop_damaged(self, run_id: str) -> int:
-        """Remove the damaged rows of a run (and what cannot be trusted after them); return how many went.
+        """Remove the damaged rows of a run; return how many went. What is as it was written stays.
 
         Its epoch is raised, and nobody owns it afterwards.
         """

@@ -18,7 +18,7 @@ class Asked:
 
     __slots__ = ("place", "request", "reused")
 
-    def __init__(self, request: Request, place: Place, *, reused: bool) -> None:
+    def __init__(self, request: Request, place: Place, reused: bool) -> None:
         self.request, self.place, self.reused = request, place, reused
 
     @property

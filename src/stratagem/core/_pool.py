@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stratagem.core._effects import decided
-from stratagem.core._gate import Wave
+from stratagem.core._gate import Leave, Wave
 from stratagem.errors import ConcurrentUse, StratagemError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Pool(Generic[X, T]):
         tolerate: tuple[type[StratagemError], ...],
     ) -> None:
         self._run, self._name, self._fn, self._tolerate = run, name, fn, tolerate
-        self._wave = Wave[T](run.strand.world.gate, self._branch, width, order=True)
+        self._wave: Wave[T] = Wave(run.strand.world.gate, self._branch, width, order=True)
         self._place = run.strand.next()
         self._items: list[X] = []
         self._branches: list[Strand] = []
@@ -64,8 +64,8 @@ class Pool(Generic[X, T]):
         self._waiting.add(index)
         self._wave.start()
 
-    def _branch(self, index: int) -> Coroutine[Any, Any, T]:
-        return self._run.branch(self._branches[index], self._fn, self._items[index], index, self._wave)
+    def _branch(self, index: int, leave: Leave) -> Coroutine[Any, Any, T]:
+        return self._run.branch(self._branches[index], self._fn, self._items[index], index, leave)
 
     def __aiter__(self) -> "Pool[X, T]":
         return self

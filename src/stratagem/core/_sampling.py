@@ -66,7 +66,7 @@ async def _one_of(strand: Strand, request: Request, first: int, need: Need, begu
         return drawn_again(strand, request, place, row)
     if world.replaying:
         raise diverged(world, request, request_form(world, request))
-    world.asked.append(Asked(request, place, reused=False))
+    world.asked.append(Asked(request, place, False))
     begun.add(request.occurrence)
     made = performed(strand, request, need, first)
     return made if isinstance(made, tuple) else await made
@@ -76,7 +76,7 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
     """Perform all draws in one request, as the provider offers it."""
     n = request.n = len(requests)
     for one in requests:
-        strand.world.asked.append(Asked(one, strand.next(), reused=False))
+        strand.world.asked.append(Asked(one, strand.next(), False))
     need = each.times(n)
     world, services = strand.world, strand.world.services
     if world.feeds:

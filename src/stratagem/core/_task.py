@@ -142,6 +142,8 @@ _NUMBERS = re.compile(r"[-\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def _number(text: str) -> float | None:
+    if len(text) < 16 and text.isascii() and text.isdigit():  # most replies are the number alone
+        return float(text)
     numbers = _NUMBERS.findall(text)
     return float(numbers[-1].replace(",", "").replace("\u2212", "-")) if numbers else None
 
@@ -149,6 +151,8 @@ def _number(text: str) -> float | None:
 def _extract(output: Any, text: str) -> Any:
     """Return the value of the wanted type that a text states last, or None."""
     text = text.strip()
+    if output is str:
+        return text or None
     if output is bool:
         words = re.findall(r"\b(yes|no|true|false)\b", text.lower())
         return words[-1] in ("yes", "true") if words else None
@@ -159,8 +163,6 @@ def _extract(output: Any, text: str) -> Any:
         options = sorted((str(option) for option in get_args(output)), key=len, reverse=True)
         found = re.findall("|".join(rf"(?<!\w){re.escape(option)}(?!\w)" for option in options), text)
         return next((option for option in get_args(output) if str(option) == found[-1]), None) if found else None
-    if output is str:
-        return text or None
     try:
         import json  # noqa: PLC0415  (rare)
 

@@ -95,10 +95,10 @@ class Tool:
         form = {"type": "object", "properties": dict(self.parameters), "required": list(self.required)}
         return {"name": self.name, "description": self.about, "parameters": {**form, "additionalProperties": False}}
 
-    def named(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def named(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments by name: the text protocol does not name a single one."""
-        if len(arguments) != 1 or "" not in arguments:
-            return dict(arguments)
+        if "" not in arguments or len(arguments) != 1:
+            return arguments
         return {next(iter(self._hints)): arguments[""]} if self._hints else {}
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

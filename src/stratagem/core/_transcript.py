@@ -2,8 +2,8 @@
 
 Rule 1: many views share one append-only buffer; a view is (buffer, length). `then` on the newest view appends in
         place, on an older one it copies once.
-Rule 2: beside the turns the buffer keeps a chain of digests, link i made of link i - 1 and turn i, so the digest of a
-        conversation is one list read. An empty view has a digest of its own: link -1 would be somebody else's newest.
+Rule 2: digests are a chain: that of a view is made of its newest turn and of the digest of the view before. The empty
+        view has one of its own.
 Rule 3: the text of a turn is rendered once per protocol and kept beside it.
 """
 
@@ -33,8 +33,7 @@ class Turn:
         try:
             thought, answer = quoted(step.thought), "null" if step.answer is None else quoted(step.answer)
             for call in step.calls:
-                name, arguments = call.plain()
-                calls += f"{calls and ','}[{quoted(name)},{text_of(arguments)}]"
+                calls += f"{calls and ','}[{quoted(call.name)},{call.text}]"
             for one in self.observations:
                 failed = "false" if one.failed is False else text_of(one.failed)
                 seen += f"{seen and ','}[{quoted(one.text)},{failed}]"
@@ -53,14 +52,14 @@ class Turn:
 
 
 class _Buffer:
-    __slots__ = ("chain", "sums", "texts", "turns")
+    __slots__ = ("sums", "texts", "turns")
 
-    def __init__(self, turns: list[Turn], chain: list[bytes], texts: dict[str, list[str]]) -> None:
-        self.turns, self.chain, self.texts = turns, chain, texts
+    def __init__(self, turns: list[Turn], texts: dict[str, list[str]]) -> None:
+        self.turns, self.texts = turns, texts
         self.sums: dict[str, list[int]] = {}
 
 
-_NOBODY = _Buffer([], [], {})  # of all empty views; nothing is ever appended to it
+_NOBODY = _Buffer([], {})  # of all empty views; nothing is ever appended to it
 
 
 class Transcript:
@@ -69,48 +68,41 @@ class Transcript:
     >>> first = Transcript().then(Step("look"), Observation("a door"))
     >>> len(first), len(first.then(Step(answer="out"))), first.last.observations[0].text
     (1, 2, 'a door')
+
+    Attributes:
+        digest: of all turns, 32 bytes.
+        buffer: what views of one conversation share. Core only.
     """
 
-    __slots__ = ("_buffer", "_length")
+    __slots__ = ("_length", "buffer", "digest")
 
     def __init__(self) -> None:
-        self._buffer, self._length = _NOBODY, 0
+        self.buffer, self._length, self.digest = _NOBODY, 0, EMPTY
 
     def then(self, step: Step, *observations: Observation) -> "Transcript":
         """Return this conversation with one more turn."""
-        buffer, length = self._buffer, self._length
+        buffer, length = self.buffer, self._length
         if not length:
-            buffer = _Buffer([], [], {})
+            buffer = _Buffer([], {})
         elif length != len(buffer.turns):
             texts = {protocol: lines[:length] for protocol, lines in buffer.texts.items()}
-            buffer = _Buffer(buffer.turns[:length], buffer.chain[:length], texts)
+            buffer = _Buffer(buffer.turns[:length], texts)
         turn = Turn(step, observations)
+        digest = hashed(b"c" + self.digest + hashed(b"u" + turn.encoded()))
         buffer.turns.append(turn)
-        before = buffer.chain[-1] if length else EMPTY
-        buffer.chain.append(hashed(b"c" + before + hashed(b"u" + turn.encoded())))
         made = Transcript.__new__(Transcript)
-        made._buffer, made._length = buffer, length + 1
+        made.buffer, made._length, made.digest = buffer, length + 1, digest
         return made
-
-    @property
-    def digest(self) -> bytes:
-        """The digest of all turns, 32 bytes."""
-        return self._buffer.chain[self._length - 1] if self._length else EMPTY
-
-    @property
-    def buffer(self) -> object:
-        """What views of one conversation share. Core only."""
-        return self._buffer
 
     def since(self, length: int) -> list[Turn]:
         """Return the turns from number `length` on."""
-        return self._buffer.turns[length : self._length]
+        return self.buffer.turns[length : self._length]
 
     def size(self, counter: str, count: Callable[[str], int]) -> int:
         """Return the sum of `count` over the turns' texts, each counted once per `counter`. Core only."""
         if not self._length:
             return 0
-        sums = self._buffer.sums.setdefault(counter, [])
+        sums = self.buffer.sums.setdefault(counter, [])
         if len(sums) < self._length:
             for text in self.lines()[len(sums) :]:
                 sums.append((sums[-1] if sums else 0) + count(text))
@@ -121,7 +113,7 @@ class Transcript:
         """The newest turn; `IndexError` if there is none."""
         if not self._length:
             raise IndexError("the transcript is empty")
-        return self._buffer.turns[self._length - 1]
+        return self.buffer.turns[self._length - 1]
 
     @property
     def observations(self) -> Iterator[Observation]:
@@ -132,13 +124,13 @@ class Transcript:
         """Return the text of each turn in the protocol of the ReAct paper. Core only."""
         if not self._length:
             return []
-        kept = self._buffer.texts.setdefault("thoughts" if thoughts else "acts", [])
+        kept = self.buffer.texts.setdefault("thoughts" if thoughts else "acts", [])
         for number in range(len(kept) + 1, self._length + 1):
-            kept.append(_written(self._buffer.turns[number - 1], number, thoughts=thoughts))
+            kept.append(_written(self.buffer.turns[number - 1], number, thoughts=thoughts))
         return kept[: self._length]
 
     def __iter__(self) -> Iterator[Turn]:
-        return iter(self._buffer.turns[: self._length])
+        return iter(self.buffer.turns[: self._length])
 
     def __len__(self) -> int:
         return self._length

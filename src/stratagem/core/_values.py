@@ -111,16 +111,18 @@ class ToolCall(Frozen):
         arguments: JSON data by name; what is kept is a copy that nobody can change.
     """
 
-    __slots__ = ("name", "_form", "_frozen")  # noqa: RUF023  (the order of `setters`)
+    __slots__ = ("name", "_form", "_frozen", "_text")  # noqa: RUF023  (the order of `setters`)
 
     name: str
     _form: Json
     _frozen: Mapping[str, Any] | None
+    _text: str | None
 
     def __init__(self, name: str, arguments: Mapping[str, Any] = NOTHING) -> None:
         _set_name(self, name)
         _set_form(self, json_of(arguments))
         _set_frozen(self, None)
+        _set_call_text(self, None)
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -131,11 +133,20 @@ class ToolCall(Frozen):
             _set_frozen(self, known)
         return known
 
+    @property
+    def text(self) -> str:
+        """The arguments as canonical JSON, written once: they are part of a request and of a turn. Core only."""
+        known = self._text
+        if known is None:
+            known = text_of(self._form)
+            _set_call_text(self, known)
+        return known
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ToolCall) and (self.name, self._form) == (other.name, other._form)
 
     def __hash__(self) -> int:
-        return hash((self.name, text_of(self._form)))
+        return hash((self.name, self.text))
 
     def __repr__(self) -> str:
         return f"ToolCall({self.name!r}, {self._form!r})"
@@ -148,7 +159,7 @@ class ToolCall(Frozen):
         return [self.name, self._form]
 
 
-_set_name, _set_form, _set_frozen = setters(ToolCall)
+_set_name, _set_form, _set_frozen, _set_call_text = setters(ToolCall)
 
 
 class Observation(Value):

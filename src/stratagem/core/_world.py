@@ -152,7 +152,6 @@ class World:
         self.allowed: set[str] = set()  # tools that a person has allowed for the rest of the run
         self.company: Collection[str] = ()  # the runs that are driven or about to be, this one among them
         self._replies: dict[str, asyncio.Future[Json]] = {}
-        self.gate.stalled = self._park
         self.refusal: BudgetExhausted | None = None
         self.seed, self.number = services.seed, 0
         self.started = services.clock.stamp()
@@ -162,6 +161,7 @@ class World:
 
     def reply(self, question: str) -> "asyncio.Future[Json]":
         """Return what will bring the answer to a question, or `Suspended` once every strand waits for a person."""
+        self.gate.stalled = self._park  # not before: a run that asks nobody is gone at its end without the collector
         self._replies[question] = reply = asyncio.get_running_loop().create_future()
         if self.asking is not None:
             self.asking()

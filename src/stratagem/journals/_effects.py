@@ -7,6 +7,7 @@ from typing import Any
 
 from stratagem.core import Row, Usage
 from stratagem.core._journal import FIRST, seal, usage_form, usage_of
+from stratagem.core._value import made
 from stratagem.journals._payload import Words, blobs
 from stratagem.journals._records import Found
 
@@ -44,11 +45,12 @@ class Effects:
         except sqlite3.DatabaseError as error:
             self.damage = f"what follows row {raw[-1][1] if raw else -1} cannot be read: {error}"
         texts = words.read(run)
-        large = blobs(connection, {part for row in raw for part in row[-2:] if type(part) is int})
+        large = blobs(connection, {row[at] for at in (-2, -1) for row in raw if type(row[at]) is int})
         rows, before = self.rows, FIRST
         for one in raw:
-            number, seq, kind, path, occurrence, wall, active, took, failed, sample, said, digest, mark, *_ = one
-            request, result = parts = one[-2:]
+            (
+                number, seq, kind, path, occurrence, wall, active, took, failed, sample, said, digest, mark, request, result
+            ) = one  # fmt: skip
             try:
                 if type(request) is int:
                     request = large[request]
@@ -56,17 +58,17 @@ class Effects:
                     result = large[result]
                 what: Any = texts[kind]
                 usage, shown = cost(said)
-                made = Row(
+                row = made(Row, (
                     seq, what, texts[path], digest, occurrence, wall, active, took, usage, request, result,
                     failed != 0, sample,
-                )  # fmt: skip
-                before = seal(before, made, shown)
-                whole = before == mark and type(seq + occurrence + wall + active + took + failed + sample) is int
-                row = made if whole else None
+                ))  # fmt: skip
+                before = seal(before, row, shown)
+                if before != mark or type(seq + occurrence + wall + active + took + failed + sample) is not int:
+                    row = None
             except (KeyError, TypeError, ValueError, AttributeError):
                 row = None
             if row is None:
-                self.damage = self._told(seq, parts, large)
+                self.damage = self._told(seq, one[-2:], large)
                 break
             rows.append(row)
             self.seals.append(mark)

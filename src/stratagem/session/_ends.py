@@ -218,6 +218,8 @@ def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Servi
     from pathlib import Path  # noqa: PLC0415
 
     facts = record.record
+    if "tools" not in facts:
+        raise UsageError(f"what run {record.id!r} was started with is lost", remedy="Begin it anew.")
     if facts.get("importing"):
         raise UsageError(f"run {record.id!r} was imported in part only", remedy="Import its file again.")
     own = {tool.spec: tool for tool in mine.tools}

@@ -164,7 +164,8 @@ class RunRecord:
     def _row(self, seq: int) -> Row:
         if seq < len(self.rows) and self.rows[seq].seq == seq:
             return self.rows[seq]
-        return next(row for row in self.rows if row.seq == seq)
+        found = next((row for row in self.rows if row.seq == seq), None)
+        return _LOST if found is None else found
 
     def usage(self) -> Usage:
         """Return what the run has cost so far, from its effects."""
@@ -214,6 +215,10 @@ class RunRecord:
 def _asked(question: Json) -> tuple[int, int]:
     """Return what orders questions: how many effects the run had, because a clock may go back; then the time."""
     return question.get("seq", 0), question["asked"]
+
+
+# What stands for an effect that was damaged and dropped, and to which later ones refer for their head or message.
+_LOST = Row(-1, "model", "", b"", 0, 0, 0, 0, None, b'{"head":{"signature":"?"},"message":"(lost)"}', b"{}")
 
 
 def _question(record: Json) -> str:

@@ -280,11 +280,7 @@ class Session:
         raise _loading.unknown("run", run, [stored.run_id for stored in await journal.runs(limit=200)])
 
     async def drop_damaged(self, run_id: str) -> int:
-        """Remove a run's damaged records and what cannot be trusted after them; return how many went.
-
-        Raises:
-            OwnedElsewhere: somebody drives it.
-        """
+        """Remove a run's damaged records; return how many went. `OwnedElsewhere` if somebody drives the run."""
         with contextlib.suppress(JournalCorrupt):  # of a record that is damaged nobody knows the owner
             if (stored := await self._services.journal.find(run_id)) is not None:
                 await self._lives.check(stored)
@@ -390,6 +386,8 @@ class Session:
                 f"the task of run {record.id!r} has parts that cannot be stored ({', '.join(unnamed)}): give it again, "
                 "`resume(task=...)`"
             )
+        if "task" not in record.record:
+            raise UsageError(f"the task of run {record.id!r} is lost: give it again, `resume(task=...)`")
         return Task.of(record.record["task"])
 
     async def _found(self, run_id: str) -> StoredRun:
