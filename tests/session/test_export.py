@@ -258,7 +258,7 @@ async def test_wherever_the_file_is_cut_its_last_line_is_named(short: list[bytes
     ("begin", "old", "new", "why"),
     [
         (b'{"payload"', b"budget", b"budged", "the text is not the one of its digest"),
-        (b'{"row"', b'"row":0', b'"row":1', "row 1 is not what follows row -1"),
+        (b'{"row"', b'"row":0', b'"row":1', "is not what was written"),
         (b'{"row"', b'"took":', b'"took":1', "row 0 of run 'first' is not what was written"),
         (b'{"row"', b'"failed":false', b'"failed":true', "row 0 of run 'first' is not what was written"),
         (b'{"row"', b'"kind":"model"', b'"kind":"magic"', "kind, path or state of a row is none"),
