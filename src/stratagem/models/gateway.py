@@ -38,6 +38,9 @@ class Gateway:
         dice: returns a number in [0, 1), for waits.
         times: how long to wait for a server.
         gate: how many requests there are at once; None shares one with all models of that origin and key.
+
+    Attributes:
+        lacks: what a session raises before it begins a run; recorded runs can be replayed all the same.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Gateway:
         gate: Gate | None = None,
     ) -> None:
         self.spec, self.capabilities = spec, row.capabilities(name)
+        self.lacks = key.lacks
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._sleep, self._dice, self._gate = sleep, dice, gate
         self._most = LOOPBACK if loopback(row.url) else HOSTED
@@ -77,7 +81,10 @@ class Gateway:
 
         Raises:
             ModelError: after all attempts; `usage` of the error says what they cost.
+            CapabilityError: there is no key.
         """
+        if self.lacks is not None:
+            raise self.lacks
         return self._complete(request, on_delta)
 
     def tokens(self, text: str) -> int:

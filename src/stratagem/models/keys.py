@@ -16,12 +16,18 @@ from stratagem.models.table import ROWS, Row, row_at
 
 
 class Key:
-    """A secret, and where it may be sent."""
+    """A secret, and where it may be sent.
 
-    __slots__ = ("_value", "origin", "variable")
+    Attributes:
+        variable: name of the environment variable that it comes from; empty if none is needed.
+        origin: where it may go.
+        lacks: what to raise before the first call if there is none and one is needed.
+    """
 
-    def __init__(self, value: str, variable: str, origin: str) -> None:
-        self._value, self.variable, self.origin = value, variable, origin
+    __slots__ = ("_value", "lacks", "origin", "variable")
+
+    def __init__(self, value: str, variable: str, origin: str, lacks: CapabilityError | None = None) -> None:
+        self._value, self.variable, self.origin, self.lacks = value, variable, origin, lacks
 
     def __repr__(self) -> str:
         return "***"
@@ -83,7 +89,7 @@ def checked_url(url: str) -> str:
 
 
 def placed(prefix: str, base_url: str | None, key_variable: str | None) -> tuple[Row, Key]:
-    """Return a provider's row with the address in use, and the key for it.
+    """Return a provider's row with the address in use, and the key for it. What is recorded can be read without one.
 
     Args:
         prefix: of the row.
@@ -92,7 +98,6 @@ def placed(prefix: str, base_url: str | None, key_variable: str | None) -> tuple
 
     Raises:
         UsageError: the address may not be used, or the named variable has no key in it.
-        CapabilityError: the provider needs a key, and its variable is not set.
     """
     row = ROWS[prefix]
     home = origin_of(row.url)
@@ -112,12 +117,11 @@ def placed(prefix: str, base_url: str | None, key_variable: str | None) -> tuple
         return row, Key("", "", origin)
     variable = ROWS[prefix].variable
     value = _value(variable)
-    if not value:
-        raise CapabilityError(
-            f"models `{prefix}:` need a key of {row.title}, and {variable} is not set",
-            remedy=f"Set it: `export {variable}=...`; for a server of your own give `--base-url URL`.",
-        )
-    return row, Key(value, variable, origin)
+    lacks = CapabilityError(
+        f"models `{prefix}:` need a key of {row.title}, and {variable} is not set",
+        remedy=f"Set it: `export {variable}=...`; for a server of your own give `--base-url URL`.",
+    )
+    return row, Key(value, variable, origin, None if value else lacks)
 
 
 def _moved(row: Row, url: str) -> Row:
