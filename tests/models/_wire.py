@@ -21,7 +21,9 @@ def reply(question: str) -> str:
 class Wired:
     """A model that never really sleeps: `slept` has the waits, and the clock has moved on by them."""
 
-    def __init__(self, url: str, *, prefix: str = "vllm", name: str = "m", times: Times = Times(), dice: float = 0.0) -> None:
+    def __init__(
+        self, url: str, *, prefix: str = "vllm", name: str = "m", times: Times = Times(), dice: float = 0.0
+    ) -> None:
         self.clock = HandClock()
         self.slept: list[float] = []
         row, key = placed(prefix, url, None)
@@ -58,7 +60,12 @@ def asked(
     head = Head(
         b"", {}, model, checked, "", native=tools is not None, format="text", schema=schema, tools=tools
     )  # fmt: skip
-    head.dropped = model.refuses(Request(ask, {}, head, "", None, (), b"", "")) & {"temperature", "top_p", "seed", "effort"}
+    head.dropped = model.refuses(Request(ask, {}, head, "", None, (), b"", "")) & {
+        "temperature",
+        "top_p",
+        "seed",
+        "effort",
+    }
     return Request(
         ask, {"question": question}, head, question, steps, (), b"\1" * 32, "scope", occurrence, n, cap, 0,
         tuple(attached),

@@ -14,7 +14,11 @@ def test_a_providers_key_goes_to_its_own_origin_only(monkeypatch: pytest.MonkeyP
     row, key = placed("openai", None, None)
     assert row.url == "https://api.openai.com/v1"
     assert key.headers("https://api.openai.com:443") == {"Authorization": f"Bearer {SECRET}"}
-    for elsewhere in ("https://api.openai.com:8443", "http://api.openai.com:443", "https://api.openai.com.evil.org:443"):
+    for elsewhere in (
+        "https://api.openai.com:8443",
+        "http://api.openai.com:443",
+        "https://api.openai.com.evil.org:443",
+    ):
         assert key.headers(elsewhere) == {}
 
 
