@@ -42,7 +42,9 @@ def test_a_key_that_is_missing_says_which_variable(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("GROQ_API_KEY", raising=False)
     _, key = placed("groq", None, None)
     assert str(key.lacks) == "models `groq:` need a key of Groq, and GROQ_API_KEY is not set"
-    with pytest.raises(UsageError, match="'NO_SUCH_KEY', which is to hold the key for http://127.0.0.1:1, is not set"):
+    with pytest.raises(
+        UsageError, match=r"'NO_SUCH_KEY', which is to hold the key for http://127\.0\.0\.1:1, is not set"
+    ):
         placed("vllm", "http://127.0.0.1:1/v1", "NO_SUCH_KEY")
 
 

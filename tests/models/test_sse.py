@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ def decoded(data: bytes, *borders: int) -> list[tuple[str, str]]:
     """Decode a stream that comes in pieces with these borders."""
     events, found = Events(), []
     places = [0, *sorted(borders), len(data)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         found += events.feed(data[start:end])
     return found + events.end()
 

@@ -7,7 +7,6 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 
-from stratagem import __version__
 from stratagem.core import Clock, Delta, Json, Reply, Request
 from stratagem.core._canonical import is_object
 from stratagem.errors import ModelError
@@ -76,7 +75,7 @@ class Compatible:
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
             "Accept-Encoding": "identity",
-            "User-Agent": f"stratagem/{__version__}",
+            "User-Agent": "stratagem",
             "X-Client-Request-Id": f"{request.digest.hex()[:16]}-{request.occurrence}-{number}",
             **self.key.headers(self.origin),
         }
