@@ -308,6 +308,88 @@ async def test_after_a_cut_stream_the_next_attempt_may_answer(server: ModelServe
 
 
 @STREAMED
+async def test_a_reply_without_a_reason_for_its_end_is_cut(server: ModelServer, streamed: bool) -> None:
+    server.add(*[Said("4", finish="", done=False)] * 3)
+    assert type(await failed(Wired(server.url), streamed=streamed)) is CutReply
+
+
+async def test_the_mark_at_the_end_of_a_stream_is_reason_enough(server: ModelServer) -> None:
+    server.add(Said("4", finish=""))
+    wired = Wired(server.url)
+    assert (await answered(wired, wired.request(), streamed=True)).samples == (Sample("4"),)
+
+
+async def test_only_ollama_may_leave_the_reason_out_of_a_whole_reply(server: ModelServer) -> None:
+    server.add(Said("4", finish=""), *[Said("4", finish="", done=False)] * 3)
+    wired = Wired(server.url, prefix="ollama")
+    assert (await wired.model.complete(wired.request())).samples == (Sample("4"),)
+    assert type(await failed(wired, streamed=True)) is CutReply
+
+
+async def test_an_error_inside_a_stream_is_an_error(server: ModelServer) -> None:
+    server.add(*[Fault("error event", message="out of memory")] * 3)
+    error = await failed(Wired(server.url), streamed=True)
+    assert (type(error), error.attempts) == (BadReply, 3)
+    assert "out of memory" in str(error)
+
+
+async def test_a_status_inside_a_stream_means_what_it_means_elsewhere(server: ModelServer) -> None:
+    server.add(Fault("error event", code=502), Said("4"))
+    wired = Wired(server.url)
+    reply = await answered(wired, wired.request(), streamed=True)
+    assert (reply.attempts, reply.usage.estimated) == (("Unavailable 502",), True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault("error body", message="overloaded"), "sent an error instead of a reply: .*overloaded"),
+        (Fault("html"), "sent what is no JSON: '<html>"),
+        (Fault("malformed"), "sent what is no JSON: '{"),
+    ],
+    ids=["error", "html", "malformed"],
+)
+async def test_status_200_does_not_make_it_a_reply(server: ModelServer, fault: Fault, message: str) -> None:
+    server.add(*[fault] * 3)
+    wired = Wired(server.url)
+    with pytest.raises(BadReply, match=message) as caught:
+        await answered(wired, wired.request())
+    assert caught.value.attempts == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'data: {"choices": []}\n\ndata: [DONE]\n\n',
+        b"data: 5\n\n",
+        b'data: {"choices": [{"delta": {"tool_calls": 7}}]}\n\n',
+        b'data: {"choices": 7}\n\n',
+        b'data: {"choices": [{"delta": {"content": "4"}, "logprobs": {"content": [{}]}}]}\n\n',
+        b"data: {\n\n",
+    ],
+)
+async def test_chunks_of_another_form_are_a_bad_reply(server: ModelServer, body: bytes) -> None:
+    server.add(*[Fault("raw", body=body)] * 3)
+    assert type(await failed(Wired(server.url), streamed=True)) is BadReply
+
+
+async def test_a_disconnect_before_the_reply_may_have_been_performed(server: ModelServer) -> None:
+    server.add(Fault("disconnect"), Said("4"))
+    wired = Wired(server.url)
+    reply = await answered(wired, wired.request())
+    assert (reply.attempts, reply.usage.requests, reply.usage.estimated) == (("NoReply",), 2, True)
+
+
+async def test_where_nobody_listens_is_said(server: ModelServer) -> None:
+    async with ModelServer() as other:
+        url = other.url
+    wired = Wired(url)
+    error = await failed(wired)
+    assert (type(error), error.attempts, error.usage) == (Unreachable, 5, Usage(1, 5))
+    assert f"nobody answers at vLLM ({url.removesuffix('/v1')})" in str(error)
+
+
+@STREAMED
 @pytest.mark.parametrize("kind", ["slow", "stall"])
 async def test_a_server_that_goes_silent_is_left(server: ModelServer, kind: Any, streamed: bool) -> None:
     server.add(Fault(kind), Said("4"))
@@ -315,7 +397,7 @@ async def test_a_server_that_goes_silent_is_left(server: ModelServer, kind: Any,
     wired = Wired(server.url, times=Times(5, 120, never) if kind == "slow" else Times(5, never, 60))
     task = asyncio.create_task(answered(wired, wired.request(timeout_s=never), streamed=streamed))
     await server.arrived(1)
-    while not server.gone:  # noqa: ASYNC110  (what was sent before the silence is read first)
+    while not wired.slept:  # until it pauses before the next attempt: what was sent before the silence is read first
         wired.clock.advance(121)
         await asyncio.sleep(0.001)
     reply = await task
