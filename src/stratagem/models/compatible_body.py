@@ -248,7 +248,7 @@ class Collected:
                     if key == "message":
                         raise bad(f"{self._where} sent a choice without a message")
                     said = {}
-                index = choice.get("index", 0)
+                index = choice.get("index") or 0
                 draft = self.drafts.get(index)
                 if draft is None:
                     draft = self.drafts[index] = Draft()
