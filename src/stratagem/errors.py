@@ -65,6 +65,9 @@ class ModelError(StratagemError):
         status: HTTP status, None if there was none.
         request_id: the provider's own id of the request.
         attempts: how often it was tried.
+
+    Attributes:
+        usage: what the attempts cost, if whoever made them says so; it is recorded beside the error, not in it.
     """
 
     remedy = "Check the provider and resume the run."
@@ -81,6 +84,7 @@ class ModelError(StratagemError):
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.provider, self.status, self.request_id, self.attempts = provider, status, request_id, attempts
+        self.usage: Any = None
 
     def form(self) -> list[Any]:
         message, own = super().form()

@@ -153,5 +153,5 @@ def test_every_key_is_a_flag_of_run_with_its_variable() -> None:
 
     variables = {option.removeprefix("--"): param.envvar for param in run.params for option in param.opts}
     assert (variables.pop("goal"), variables.pop("file")) == (None, None)
-    assert variables == {key: f"STRATAGEM_{key.upper()}" for key in KEYS}
+    assert variables == {key: f"STRATAGEM_{key.upper().replace('-', '_')}" for key in KEYS}
     assert set(DEFAULTS) == set(KEYS)

@@ -51,7 +51,9 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     listening, journal = Listening(mode), journal_of(mode.journal, home)
     with listening, Interrupts(journal.aclose, listening.close) as interrupts:
         try:
-            async with stratagem.open(home=home, journal=journal, on_event=listening, **settings) as session:
+            async with stratagem.open(
+                home=home, journal=journal, on_event=listening, **mode.server, **settings
+            ) as session:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)
                 record = await session.show(answer.run_id) if mode.json or not answer.ok else None

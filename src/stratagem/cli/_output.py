@@ -30,6 +30,7 @@ class Mode:
         debug: tracebacks of unexpected exceptions.
         home: folder of the state, as far as it is known.
         journal: spec of the journal; None is the file in home.
+        server: `base_url` and `api_key_env`, as far as they were given.
         path: the verb that was called, as its help is asked for.
     """
 
@@ -39,8 +40,9 @@ class Mode:
         self.debug, self.quiet, self.verbose = "--debug" in given, False, False
         self.home: Path | None = None
         self.journal: str | None = None
+        self.server: dict[str, str] = {}
         self.path = "stratagem"
-        self._home_flag = self._journal_flag = ""
+        self._home_flag = self._journal_flag = self._server_flags = ""
 
     @property
     def machine(self) -> bool:
@@ -65,9 +67,17 @@ class Mode:
 
             self._journal_flag = f" --journal {shlex.quote(without_password(spec))}"
 
+    def keep_server(self, name: str, value: str, *, flag: bool) -> None:
+        """Take where models are, or the variable with the key; `flag` as for `keep`."""
+        self.server[name] = value
+        if flag:
+            import shlex
+
+            self._server_flags += f" --{name.replace('_', '-')} {shlex.quote(value)}"
+
     def again(self, verb: str, run_id: str, rest: str = "") -> str:
         """Return the command line that goes on with a run."""
-        return self.line(f"{verb} {run_id}{rest}")
+        return self.line(f"{verb} {run_id}{rest}") + self._server_flags
 
     def line(self, words: str) -> str:
         """Return a command line that looks at the same state as this one."""

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path  # 6 ms, which `--help` does not need
 
 FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
-TEXTS = ("strategy", "model", "approve", "budget", "home", "journal")
+TEXTS = ("strategy", "model", "base-url", "api-key-env", "approve", "budget", "home", "journal")
 LISTS = ("root", "tool")
 KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
 PATHS = ("home", "root")
 UNSAFE = ("base-url", "api-key-env", "journal", "proxy", "ca", "ca-file")  # never from a project file
 DEFAULTS: dict[str, Any] = {
-    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "home": None, "journal": "", "seed": 0,
+    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "base-url": "", "api-key-env": "", "home": None, "journal": "", "seed": 0,
     "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
 }  # fmt: skip
 
@@ -180,7 +180,8 @@ class Verb(click.Command):
         own = {param.name for param in self.params if param.envvar}
         if own and not {"-h", "--help"} & set(args):
             files = from_files()
-            extra["default_map"] = {key: setting.value for key, setting in files.items() if key in own}
+            named = {key.replace("-", "_"): setting.value for key, setting in files.items()}
+            extra["default_map"] = {name: value for name, value in named.items() if name in own}
         return super().make_context(info_name, args, parent, **extra)
 
 
@@ -223,6 +224,21 @@ def _journal(ctx: click.Context, param: click.Parameter, value: str | None) -> N
     if ctx.obj is not None and value:
         flag = ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
         ctx.obj.keep_journal(value, flag=flag)
+
+
+def _server(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if ctx.obj is not None and value:
+        flag = ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        ctx.obj.keep_server(param.name, value, flag=flag)
+
+
+def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where models are. They stand in the context's `Mode`: whoever opens a session needs them."""
+    shared: dict[str, Any] = {"expose_value": False, "callback": _server}
+    help = "Environment variable with the key for that address.  [default: none is sent there]"  # noqa: A001
+    function = option("--api-key-env", key="api-key-env", metavar="NAME", help=help, **shared)(function)
+    help = "Where the OpenAI-compatible server is, with /v1.  [default: the provider's own]"  # noqa: A001
+    return option("--base-url", key="base-url", metavar="URL", help=help, **shared)(function)
 
 
 def speaking(*flags: str) -> Decorator:

@@ -7,7 +7,7 @@ import click
 
 from stratagem.cli._ends import Fault, usage
 from stratagem.cli._output import Mode, counted
-from stratagem.cli._settings import Verb, offers, speaking
+from stratagem.cli._settings import Verb, offers, reaching, speaking
 from stratagem.errors import OwnedElsewhere
 
 
@@ -19,6 +19,7 @@ from stratagem.errors import OwnedElsewhere
     "--file", metavar="F", multiple=True, help="What was attached to the goal, again: a record has not its bytes."
 )
 @click.option("--drop-damaged", is_flag=True, help="Remove damaged records first, and perform them again.")
+@reaching
 @speaking("json", "jsonl", "quiet", "verbose", "debug")
 @click.pass_obj
 def resume(
@@ -73,6 +74,7 @@ class Answering(Verb):
 @click.argument("value", default=None, required=False)
 @click.option("--question", metavar="ID", help="Which question, if there are several.")
 @click.option("--no-resume", is_flag=True, help="Store the answer, and do not continue the run.")
+@reaching
 @speaking("json", "jsonl", "quiet", "verbose", "debug")
 @click.pass_obj
 def answer(mode: Mode, run: str, value: str | None, question: str | None, no_resume: bool) -> int:

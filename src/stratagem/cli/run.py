@@ -6,7 +6,7 @@ import click
 
 from stratagem.cli._ends import usage
 from stratagem.cli._output import Mode
-from stratagem.cli._settings import DEFAULTS, Verb, offers, option, speaking
+from stratagem.cli._settings import DEFAULTS, Verb, offers, option, reaching, speaking
 
 
 @click.command(cls=Verb)
@@ -29,6 +29,7 @@ from stratagem.cli._settings import DEFAULTS, Verb, offers, option, speaking
     **offers("models"),
     help="Model; `stratagem models` lists them.",
 )
+@reaching
 @option(
     "--root",
     key="root",
@@ -106,7 +107,7 @@ def run(
     if file:
         from stratagem.cli._attaching import settings_for
 
-        question, roots, given = settings_for(question, file, model, roots, home_of(mode.home))
+        question, roots, given = settings_for(question, file, model, roots, home_of(mode.home), mode.server)
     return drive(
         mode,
         lambda session, _: session.run(strategy, question),

@@ -8,7 +8,7 @@ import click
 
 from stratagem.cli._ends import JOURNAL, OF_STOP, usage
 from stratagem.cli._output import Mode, say, warn
-from stratagem.cli._settings import Verb, nearest, offers, speaking
+from stratagem.cli._settings import Verb, nearest, offers, reaching, speaking
 
 KINDS = ("reply", "prompt.FILE.FUNCTION", "param.NAME", "model", "strategy", "budget")
 
@@ -28,6 +28,7 @@ KINDS = ("reply", "prompt.FILE.FUNCTION", "param.NAME", "model", "strategy", "bu
     metavar="KIND=VALUE",
     help="What is changed: reply (of effect N), prompt.FILE.FUNCTION, param.NAME, model, strategy, budget. May be repeated.",
 )
+@reaching
 @speaking("json", "jsonl", "quiet", "verbose", "debug")
 @click.pass_obj
 def fork(mode: Mode, run: str, at: int | None, changes: tuple[str, ...]) -> int:

@@ -28,6 +28,7 @@ from stratagem.errors import (
     BadReply,
     BudgetExhausted,
     Diverged,
+    ModelError,
     NoReply,
     StratagemError,
     Suspended,
@@ -239,6 +240,8 @@ async def all_draws(
         raise
     except StratagemError as raised:
         failure = raised
+        if isinstance(raised, ModelError) and raised.usage is not None:
+            usage = raised.usage
     except BaseException:
         services.in_flight -= 1
         settle(strand.meters, need, usage, request.n)

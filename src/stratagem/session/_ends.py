@@ -207,10 +207,14 @@ def prompts_of(changes: Mapping[str, Any]) -> dict[str, str]:
     return {name[7:]: str(text) for name, text in changes.items() if name.startswith("prompt.")}
 
 
-def check_money(services: Services, options: Mapping[str, Any], budget: Budget) -> None:
-    """Refuse a limit of money if the price of the run's model is unknown, before anything is recorded."""
+def check_model(services: Services, options: Mapping[str, Any], budget: Budget) -> None:
+    """Refuse a model that lacks its key, or whose price is unknown under a limit of money, before anything is recorded."""
+    model = services.named_model(options.get("model"))
+    lacks: StratagemError | None = getattr(model, "lacks", None)
+    if lacks is not None:
+        raise lacks
     if budget.usd is not None:
-        check_price(services.named_model(options.get("model")), budget)
+        check_price(model, budget)
 
 
 def as_recorded(record: RunRecord, mine: Services, *, own_policy: bool) -> Services:

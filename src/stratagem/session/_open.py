@@ -47,11 +47,13 @@ async def open(  # noqa: A001  (the contract's name)
     strict: bool = False,
     on_event: Listener | None = None,
     clock: Clock | None = None,
+    base_url: str | None = None,
+    api_key_env: str | None = None,
 ) -> AsyncGenerator[Session, None]:
     """Open a session.
 
     Args:
-        model: a spec such as `offline` or `script:FILE`, or a model.
+        model: a spec such as `offline`, `script:FILE` or `openai:NAME`, or a model.
         options: model options of every run, such as `{"temperature": 0.7}`; an unset temperature is 0.
         tools: tools by object, `FILE.py:NAME`, or name of a built-in one.
         roots: folders beneath which the built-in read-only tools may read. Nothing else is readable.
@@ -68,6 +70,9 @@ async def open(  # noqa: A001  (the contract's name)
         strict: refuse model options that are not honoured, instead of leaving them off.
         on_event: called with every `Event`; it can slow nothing and break nothing.
         clock: tells the time; for tests.
+        base_url: where the OpenAI-compatible server of this session's models is, such as `http://127.0.0.1:8000/v1`; None
+            is each provider's own. A server elsewhere gets no key, unless `api_key_env` names one.
+        api_key_env: environment variable with the key for that address.
 
     Yields:
         The session; leaving the block closes its files.
@@ -84,9 +89,13 @@ async def open(  # noqa: A001  (the contract's name)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     limits = budget_of(budget)
     granted = tools_of(tools, paths)
+
+    def opened(given: Model | str) -> Model:
+        return model_of(given, home=folder, base_url=base_url, api_key_env=api_key_env)
+
     services = Services(
-        model_of(model, home=folder),
-        open_model=lambda spec: model_of(spec, home=folder),
+        opened(model),
+        open_model=opened,
         tools=Tools(granted),
         memory=_memory(memory, folder),
         journal=_journal(journal, folder),

@@ -1,0 +1,147 @@
+"""One attempt at a server that speaks chat completions: send, read, verify.
+
+The reply is streamed where somebody listens, and where it may be long, since proxies cut replies that are silent for long.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+
+from stratagem.core import Clock, Delta, Json, Reply, Request
+from stratagem.core._canonical import is_object
+from stratagem.errors import ModelError
+from stratagem.models.compatible_body import Collected, body, usage_of
+from stratagem.models.keys import Key, origin_of
+from stratagem.models.retry import Answered, Failure, bad, refused
+from stratagem.models.sse import Events, TooLarge
+from stratagem.models.table import Row
+from stratagem.models.tokens import bound, request_bound
+from stratagem.models.transport import ERROR_BYTES, Incoming, Times, Transport
+
+LONG = 4096  # tokens of a reply from which it is streamed though nobody listens
+
+
+class Compatible:
+    """A model of one server.
+
+    Args:
+        row: what is known of the server, and its address.
+        name: of the model, as the server knows it.
+        key: what authorises requests there.
+        clock: tells the time.
+        times: how long to wait.
+    """
+
+    def __init__(self, row: Row, name: str, key: Key, clock: Clock, times: Times) -> None:
+        self.row, self.name, self.key = row, name, key
+        self.origin = origin_of(row.url)
+        self._url, self._where = f"{row.url}/chat/completions", f"{row.title} ({self.origin})"
+        self._transport = Transport(clock, times, self._where)
+
+    async def attempt(
+        self, request: Request, n: int, number: int, until: int, on_delta: Callable[[Delta], None] | None
+    ) -> Reply:
+        """Send a request for `n` draws once, and return what came.
+
+        Args:
+            request: what is asked.
+            n: draws.
+            number: of the attempt, from 1.
+            until: stamp at which all must have come.
+            on_delta: hears of pieces.
+
+        Raises:
+            Failure: no reply came, or none that may be believed.
+        """
+        most = request.max_tokens or request.options.get("max_tokens") or 0
+        stream = on_delta is not None or most > LONG
+        form = body(request, self.row, self.name, n, stream=stream)
+        data = json.dumps(form, ensure_ascii=False).encode(errors="replace")
+        incoming = await self._transport.post(self._url, data, self._headers(request, number), until)
+        try:
+            return await self._read(request, incoming, on_delta)
+        except Failure as failure:
+            failure.error.request_id = failure.error.request_id or self._id(incoming.answered)
+            raise
+        finally:
+            incoming.close()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    def _headers(self, request: Request, number: int) -> Mapping[str, str]:
+        return {
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            "Accept-Encoding": "identity",
+            "User-Agent": "stratagem",
+            "X-Client-Request-Id": f"{request.digest.hex()[:16]}-{request.occurrence}-{number}",
+            **self.key.headers(self.origin),
+        }
+
+    def _id(self, answered: Answered) -> str | None:
+        return self.key.hidden(answered.headers.get("x-request-id", ""))[:100] or None
+
+    async def _read(self, request: Request, incoming: Incoming, on_delta: Callable[[Delta], None] | None) -> Reply:
+        answered = incoming.answered
+        if answered.status != 200:
+            said = (await incoming.whole(ERROR_BYTES)).decode(errors="replace")
+            raise refused(answered, said, self._where, self.key.hidden, self.key.variable)
+        found = Collected(request, self.row, self._where, on_delta)
+        if answered.headers.get("content-type", "").startswith("text/event-stream"):
+            await self._stream(incoming, found)
+        else:
+            form = self._form((await incoming.whole()).decode(errors="replace"), answered, found)
+            found.done = self.row.unfinished
+            found.add(form, key="message")
+        samples = found.samples()
+        usage = usage_of(found.usage, request_bound(request), bound(found.received))
+        return Reply(samples, usage, request_id=self._id(answered))
+
+    async def _stream(self, incoming: Incoming, found: Collected) -> None:
+        events = Events()
+        try:
+            async with contextlib.aclosing(incoming.pieces()) as pieces:
+                async for piece in pieces:
+                    for _, data in events.feed(piece):
+                        self._event(data, incoming.answered, found)
+            for _, data in events.end():
+                self._event(data, incoming.answered, found)
+        except TooLarge:
+            raise bad(f"{self._where} sent an event without an end", attempts=1, received=found.received) from None
+        except Failure as failure:
+            failure.received = failure.received or found.received
+            raise
+
+    def _event(self, data: str, answered: Answered, found: Collected) -> None:
+        if found.done:
+            return
+        if data.strip() == "[DONE]":
+            found.done = True
+        else:
+            found.add(self._form(data, answered, found), key="delta")
+
+    def _form(self, text: str, answered: Answered, found: Collected) -> Json:
+        """Return a reply or chunk as data; `Failure` if it is none, or says that something went wrong."""
+        try:
+            form: Json = json.loads(text)
+        except (ValueError, RecursionError):
+            shown = self.key.hidden(" ".join(text[:200].split()))
+            raise bad(f"{self._where} sent what is no JSON: {shown!r}", received=found.received) from None
+        error = form.get("error") if is_object(form) else None
+        if not error:
+            return form
+        code = error.get("code") if is_object(error) else None
+        if type(code) is int and 400 <= code < 600:  # a status, said where none could be sent any more
+            failure = refused(Answered(code, answered.headers), text, self._where, self.key.hidden, self.key.variable)
+            failure.ran, failure.received = failure.ran or bool(found.drafts), found.received
+            raise failure
+        said = self.key.hidden(json.dumps(error))[:500]
+        raise bad(f"{self._where} sent an error instead of a reply: {said}", received=found.received)
+
+
+def provided(error: ModelError, provider: str, attempts: int) -> ModelError:
+    """Return an error that says whose model it was and how often it was tried."""
+    error.provider, error.attempts = provider, attempts
+    return error

@@ -1,0 +1,168 @@
+"""What a failed attempt means: which error it is, whether it may have run, and when another one may follow.
+
+Rule 1: connect errors, 429, 503 with Retry-After, 529 and other 4xx were not performed, so they cost nothing. A
+        time-out, a disconnect, another 5xx or a reply that broke off may have been: it is billed as estimated.
+Rule 2: a wait that the server asks for is obeyed, up to `LONGEST_S`; else the wait grows, and is drawn at random.
+Rule 3: what a server says is cut at 500 characters, and the key is taken out of it.
+"""
+
+import email.utils
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from typing import Any, NamedTuple
+
+from stratagem.core._canonical import is_object
+from stratagem.errors import (
+    BadReply,
+    ContextTooLong,
+    CutReply,
+    ModelError,
+    NoReply,
+    NotAuthorised,
+    RateLimited,
+    Rejected,
+    Unavailable,
+)
+
+ATTEMPTS = 5
+AFTER_BAD = 3  # attempts in all, if the reply itself was bad
+LONGEST_S = 120.0  # of a wait
+SHOWN = 500
+
+_LONG = re.compile(
+    r"context[ _](length|window|size)|maximum context|too many tokens|prompt is too long|exceed_context|longer than the model",
+    re.IGNORECASE,
+)
+_TRIED_AGAIN = frozenset({408, 409, 425, 500, 502, 503, 504})
+
+
+class Failure(Exception):
+    """One attempt that brought no reply.
+
+    Args:
+        error: what it is, if no other attempt follows.
+        attempts: how many there may be in all.
+        ran: whether it may have been performed, and so have to be paid.
+        wait: seconds after which the server may be asked again, if it said so.
+        slow: whether the server asks to slow down.
+        received: text that came before it broke off.
+    """
+
+    def __init__(
+        self,
+        error: ModelError,
+        *,
+        attempts: int = 1,
+        ran: bool = False,
+        wait: float | None = None,
+        slow: bool = False,
+        received: str = "",
+    ) -> None:
+        super().__init__(str(error))
+        self.error, self.attempts, self.ran = error, attempts, ran
+        self.wait, self.slow, self.received = wait, slow, received
+
+
+class Answered(NamedTuple):
+    """Status and headers of an answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+def cut(what: str, received: str = "") -> Failure:
+    """Return the failure of a reply that ended before its end."""
+    return Failure(CutReply(what), attempts=AFTER_BAD, ran=True, received=received)
+
+
+def bad(what: str, *, attempts: int = AFTER_BAD, received: str = "") -> Failure:
+    """Return the failure of a reply that is not what its protocol says."""
+    return Failure(BadReply(what), attempts=attempts, ran=True, received=received)
+
+
+def silent(what: str, received: str = "") -> Failure:
+    """Return the failure of a request that was sent and of which nothing came in time."""
+    return Failure(NoReply(what), attempts=ATTEMPTS, ran=True, received=received)
+
+
+def refused(answered: Answered, body: str, where: str, hidden: Callable[[str], str], variable: str = "") -> Failure:
+    """Return what an error status means.
+
+    Args:
+        answered: status and headers.
+        body: what the server said.
+        where: name of the server, for the message.
+        hidden: takes the key out of a text.
+        variable: of the key, for the remedy.
+    """
+    status, headers = answered
+    message, code = _said(body)
+    said = hidden(f": {message}" if message else "")[: SHOWN + 2]
+    what = f"{where} answered {status}{said}"
+    facts: dict[str, Any] = {"status": status, "request_id": hidden(headers.get("x-request-id", "")) or None}
+    told = wait_of(headers, body)
+    again = {"true": ATTEMPTS, "false": 1}.get(headers.get("x-should-retry", ""))
+    if status in (429, 529) or (status == 503 and told is not None):
+        spent = code == "insufficient_quota"
+        if spent:
+            facts["remedy"] = "The account has no credit left: see the provider's page."
+        error = RateLimited(what, retry_after=told, **facts)
+        return Failure(error, attempts=1 if spent else again or ATTEMPTS, wait=told, slow=not spent)
+    if status in _TRIED_AGAIN or status >= 500:
+        ran = status not in (409, 425, 503)
+        return Failure(Unavailable(what, **facts), attempts=again or ATTEMPTS, ran=ran, wait=told)
+    if status in (401, 403):
+        remedy = f"Check the key in {variable}." if variable else "Name the variable with a key: `--api-key-env NAME`."
+        return Failure(NotAuthorised(what, remedy=remedy, **facts))
+    if 300 <= status < 400:
+        target = hidden(headers.get("location", ""))[:SHOWN]
+        remedy = "If that address is right, give it with `--base-url`."
+        what = f"{where} sends requests on to {target!r}, where they are not sent"
+        return Failure(Rejected(what, remedy=remedy, **facts))
+    if status in (400, 413, 422) and (code == "context_length_exceeded" or _LONG.search(message)):
+        return Failure(ContextTooLong(what, remedy="Use a model with a larger window, or ask for less.", **facts))
+    return Failure(Rejected(what, remedy="Correct what the message names.", **facts), attempts=again or 1)
+
+
+def wait_of(headers: Mapping[str, str], body: str = "") -> float | None:
+    """Return after how many seconds the server wants to be asked again; None if it does not say."""
+    try:
+        if exact := headers.get("retry-after-ms"):
+            return max(0.0, float(exact) / 1000)
+    except ValueError:
+        pass
+    if said := headers.get("retry-after", "").strip():
+        if re.fullmatch(r"\d+(\.\d+)?", said):
+            return float(said)
+        return _until(said, headers.get("date", ""))
+    found = re.search(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"', body)
+    return float(found[1]) if found else None
+
+
+def pause(attempt: int, told: float | None, dice: Callable[[], float]) -> float:
+    """Return how many seconds to wait after a failed attempt, the first of which is 1; `dice` is in [0, 1)."""
+    return told + dice() if told is not None else dice() * min(30.0, 0.5 * 2**attempt)
+
+
+def _until(date: str, now: str) -> float | None:
+    """Return the seconds between the server's own time and a date."""
+    try:
+        then, told = email.utils.parsedate_to_datetime(date), email.utils.parsedate_to_datetime(now)
+    except ValueError:
+        return None
+    zoned = [one if one.tzinfo is not None else one.replace(tzinfo=UTC) for one in (then, told)]
+    return max(0.0, (zoned[0] - zoned[1]).total_seconds())
+
+
+def _said(body: str) -> tuple[str, str]:
+    """Return message and code of an error's body; a body of another form is its own message."""
+    try:
+        form: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return " ".join(body[: 4 * SHOWN].split()), ""
+    error: Any = form.get("error", form) if is_object(form) else form
+    if is_object(error):
+        return str(error.get("message") or error.get("detail") or body[: 4 * SHOWN]), str(error.get("code") or "")
+    return str(error), ""

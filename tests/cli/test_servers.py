@@ -1,0 +1,107 @@
+"""Models behind a server, from the command line."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stratagem.testing.model_server import Fault, ModelServer, Said, serving
+from tests.cli.conftest import until
+
+CALL = Said("To the sum.", calls=(("calculate", '{"expression": "6*7"}'),))
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with serving() as server:
+        yield server
+
+
+def test_a_server_of_ones_own_answers(cli: Any, server: ModelServer) -> None:
+    server.add(CALL, Said("42"))
+    result = cli("run", "6*7?", "--strategy", "react", "--model", "openai:m", "--base-url", server.url)
+    assert result.stdout == "42\n", result.stderr
+    assert "2 calls" in result.stderr
+    assert all(one.body["stream"] and "Authorization" not in one.headers for one in server.seen)
+
+
+def test_a_key_is_sent_only_where_its_variable_is_named(cli: Any, server: ModelServer) -> None:
+    cli.env |= {"OPENAI_API_KEY": "sk-theirs", "MY_KEY": "sk-mine", "STRATAGEM_BASE_URL": server.url}
+    server.add(Said("4"), Said("4"))
+    model = ("--strategy", "direct", "--model", "openai:m")
+    assert cli("run", "2+2?", *model).stdout == "4\n"
+    assert cli("run", "2+2?", *model, "--api-key-env", "MY_KEY").stdout == "4\n"
+    assert [one.headers.get("Authorization") for one in server.seen] == [None, "Bearer sk-mine"]
+
+
+@pytest.mark.parametrize("key", ["base-url", "api-key-env"])
+def test_a_project_may_not_say_where_requests_go(cli: Any, server: ModelServer, key: str) -> None:
+    (cli.folder / "stratagem.toml").write_text(f'{key} = "{server.url}"')
+    result = cli("run", "2+2?", "--model", "openai:m")
+    assert (result.exit_code, server.seen) == (2, [])
+    assert f"sets '{key}', which a project file may not" in result.stderr
+
+
+def test_the_user_may_say_it_in_a_file_of_their_own(cli: Any, server: ModelServer, tmp_path: Any) -> None:
+    folder = tmp_path / "settings" / "stratagem"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f'base-url = "{server.url}"\nmodel = "vllm:m"\n')
+    server.add(Said("4"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+        assert cli("run", "2+2?", "--strategy", "direct").stdout == "4\n"
+
+
+def test_a_missing_key_is_said_before_a_run_is_recorded(cli: Any) -> None:
+    cli.env["GROQ_API_KEY"] = None
+    result = cli("run", "2+2?", "--model", "groq:m")
+    assert result.exit_code == 2
+    assert "models `groq:` need a key of Groq, and GROQ_API_KEY is not set" in result.stderr
+    assert cli.json("runs")["runs"] == []
+
+
+def test_a_failed_run_says_how_it_goes_on_at_the_same_server(cli: Any, server: ModelServer) -> None:
+    server.add(Fault("status", status=401), Said("4"))
+    result = cli("run", "2+2?", "--strategy", "direct", "--model", "vllm:m", "--base-url", server.url)
+    assert result.exit_code == 5
+    found = re.search(r"stratagem (resume [^`\n]*)", result.stderr)
+    assert found is not None
+    assert found[1].endswith(f"--base-url {server.url}")
+    assert cli(*found[1].split()).stdout == "4\n"
+
+
+def test_a_run_that_is_killed_in_mid_stream_goes_on_and_pays_for_what_was_cut_only(
+    cli: Any, server: ModelServer
+) -> None:
+    server.add(CALL, Fault("stall"))
+    model = ("--model", "vllm:m", "--base-url", server.url)
+    process = cli.start("run", "6*7?", "--strategy", "react", *model)
+    until(lambda: len(server.seen) == 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    until(lambda: server.gone == 1)
+    server.add(Said("42"))
+    document = cli.json("resume", "last", "--base-url", server.url)
+    assert (document["answer"]["text"], document["usage"]["requests"]) == ("42", 2)
+    assert len(server.seen) == 3
+    assert server.seen[2].body["messages"] == server.seen[1].body["messages"]
+
+
+def test_models_lists_every_provider_with_what_is_missing(cli: Any) -> None:
+    cli.env |= {"OPENAI_API_KEY": "sk-x", "GROQ_API_KEY": None}
+    rows = {row["name"]: row for row in cli.json("models")["models"]}
+    assert (rows["openai:NAME"]["available"], rows["openai:NAME"]["needs"]) == (True, "OPENAI_API_KEY")
+    assert (rows["groq:NAME"]["available"], rows["groq:NAME"]["needs"]) == (False, "GROQ_API_KEY (not set)")
+    assert (rows["vllm:NAME"]["available"], rows["vllm:NAME"]["needs"]) == (True, "a server")
+    assert "sk-x" not in json.dumps(rows)
+
+
+def test_without_the_extra_its_line_is_said(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratagem.models._installed", lambda: False)
+    result = cli("run", "2+2?", "--model", "vllm:m")
+    assert result.exit_code == 2
+    assert 'pip install "stratagem[openai]"' in result.stderr
+    assert 'pip install "stratagem[openai]"' in cli("models").stdout
