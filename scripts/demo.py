@@ -32,7 +32,7 @@ NEXT = (
     ('stratagem run "Your question" --root YOUR_FOLDER', "ask about your own txt, md, csv and sqlite files"),
     ('stratagem run "Your question" --root docs --strategy react', "another strategy; `stratagem catalog` lists them"),
     ("stratagem show last --home {home}", "what the last run did, effect by effect"),
-    ("stratagem models", "what else can answer; providers are not among them yet"),
+    ("stratagem models", "what else can answer, and what each needs"),
 )
 
 
