@@ -144,7 +144,7 @@ def test_a_damaged_run_is_named_and_can_be_repaired(cli: Any, script: Any) -> No
     assert cli("resume", run_id).exit_code == 6  # also of a run that has ended
     result = cli("resume", run_id, "--drop-damaged")
     assert (result.exit_code, result.stdout) == (0, "it is 42\n")
-    assert re.search(rf"[12] damaged records? of {run_id} w(as|ere) removed\n", result.stderr)
+    assert f"1 damaged record of {run_id} was removed\n" in result.stderr
     assert cli("doctor").exit_code == 0
 
 
