@@ -5,6 +5,7 @@ from typing import Any
 
 from stratagem.core import Attachment, Head, Request, Tools, Transcript, signature
 from stratagem.core._options import checked_option
+from stratagem.models.compatible import Compatible
 from stratagem.models.gateway import Gateway
 from stratagem.models.keys import placed
 from stratagem.models.limits import Gate
@@ -29,8 +30,8 @@ class Wired:
         row, key = placed(prefix, url, None)
         self.gate = Gate(self.clock, self._sleep, 64)
         self.model = Gateway(
-            f"{prefix}:{name}", row, name, key, clock=self.clock, sleep=self._sleep, dice=lambda: dice, times=times,
-            gate=self.gate,
+            f"{prefix}:{name}", Compatible(row, name, key, self.clock, times), clock=self.clock, sleep=self._sleep,
+            dice=lambda: dice, gate=self.gate,
         )  # fmt: skip
 
     async def _sleep(self, seconds: float) -> None:

@@ -20,6 +20,7 @@ from stratagem.errors import (
     Unavailable,
     Unreachable,
 )
+from stratagem.models.compatible import Compatible
 from stratagem.models.gateway import Gateway
 from stratagem.models.keys import placed
 from stratagem.models.tokens import request_bound
@@ -100,7 +101,7 @@ async def test_the_seed_that_is_sent_differs_by_draw_and_repeats_by_run(server: 
 async def test_what_a_model_does_not_honour_is_left_off(server: ModelServer) -> None:
     server.add(Said("4"))
     row, key = placed("openai", None, None)
-    reasoning = Gateway("openai:o3", row, "o3", key)
+    reasoning = Gateway("openai:o3", Compatible(row, "o3", key))
     request = asked(reasoning, "?", temperature=0.0, effort="low")
     assert reasoning.refuses(request) == {"temperature"}
     wired = Wired(server.url, prefix="openai")  # an address of which nothing is known
@@ -420,7 +421,7 @@ async def test_nothing_follows_a_redirect(server: ModelServer, monkeypatch: pyte
     async with ModelServer() as other:
         server.add(Fault("redirect", to=f"{other.url}/chat/completions"))
         row, key = placed("vllm", server.url, "MY_KEY")
-        model = Gateway("vllm:m", row, "m", key)
+        model = Gateway("vllm:m", Compatible(row, "m", key))
         with pytest.raises(Rejected, match="sends requests on to"):
             await model.complete(asked(model, "a secret question"))
         await model.aclose()
@@ -458,7 +459,7 @@ async def test_who_cancels_is_noticed_by_the_server_and_leaves_nothing_behind(se
 async def test_a_call_without_its_key_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     row, key = placed("openai", None, None)
-    model = Gateway("openai:m", row, "m", key)
+    model = Gateway("openai:m", Compatible(row, "m", key))
     with pytest.raises(CapabilityError, match="OPENAI_API_KEY is not set"):
         await model.complete(asked(model, "?"))
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 
-from stratagem.core import Clock, Delta, Json, Reply, Request
+from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, SystemClock
 from stratagem.core._canonical import is_object
 from stratagem.errors import ModelError
 from stratagem.models.compatible_body import Collected, body, usage_of
@@ -18,6 +18,7 @@ from stratagem.models.table import Row
 from stratagem.models.tokens import bound, request_bound
 from stratagem.models.transport import ERROR_BYTES, Incoming, Times, Transport
 
+OPTIONS = ("temperature", "top_p", "stop", "seed", "effort", "logprobs")
 LONG = 4096  # tokens of a reply from which it is streamed though nobody listens
 
 
@@ -32,11 +33,16 @@ class Compatible:
         times: how long to wait.
     """
 
-    def __init__(self, row: Row, name: str, key: Key, clock: Clock, times: Times) -> None:
+    def __init__(self, row: Row, name: str, key: Key, clock: Clock | None = None, times: Times = Times()) -> None:
         self.row, self.name, self.key = row, name, key
+        self.capabilities = row.capabilities(name)
         self.origin = origin_of(row.url)
         self._url, self._where = f"{row.url}/chat/completions", f"{row.title} ({self.origin})"
-        self._transport = Transport(clock, times, self._where)
+        self._transport = Transport(clock if clock is not None else SystemClock(), times, self._where)
+
+    def refuses(self, request: Request) -> frozenset[str]:
+        """Return the options that the server does not honour, and `media` for attachments that it cannot read."""
+        return refused_by(self.capabilities, request)
 
     async def attempt(
         self, request: Request, n: int, number: int, until: int, on_delta: Callable[[Delta], None] | None
@@ -139,6 +145,17 @@ class Compatible:
             raise failure
         said = self.key.hidden(json.dumps(error))[:500]
         raise bad(f"{self._where} sent an error instead of a reply: {said}", received=found.received)
+
+
+def refused_by(capabilities: Capabilities, request: Request) -> frozenset[str]:
+    """Return the options of a request that a model does not honour, and `media` for what it cannot read."""
+    fields, options = capabilities.fields, request.options
+    refused = {name for name in OPTIONS if name in options and name not in fields}
+    if options.get("logprobs") is False:
+        refused.discard("logprobs")
+    if any(one.media_type not in capabilities.media for one in request.attached):
+        refused.add("media")
+    return frozenset(refused)
 
 
 def provided(error: ModelError, provider: str, attempts: int) -> ModelError:

@@ -9,34 +9,61 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from itertools import count
+from typing import Protocol
 
-from stratagem.core import Clock, Delta, Reply, Request, Sample, SystemClock, Usage
+from stratagem.core import Capabilities, Clock, Delta, Reply, Request, Sample, SystemClock, Usage
 from stratagem.core._options import TIMEOUT_S
 from stratagem.errors import ModelError
-from stratagem.models.compatible import Compatible, provided
+from stratagem.models.compatible import provided
 from stratagem.models.keys import Key, loopback
 from stratagem.models.limits import HOSTED, LOOPBACK, Gate, Sleep, gate_of
 from stratagem.models.retry import LONGEST_S, Failure, pause
-from stratagem.models.table import Row
 from stratagem.models.tokens import bound, message_bound, request_bound
-from stratagem.models.transport import Times
 
 SPARE_S = 0.05  # by which a call ends before the core's own limit, so that what it cost is known
-OPTIONS = ("temperature", "top_p", "stop", "seed", "effort", "logprobs")
+
+
+class Backend(Protocol):
+    """What a gateway stands in front of: one provider's form of a request, and one attempt at it.
+
+    Attributes:
+        origin: scheme, host and port that requests go to.
+        key: what authorises them, and where it may go.
+        capabilities: what the model honours.
+    """
+
+    origin: str
+    key: Key
+    capabilities: Capabilities
+
+    def refuses(self, request: Request) -> frozenset[str]:
+        """Return the fields that cannot be honoured in this combination."""
+        ...
+
+    async def attempt(
+        self, request: Request, n: int, number: int, until: int, on_delta: Callable[[Delta], None] | None
+    ) -> Reply:
+        """Send a request for `n` draws once, as attempt `number`, and return a verified reply by the stamp `until`.
+
+        Raises:
+            Failure: no reply came, or none that may be believed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
 
 
 class Gateway:
-    """A model of a server that speaks chat completions.
+    """A model behind a wire.
 
     Args:
         spec: that opened it.
-        row: what is known of the server, and its address.
-        name: of the model, as the server knows it.
-        key: what authorises requests there.
+        backend: speaks to its provider.
         clock: tells the time.
         sleep: waits so many seconds.
         dice: returns a number in [0, 1), for waits.
-        times: how long to wait for a server.
         gate: how many requests there are at once; None shares one with all models of that origin and key.
 
     Attributes:
@@ -46,35 +73,26 @@ class Gateway:
     def __init__(
         self,
         spec: str,
-        row: Row,
-        name: str,
-        key: Key,
+        backend: Backend,
         *,
         clock: Clock | None = None,
         sleep: Sleep = asyncio.sleep,
         dice: Callable[[], float] = random.random,
-        times: Times = Times(),
         gate: Gate | None = None,
     ) -> None:
-        self.spec, self.capabilities = spec, row.capabilities(name)
-        self.lacks = key.lacks
+        self.spec, self.capabilities = spec, backend.capabilities
+        self.lacks = backend.key.lacks
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._sleep, self._dice, self._gate = sleep, dice, gate
-        self._most = LOOPBACK if loopback(row.url) else HOSTED
-        self._backend = Compatible(row, name, key, self._clock, times)
+        self._most = LOOPBACK if loopback(backend.origin) else HOSTED
+        self._backend = backend
 
     def __repr__(self) -> str:
         return f"Gateway({self.spec!r})"
 
     def refuses(self, request: Request) -> frozenset[str]:
-        """Return the options that the server does not honour, and `media` for attachments that it cannot read."""
-        fields, options = self.capabilities.fields, request.options
-        refused = {name for name in OPTIONS if name in options and name not in fields}
-        if options.get("logprobs") is False:
-            refused.discard("logprobs")
-        if any(one.media_type not in self.capabilities.media for one in request.attached):
-            refused.add("media")
-        return frozenset(refused)
+        """Return the options that the provider does not honour, and `media` for attachments that it cannot read."""
+        return self._backend.refuses(request)
 
     def complete(self, request: Request, *, on_delta: Callable[[Delta], None] | None = None) -> Awaitable[Reply]:
         """Answer a request.
