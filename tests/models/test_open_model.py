@@ -15,7 +15,7 @@ from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
 
-BUILT_IN = ("offline", "script:FILE", *(f"{prefix}:NAME" for prefix in ROWS))
+BUILT_IN = ("offline", "script:FILE", "sim:skill=0.7,...", *(f"{prefix}:NAME" for prefix in ROWS))
 THERE = str(Path(stratagem.models.__file__).parents[2])
 
 
@@ -72,7 +72,7 @@ async def test_a_script_may_be_strict(tmp_path: Path) -> None:
         ("scipt:a.jsonl", "Did you mean `script:FILE`?"),
         ("opneai:gpt-5", "Did you mean `openai:NAME`?"),
         ("antropic:x", "Did you mean `anthropic:NAME`?"),
-        ("smi:", "Did you mean `sim:NAME`?"),
+        ("smi:", "Did you mean `sim:skill=0.7`?"),
         ("", "`stratagem models` lists what can be opened here."),
         ("zzzzzz", "`stratagem models` lists what can be opened here."),
     ],

@@ -16,6 +16,7 @@ from stratagem.core._environment import (
     Sandbox,
 )
 from stratagem.core._events import Event, Feed, Listener
+from stratagem.core._inquiry import Inquiry
 from stratagem.core._journal import VERSION, Condition, Journal, Row, State, StoredRun, missing
 from stratagem.core._label import SYSTEM, UNKNOWN, USER, Label
 from stratagem.core._ledger import Asked, Ledger
@@ -68,7 +69,7 @@ __all__ = [
     "OPTIONS", "ROLES", "SYSTEM", "UNKNOWN", "USER", "VERSION", "Act", "Answer", "Asked", "Attachment", "Book",
     "Budget", "Capabilities", "Card", "Clock", "Condition", "Configurable", "Content", "Count", "Decision", "Delta", "Draw",
     "EffectCounts",
-    "Environment", "Event", "Example", "Examples", "Execution", "Feed", "Forgetful", "Head", "Journal", "Json", "Judge",
+    "Environment", "Event", "Example", "Examples", "Execution", "Feed", "Forgetful", "Head", "Inquiry", "Journal", "Json", "Judge",
     "JudgeFunction", "Label", "Ledger", "Listener", "Marked", "Memory", "MemoryJournal", "Meter", "Model",
     "ModelRetry", "Observation", "Operation", "OperationFunction", "Oracle", "PairJudge", "Policy", "Pool",
     "Positive", "Preference", "Purse", "ReadOnly", "Recalled", "Reply", "Request", "Role", "Row", "Run", "RunMemory",

@@ -1,9 +1,10 @@
 """Protocols of what a session or a task puts into a run, and the small types they speak in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from stratagem.core._canonical import Json
+from stratagem.core._inquiry import Inquiry
 from stratagem.core._label import UNKNOWN, Label
 from stratagem.core._tool import Tool
 from stratagem.core._values import Execution, Observation
@@ -154,16 +155,19 @@ class Environment(Protocol):
 
 
 class Oracle(Protocol):
-    """Who knows the truth of a suite. Only `sim:` may hold one; a strategy never does."""
+    """Who knows the truth of a suite. Only `sim:` may hold one; a strategy never does.
 
-    def right(self, asked: Any) -> Any:
-        """Return a right reply to what was asked."""
+    A reply is a text, but for `act`, which wants a `Step`, and for `thoughts` and `parts`, which want several texts.
+    """
+
+    def right(self, asked: Inquiry) -> Any:
+        """Return a right reply; for `thoughts` all right ones, the best first. None: there is none."""
         ...
 
-    def wrong(self, asked: Any, dice: Any) -> Any:
-        """Return a plausible wrong reply."""
+    def wrong(self, asked: Inquiry, dice: Callable[[int], int]) -> Any:
+        """Return a plausible wrong reply, of `thoughts` one; `dice(n)` is a number from 0 to n - 1. None: there is none."""
         ...
 
-    def accepts(self, asked: Any, value: Any) -> bool:
-        """Say whether a reply is right."""
+    def accepts(self, asked: Inquiry, value: Any) -> bool:
+        """Say whether what is graded is right: an answer, or a path that can still be completed."""
         ...

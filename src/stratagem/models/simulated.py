@@ -1,0 +1,332 @@
+"""`sim:`: a model of stated competence, which answers by meaning through the oracle of a task.
+
+Nothing in it is a language model. What it says is right with a probability that its parameters state, whatever the
+strategy asks it for, so that a strategy can be checked against what probability theory says of it, and compared with
+others at a competence that one chooses.
+
+Rule 1: a draw is a function of (seed, digest, path, occurrence), never of the order of calls. At temperature 0 it is one
+        of (seed, digest) alone: the same request gets the same reply wherever it is asked.
+Rule 2: the truth stays in the oracle. A request without one is a `UsageError`.
+"""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, cast, get_args, get_origin
+
+from stratagem.core import Capabilities, Delta, Inquiry, Oracle, Reply, Request, Sample, Signature, Step, Usage
+from stratagem.core._inquiry import Kind, grades, kind_of
+from stratagem.core._schema import bare
+from stratagem.errors import CapabilityError, UsageError
+from stratagem.models._competence import Competence
+
+_FIELDS = frozenset({"tools", "temperature", "top_p", "stop", "seed", "effort", "schema", "max_tokens"})
+_UNIT = 1 / (1 << 32)
+REFUSAL = "I cannot help with that."
+GARBLED = "(unreadable)"
+REASONING = "Simulated reasoning."
+LESSON = "Simulated lesson: the last attempt was wrong; try another way."
+CRITIQUE = "Simulated feedback."
+
+
+class SimulatedModel:
+    """Answers by meaning, at the competence that its spec states.
+
+    Args:
+        spec: `sim:` and parameters, for example `sim:skill=0.7,judge=0.8`.
+        oracle: knows the truth; None can answer nothing.
+        sleep: waits so many seconds, if the model has a latency.
+    """
+
+    def __init__(
+        self, spec: str, oracle: Oracle | None = None, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        self.competence = Competence.parse(spec.partition(":")[2])
+        self.spec = f"sim:{self.competence}"
+        self.capabilities = Capabilities(
+            _FIELDS, native_n=True, schema="constrained", max_output=self.competence.longest, priced=True
+        )
+        self._oracle, self._sleep = oracle, sleep
+        self._seed = self.competence.seed.to_bytes(8, "big")
+        self._waits = self.competence.latency > 0 or self.competence.speed > 0
+
+    def refuses(self, request: Request) -> frozenset[str]:
+        """Return `logprobs` and `media`, if they are asked for."""
+        refused = {"logprobs"} if request.options.get("logprobs") else set[str]()
+        return frozenset(refused | {"media"} if request.attached else refused)
+
+    def tokens(self, text: str) -> int:
+        """Return a quarter of the characters, rounded up, and the marks around a message."""
+        return -(-len(text) // 4) + 8
+
+    def complete(
+        self, request: Request, *, on_delta: Callable[[Delta], None] | None = None
+    ) -> Reply | Awaitable[Reply]:
+        """Answer a request at once, or after the latency that the spec states.
+
+        Raises:
+            UsageError: there is no oracle.
+            CapabilityError: an input or the reply has no role that a simulation understands.
+        """
+        if self._oracle is None:
+            raise UsageError(
+                f"the model {self.spec!r} knows nothing by itself",
+                remedy="It answers tasks of a suite: `stratagem compare --task SUITE --model sim:...`.",
+            )
+        samples = tuple(self._draw(self._oracle, request, request.occurrence + k) for k in range(request.n))
+        if on_delta is not None:
+            for k, sample in enumerate(samples):
+                on_delta(Delta(k, sample.text))
+        prompt = self.tokens(request.message) + -(-len(request.head.instruction) // 4)
+        for step in request.steps or ():
+            prompt += sum(self.tokens(one.text) for one in step.observations) + self.tokens(step.step.thought)
+        said = sum(-(-len(sample.text) // 4) for sample in samples) + self._thinking(request) * request.n
+        if request.max_tokens is not None:
+            said = min(said, request.max_tokens * request.n)
+        cost = self.competence.price * (prompt + said) / 1e6
+        reply = Reply(samples, Usage(request.n, 1, prompt, said, usd=cost))
+        return self._late(reply, said) if self._waits else reply
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+    async def _late(self, reply: Reply, said: int) -> Reply:
+        speed = self.competence.speed
+        await self._sleep(self.competence.latency + (said / speed if speed else 0.0))
+        return reply
+
+    def _thinking(self, request: Request) -> int:
+        return self.competence.words if _form(request.signature).reasons else 0
+
+    def _draw(self, oracle: Oracle, request: Request, occurrence: int) -> Sample:
+        hot = request.options.get("temperature")
+        place = f"{request.path}\x00{occurrence}\x00{request.seed}".encode() if hot else b""
+        dice = _Dice(hashlib.sha256(self._seed + request.digest + place).digest())
+        can, form = self.competence, _form(request.signature)
+        if can.refuse and dice.unit() < can.refuse:
+            return Sample(REFUSAL, (), "refusal")
+        if can.format and dice.unit() < can.format:
+            return Sample(GARBLED)
+        asked = Inquiry(form.kind, request.signature.name, request.signature.output, form.given(request.inputs))
+        said = _Speaker(oracle, can, asked, dice, request).said()
+        return form.written(said, native=request.native)
+
+
+class _Dice:
+    """Numbers made from one digest; when it is used up, from the digest of it."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def word(self) -> int:
+        if self._at == 32:
+            self._data, self._at = hashlib.sha256(self._data).digest(), 0
+        self._at += 4
+        return int.from_bytes(self._data[self._at - 4 : self._at], "big")
+
+    def unit(self) -> float:
+        """Return a number in [0, 1)."""
+        return self.word() * _UNIT
+
+    def __call__(self, n: int) -> int:
+        """Return a number from 0 to n - 1."""
+        return self.word() * n >> 32
+
+
+class _Form:
+    """How a signature is understood, and how a reply to it is written."""
+
+    __slots__ = ("_answer", "_between", "_names", "kind", "reasons", "signature")
+
+    def __init__(self, signature: Signature[..., Any]) -> None:
+        self.signature = signature
+        self.kind: Kind = kind_of(signature)
+        unknown = [name for name, role in signature.roles.items() if not role and name not in _OPAQUE]
+        if unknown:
+            raise CapabilityError(
+                f"`{signature.name}` cannot be simulated: nobody knows what its input {unknown[0]!r} means",
+                remedy='Name it as a role of `stratagem.core.ROLES`, or annotate it: `Annotated[..., Role("...")]`.',
+            )
+        self._names = tuple(signature.roles.items())
+        fields: dict[str, Any] = getattr(bare(signature.output), "__dataclass_fields__", {})
+        self.reasons = bool(fields) or self.kind in ("thought", "act") or signature.returns == "rationale"
+        self._between: tuple[str, str] | None = None
+        self._answer = ""
+        if fields:
+            self._answer = "answer" if "answer" in fields else list(fields)[-1]
+            head, _, tail = signature.write(self._filled("\x00")).text.partition("\x00")
+            self._between = head, tail
+
+    def given(self, inputs: Any) -> dict[str, Any]:
+        return {role: inputs[name] for name, role in self._names if role}
+
+    def written(self, said: Any, *, native: bool) -> Sample:
+        if type(said) is str:
+            return Sample(said if self._between is None else said.join(self._between))
+        return self.signature.write(said, native=native)
+
+    def _filled(self, answer: str) -> Any:
+        """Return the reply as a dataclass: the answer in its field, reasoning in the texts before it."""
+        output = bare(self.signature.output)
+        values: dict[str, Any] = {}
+        for name, field in output.__dataclass_fields__.items():
+            best = grades(field.type if not isinstance(field.type, str) else str)
+            values[name] = answer if name == self._answer else REASONING if best is None else best[0]
+        return output(**values)
+
+
+_OPAQUE = frozenset({"tools"})
+_form = lru_cache(maxsize=1024)(_Form)
+
+
+class _Speaker:
+    """One draw: what is said, and whether it is right."""
+
+    __slots__ = ("asked", "can", "dice", "oracle", "request")
+
+    def __init__(self, oracle: Oracle, can: Competence, asked: Inquiry, dice: _Dice, request: Request) -> None:
+        self.oracle, self.can, self.asked, self.dice, self.request = oracle, can, asked, dice, request
+
+    def said(self) -> Any:
+        return _SAID[self.asked.kind](self)
+
+    def answer(self) -> Any:
+        """Solve it; what was thought before, or said against an attempt, counts."""
+        given, can = self.asked.given, self.can
+        if "rationale" in given:  # reasoning that was written before is followed
+            return str(given["rationale"]).replace(REASONING, "").strip()
+        skill = can.skill
+        if self.asked.path:  # whoever writes down what a finished path says makes no new mistake
+            return self.reply(1.0 if self.oracle.accepts(self.asked, self.asked.path) else 0.0)
+        if "attempt" in given:
+            skill = 1 - can.harm if self.oracle.accepts(self.asked, given["attempt"]) else can.critic
+        elif given.get("lessons") or given.get("notes"):
+            skill += can.lesson * (1 - skill)
+        return self.reply(skill)
+
+    def thought(self) -> Any:
+        return self.several(1)[0]
+
+    def thoughts(self) -> Any:
+        count = self.asked.given.get("count")
+        return tuple(self.several(int(count) if count else self.can.branch))
+
+    def parts(self) -> Any:
+        return self.oracle.right(self.asked) or (self.asked.question,)
+
+    def lesson(self) -> str:
+        return LESSON
+
+    def feedback(self) -> str:
+        return CRITIQUE
+
+    def act(self) -> Any:
+        said = self.reply(self.can.skill)
+        return said if isinstance(said, Step) else Step(REASONING, (), str(said))
+
+    def grade(self) -> Any:
+        replies = grades(self.asked.output)
+        if replies is None:
+            raise CapabilityError(
+                f"`{self.asked.name}` cannot be simulated: it grades, and returns {self.asked.output!r}"
+            )
+        return replies[0 if self.approves(self.asked.subject) else 1]
+
+    def approves(self, subject: Any) -> bool:
+        """Say whether a judge with the stated rates passes what it sees."""
+        right = self.oracle.accepts(self.asked, subject)
+        return self.dice.unit() < (self.can.passes_right if right else self.can.passes_wrong)
+
+    def choice(self) -> Any:
+        """Return the number of the candidate that is chosen, from 1."""
+        candidates = tuple(self.asked.given["candidates"])
+        return str(1 + self.chosen(candidates)) if candidates else "1"
+
+    def chosen(self, candidates: tuple[Any, ...]) -> int:
+        biased = self.dice.unit()
+        if biased < self.can.position:
+            return 0
+        if biased < self.can.position + self.can.length:
+            return max(range(len(candidates)), key=lambda n: (len(str(candidates[n])), -n))
+        passed = [n for n, one in enumerate(candidates) if self.approves(one)]
+        pool = passed or list(range(len(candidates)))
+        return pool[self.dice(len(pool))]
+
+    def preference(self) -> Any:
+        pair = self.asked.given.get("answer", self.asked.given.get("attempt")), self.asked.given.get("rival")
+        first = 1.0 if self.chosen(pair) == 0 else 0.0
+        return _preferred(self.asked.output, first)
+
+    def reply(self, skill: float) -> Any:
+        """Return a right reply with the stated probability, else a wrong one."""
+        decayed = skill * math.exp(-self.can.decay * len(self.request.message) / 4000) if self.can.decay else skill
+        decayed -= self.can.heat * float(self.request.options.get("temperature") or 0)
+        common = self.can.cause > 0 and self.dice.unit() < self.can.cause
+        luck = self.common_luck() if common else self.dice.unit()
+        if luck < decayed:
+            right = self.oracle.right(self.asked)
+            if right is not None:
+                return right
+        wrong = self.oracle.wrong(self.asked, self.of_few)
+        return self.oracle.right(self.asked) if wrong is None else wrong
+
+    def of_few(self, n: int) -> int:
+        """Return a number below n and below the number of different wrong answers."""
+        return self.dice(min(n, self.can.spread))
+
+    def common_luck(self) -> float:
+        """Return the luck that all draws for one problem share."""
+        text = f"{self.asked.question}\x00{self.asked.path}\x00{self.request.seed}".encode(errors="replace")
+        return _Dice(hashlib.sha256(self.can.seed.to_bytes(8, "big") + text).digest()).unit()
+
+    def several(self, count: int) -> list[str]:
+        """Return next steps, each right with the probability of a step; two are only alike if there are no more."""
+        right = list(self.oracle.right(self._for_thoughts()) or ())
+        found: list[str] = []
+        for _ in range(count):
+            if right and self.dice.unit() < self.can.of_a_step:
+                found.append(right[self.dice(len(right))] if count == 1 else right.pop(0))
+                continue
+            for _ in range(4):
+                wrong = self.oracle.wrong(self._for_thoughts(), self.dice)
+                if wrong is not None and wrong not in found:
+                    found.append(cast("str", wrong))
+                    break
+        return found or [self.asked.question]
+
+    def _for_thoughts(self) -> Inquiry:
+        asked = self.asked
+        return asked if asked.kind == "thoughts" else Inquiry("thoughts", asked.name, asked.output, asked.given)
+
+
+def _preferred(output: Any, first: float) -> Any:
+    """Return a preference for the first or the second in the type that is wanted."""
+    from stratagem.core import Preference
+
+    plain = bare(output)
+    if plain is Preference:
+        return Preference(first, CRITIQUE)
+    if plain is bool:
+        return first == 1.0
+    options = get_args(plain) if get_origin(plain) is not None else ()
+    if options:
+        return str(options[0] if first == 1.0 else options[-1])
+    return "1" if first == 1.0 else "2"
+
+
+_SAID: dict[Kind, Callable[[_Speaker], Any]] = {
+    "answer": _Speaker.answer,
+    "thought": _Speaker.thought,
+    "thoughts": _Speaker.thoughts,
+    "parts": _Speaker.parts,
+    "lesson": _Speaker.lesson,
+    "feedback": _Speaker.feedback,
+    "grade": _Speaker.grade,
+    "choice": _Speaker.choice,
+    "preference": _Speaker.preference,
+    "act": _Speaker.act,
+}

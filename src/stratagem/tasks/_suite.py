@@ -1,0 +1,241 @@
+"""A suite of tasks: problems without end from a seed, their solver, their scorer, and the oracle of simulated models.
+
+Whoever adds one writes a class with a generator, a renderer and its inverse, a solver and a scorer in one file of this
+folder. All the rest (items, tasks, scores, the oracle) is made from these here.
+
+Rule 1: a problem is JSON data, and its question says all of it: `read(render(problem)) == problem`. So an oracle answers
+        from the question alone, and no table of answers has to travel.
+Rule 2: an item's key stays with whoever scores. A task has none, and neither has what a strategy can reach.
+Rule 3: what the extractor does not find is None, and None is wrong.
+"""
+
+import random
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from stratagem.core import Example, Inquiry, Json, Step, Task, Tool, Verdict, encoded
+from stratagem.core._inquiry import path_of
+from stratagem.errors import UsageError
+
+TRAINING = "training"  # the seed of solved examples: no item is made from it
+
+
+class Item(NamedTuple):
+    """One problem with its key. What travels to a strategy is `question` alone.
+
+    Attributes:
+        id: `SUITE-LEVEL-NUMBER`, the same for equal seeds.
+        question: in words.
+        key: the reference answer, as a text that the scorer accepts.
+        level: 1 (easy) to 3.
+    """
+
+    id: str
+    question: str
+    key: str
+    level: int
+
+
+class Score(NamedTuple):
+    """What a scorer says of one answer.
+
+    Attributes:
+        right: 1 or 0; suites with partial credit say in between.
+        parsed: whether a value was found in it; what has none is wrong.
+    """
+
+    right: float
+    parsed: bool
+
+
+class Suite:
+    """What every suite gives. Subclasses state the attributes and write the first five methods.
+
+    Attributes:
+        name: by which `--task` finds it.
+        about: one line.
+        ids: catalogue ids of what it implements.
+        source: where the task comes from.
+        output: type of an answer's value.
+        levels: difficulties, easy first.
+        floor: the best answer that looks at no question, and the share of level 1 that it gets right.
+        stepwise: whether `steps` and `alive` are there, for strategies that search.
+    """
+
+    name: str = ""
+    about: str = ""
+    ids: tuple[str, ...] = ()
+    source: str = ""
+    output: Any = str
+    levels: tuple[int, ...] = (1, 2, 3)
+    floor: tuple[str, float] = ("", 0.0)
+    stepwise: bool = False
+
+    def make(self, dice: random.Random, level: int) -> Json:
+        """Return a fresh solvable problem."""
+        raise NotImplementedError
+
+    def render(self, problem: Json) -> str:
+        """Return the question."""
+        raise NotImplementedError
+
+    def read(self, question: str) -> Json:
+        """Return the problem of a question; `ValueError` if it is none of this suite."""
+        raise NotImplementedError
+
+    def solve(self, problem: Json) -> str:
+        """Return a right answer as text: the proof that there is one."""
+        raise NotImplementedError
+
+    def right(self, problem: Json, value: Any) -> float:
+        """Return 1 if a value solves the problem, else 0, or what part of it is right."""
+        raise NotImplementedError
+
+    def wrong(self, problem: Json, number: int) -> str:
+        """Return a plausible wrong answer; others for other numbers, as far as there are any."""
+        raise NotImplementedError
+
+    def extract(self, text: str) -> Any:
+        """Return the value that a text states last, or None."""
+        return Task("", output=self.output).answer(text).value
+
+    def canonical(self, value: Any) -> Hashable:
+        """Return the form in which two answers are the same."""
+        return " ".join(value.split()).casefold() if isinstance(value, str) else value
+
+    def checker(self, problem: Json) -> Callable[[str], Verdict] | None:  # noqa: ARG002
+        """Return the public check of an answer's text, if whoever sees the question could check one; else None."""
+        return None
+
+    def environment(self, problem: Json) -> Callable[[], Any] | None:  # noqa: ARG002
+        """Return a factory of worlds in which moves are tools; None: there is none."""
+        return None
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return tools that the task needs and a session must grant."""
+        return ()
+
+    def rationale(self, problem: Json) -> str | None:  # noqa: ARG002
+        """Return worked reasoning that leads to the answer, for examples of a training split."""
+        return None
+
+    def steps(self, problem: Json, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the next steps of a partial solution: those that lead on, and others that one may take."""
+        raise NotImplementedError
+
+    def alive(self, problem: Json, path: tuple[str, ...]) -> bool:
+        """Return whether a partial solution can still be completed."""
+        raise NotImplementedError
+
+    def act(self, problem: Json, inquiry: Inquiry, *, right: bool, dice: Callable[[int], int]) -> Step:  # noqa: ARG002
+        """Return the next step of somebody who knows, or does not, in an environment or with tools."""
+        return Step("Simulated reasoning.", (), self.solve(problem) if right else self.wrong(problem, dice(1000)))
+
+    def items(self, n: int, *, seed: int | str = 0, level: int = 1, start: int = 0) -> Iterator[Item]:
+        """Yield `n` problems; the same for equal seeds, and none twice.
+
+        Args:
+            n: how many.
+            seed: of the generator; a text is as good as a number.
+            level: of difficulty.
+            start: number of the first.
+
+        Raises:
+            UsageError: there is no such level, or it has fewer problems.
+        """
+        if level not in self.levels:
+            raise UsageError(f"{self.name} has the levels {', '.join(map(str, self.levels))}, got {level}")
+        seen: set[bytes] = set()
+        for number in range(start + n):
+            for again in range(200):
+                dice = random.Random(f"{self.name}:{seed}:{level}:{number}:{again}")  # noqa: S311
+                problem = self.make(dice, level)
+                if (form := encoded(problem)) not in seen:
+                    break
+            else:
+                raise UsageError(f"{self.name} has no more than {number} different problems of level {level}")
+            seen.add(form)
+            if number >= start:
+                yield Item(f"{self.name}-{level}-{number:06}", self.render(problem), self.solve(problem), level)
+
+    def task(self, question: str, *, examples: tuple[Example, ...] = ()) -> Task:
+        """Return the task of a question: all that a strategy gets to see."""
+        problem = self.read(question)
+        checker = self.checker(problem)
+        return Task(
+            question, output=self.output, examples=examples, extract=self.extract, canonical=self.canonical,
+            checker=checker, environment=self.environment(problem),
+            tools=tuple(tool.name for tool in self.tools()) or None,
+        )  # fmt: skip
+
+    def examples(self, n: int = 8, *, level: int = 1) -> tuple[Example, ...]:
+        """Return solved problems of the training split."""
+        made = self.items(n, seed=TRAINING, level=level)
+        return tuple(Example(one.question, one.key, self.rationale(self.read(one.question))) for one in made)
+
+    def score(self, question: str, text: str) -> Score:
+        """Score an answer's text."""
+        value = self.extract(text)
+        if value is None:
+            return Score(0.0, parsed=False)
+        return Score(float(self.right(self.read(question), value)), parsed=True)
+
+    def oracle(self) -> "SuiteOracle":
+        """Return who knows the truth, for simulated models."""
+        return SuiteOracle(self)
+
+
+class SuiteOracle:
+    """The oracle of a suite: it reads the problem in the question, and solves it."""
+
+    __slots__ = ("_knows", "_read", "_solved", "_stepped", "_suite", "_wrong")
+
+    def __init__(self, suite: Suite) -> None:
+        def solved(question: str) -> str:
+            return suite.solve(read(question))
+
+        def wrong(question: str, number: int) -> str:
+            return suite.wrong(read(question), number)
+
+        def stepped(question: str, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
+            return suite.steps(read(question), path)
+
+        def knows(question: str, text: str) -> bool:
+            return suite.score(question, text).right == 1
+
+        self._suite = suite
+        self._read = read = lru_cache(4096)(suite.read)
+        self._solved, self._wrong = lru_cache(4096)(solved), lru_cache(16384)(wrong)
+        self._knows, self._stepped = lru_cache(65536)(knows), lru_cache(16384)(stepped)
+
+    def right(self, asked: Inquiry) -> Any:
+        """Return a right reply."""
+        if asked.kind == "act":
+            return self._suite.act(self._read(asked.question), asked, right=True, dice=lambda _: 0)
+        if asked.kind == "thoughts":
+            if not self._suite.stepwise:
+                return (self._solved(asked.question),)
+            return self._stepped(asked.question, asked.path)[0]
+        if asked.kind == "parts":
+            return (asked.question,)
+        return self._solved(asked.question)
+
+    def wrong(self, asked: Inquiry, dice: Callable[[int], int]) -> Any:
+        """Return a plausible wrong reply."""
+        if asked.kind == "act":
+            return self._suite.act(self._read(asked.question), asked, right=False, dice=dice)
+        if asked.kind == "thoughts" and self._suite.stepwise:
+            others = self._stepped(asked.question, asked.path)[1]
+            return others[dice(len(others))] if others else None
+        return self._wrong(asked.question, dice(1000))
+
+    def accepts(self, asked: Inquiry, value: Any) -> bool:
+        """Say whether an answer is right, or a path can still be completed."""
+        if isinstance(value, tuple) or (self._suite.stepwise and self._partial(asked, value)):
+            path = path_of(value)
+            return self._suite.alive(self._read(asked.question), path) if self._suite.stepwise else bool(path)
+        return self._knows(asked.question, str(value))
+
+    def _partial(self, asked: Inquiry, value: Any) -> bool:
+        return isinstance(value, str) and "path" in asked.given and asked.subject is asked.given["path"]

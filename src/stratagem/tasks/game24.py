@@ -1,0 +1,321 @@
+"""Game of 24: make 24 from all the given numbers with + - * / and brackets."""
+
+import random
+import re
+from collections.abc import Callable, Hashable, Sequence
+from fractions import Fraction
+from functools import cache, lru_cache
+from itertools import combinations
+from typing import Any, NamedTuple, cast
+
+from stratagem.core import Json, Verdict
+from stratagem.tasks._suite import Suite
+
+TARGET = 24
+LARGEST = 13
+Values = tuple[Fraction, ...]
+
+_QUESTION = re.compile(r"Use each of the numbers ((?:\d+ )*\d+) exactly once")
+_LEFT = re.compile(r"\(left: ([^()]*)\)\s*$")
+_NEAT = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")"})
+_WRITTEN = re.compile(r"[\d(][\d\s+*/()-]*[\d)]")
+
+
+class Tree(NamedTuple):
+    """An expression: its value, its text with the brackets that it needs, its operator, and its numbers.
+
+    Attributes:
+        form: the same for expressions that differ in the order of summands or factors only.
+    """
+
+    value: Fraction
+    text: str
+    operator: str
+    numbers: tuple[int, ...]
+    form: Hashable
+
+
+class Game24(Suite):
+    """Numbers from 1 to 13; level 1 and 2 have four of them, with many and with few ways to begin, level 3 has five."""
+
+    name = "game24"
+    about = "make 24 from four or five numbers with + - * / and brackets"
+    source = "arXiv:2305.10601"
+    output = str
+    stepwise = True
+    floor = ("6 * 4", 0.0)
+
+    def make(self, dice: random.Random, level: int) -> Json:
+        """Return numbers from which 24 can be made."""
+        while True:
+            numbers = sorted(dice.randint(1, LARGEST) for _ in range(5 if level == 3 else 4))
+            values = tuple(map(Fraction, numbers))
+            if not reachable(values):
+                continue
+            begins = len(self.steps(numbers, ())[0])
+            if level == 3 or (begins >= 4) == (level == 1):
+                return list(numbers)
+
+    def render(self, problem: Json) -> str:
+        """Return the question."""
+        numbers = " ".join(map(str, problem))
+        return (
+            f"Use each of the numbers {numbers} exactly once, with + - * / and brackets, to make {TARGET}. "
+            "Give one expression."
+        )
+
+    def read(self, question: str) -> Json:
+        """Return the numbers."""
+        found = _QUESTION.search(question)
+        if found is None:
+            raise ValueError(f"no Game of 24: {question[:80]!r}")
+        return list(map(int, found[1].split()))
+
+    def solve(self, problem: Json) -> str:
+        """Return an expression that makes 24."""
+        numbers: list[int] = problem
+        found = solution(tuple(_leaf(number) for number in numbers))
+        assert found is not None, f"{numbers} has no solution"
+        return found.text
+
+    def right(self, problem: Json, value: Any) -> float:
+        """Return 1 if the expression uses the numbers and makes 24."""
+        tree = parsed(value)
+        return float(tree is not None and sorted(tree.numbers) == sorted(problem) and tree.value == TARGET)
+
+    def wrong(self, problem: Json, number: int) -> str:
+        """Return an expression of the same numbers that makes something else."""
+        numbers: list[int] = problem
+        for turn in range(number, number + 64):
+            signs = ["+" if turn >> n & 1 else "*" for n in range(len(numbers) - 1)]
+            if turn % 3 == 1:
+                signs[-1] = "-"
+            text = str(numbers[0]) + "".join(f" {sign} {one}" for sign, one in zip(signs, numbers[1:], strict=True))
+            tree = parsed(text)
+            assert tree is not None
+            if tree.value != TARGET:
+                return text
+        raise AssertionError(f"every expression of {numbers} makes {TARGET}")
+
+    def extract(self, text: str) -> Any:
+        """Return the last expression with an operator that the text writes, without what it says it makes."""
+        neat = text.translate(_NEAT).replace("\\times", "*").replace("\\div", "/")
+        for line in reversed(neat.splitlines()):
+            for part in reversed(_WRITTEN.findall(line.replace("**", "?"))):
+                tree = parsed(part)
+                if tree is not None and tree.operator:
+                    return tree.text
+        return None
+
+    def canonical(self, value: Any) -> Hashable:
+        """Return a form that does not depend on the order of summands or factors."""
+        tree = parsed(value) if isinstance(value, str) else None
+        return value if tree is None else tree.form
+
+    def checker(self, problem: Json) -> Callable[[str], Verdict]:
+        """Return the rules of the game: the numbers, and what they make."""
+        return lambda text: self._checked(problem, text)
+
+    def _checked(self, problem: Json, text: str) -> Verdict:
+        tree = parsed(self.extract(text) or "")
+        if tree is None:
+            return Verdict(False, 0.0, "There is no expression in the answer.")
+        if sorted(tree.numbers) != sorted(problem):
+            return Verdict(False, 0.0, f"It uses {sorted(tree.numbers)}, not {sorted(problem)}.")
+        if tree.value != TARGET:
+            return Verdict(False, 0.0, f"It makes {_shown(tree.value)}, not {TARGET}.")
+        return Verdict(True, 1.0, "")
+
+    def rationale(self, problem: Json) -> str:
+        """Return the steps of the solution, one after the other."""
+        path: tuple[str, ...] = ()
+        while (left := self.left(problem, path)) is not None and len(left) > 1:
+            path += (self.steps(problem, path)[0][0],)
+        return "\n".join(path)
+
+    def left(self, problem: Json, path: Sequence[str]) -> Values | None:
+        """Return the numbers that are left after some steps; None if a step is none."""
+        values: Values = tuple(sorted(map(Fraction, problem)))
+        for step in path:
+            found = _LEFT.search(step)
+            try:
+                after = tuple(sorted(map(Fraction, found[1].split()))) if found else None
+            except (ValueError, ZeroDivisionError):
+                after = None
+            if after is None or after not in {move[1] for move in _moves(values)}:
+                return None
+            values = after
+        return values
+
+    def steps(self, problem: Json, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the next operations: those after which 24 can still be made, and the others."""
+        left = self.left(problem, path)
+        right: list[str] = []
+        wrong: list[str] = []
+        for text, after in _moves(left) if left is not None else ():
+            (right if reachable(after) else wrong).append(f"{text} (left: {' '.join(map(_shown, after))})")
+        return right, wrong
+
+    def alive(self, problem: Json, path: tuple[str, ...]) -> bool:
+        """Return whether 24 can still be made."""
+        left = self.left(problem, path)
+        return left is not None and reachable(left)
+
+
+@lru_cache(200_000)
+def reachable(values: Values) -> bool:
+    """Return whether the target can be made from all of the values."""
+    return _makes(tuple((value.numerator, value.denominator) for value in values))
+
+
+def _makes(values: tuple[tuple[int, int], ...]) -> bool:
+    """Return the same of numerators and denominators, which is 30 times as fast as fractions."""
+    if len(values) == 1:
+        return values[0][0] == TARGET * values[0][1]
+    if len(values) == 2:
+        (a, b), (c, d) = values
+        ad, cb, goal = a * d, c * b, TARGET * b * d
+        if ad + cb == goal or a * c == goal or abs(ad - cb) == goal:
+            return True
+        return (c != 0 and ad == TARGET * cb) or (a != 0 and cb == TARGET * ad)
+    for i, j in _PAIRS[len(values)]:
+        (a, b), (c, d) = values[i], values[j]
+        rest = values[:i] + values[i + 1 : j] + values[j + 1 :]
+        ad, cb, bd = a * d, c * b, b * d
+        if _makes((*rest, (ad + cb, bd))) or _makes((*rest, (ad - cb, bd))) or _makes((*rest, (cb - ad, bd))):
+            return True
+        if _makes((*rest, (a * c, bd))) or (c and _makes((*rest, (ad, cb)))) or (a and _makes((*rest, (cb, ad)))):
+            return True
+    return False
+
+
+_PAIRS = {n: tuple(combinations(range(n), 2)) for n in range(2, 8)}
+
+
+@lru_cache(50_000)
+def _moves(values: Values) -> tuple[tuple[str, Values], ...]:
+    """Return every operation on two of the values, as text, and what is left after it; alike ones once."""
+    found: dict[str, Values] = {}
+    for i, j in combinations(range(len(values)), 2):
+        a, b = values[i], values[j]
+        rest = values[:i] + values[i + 1 : j] + values[j + 1 :]
+        made = [(f"{_shown(a)} + {_shown(b)}", a + b), (f"{_shown(a)} * {_shown(b)}", a * b)]
+        made += [(f"{_shown(one)} - {_shown(two)}", one - two) for one, two in ((a, b), (b, a))]
+        made += [(f"{_shown(one)} / {_shown(two)}", one / two) for one, two in ((a, b), (b, a)) if two]
+        for text, value in made:
+            found.setdefault(f"{text} = {_shown(value)}", tuple(sorted((*rest, value))))
+    return tuple(found.items())
+
+
+def _shown(value: Fraction) -> str:
+    return str(value)
+
+
+def _leaf(number: int) -> Tree:
+    return Tree(Fraction(number), str(number), "", (number,), number)
+
+
+def _joined(a: Tree, sign: str, b: Tree) -> Tree | None:
+    """Return the expression of two; None divides by zero."""
+    if sign == "/" and b.value == 0:
+        return None
+    value = {"+": a.value + b.value, "-": a.value - b.value, "*": a.value * b.value}.get(sign)
+    value = a.value / b.value if value is None else value
+    weak = a.operator in ("+", "-") and sign in ("*", "/")
+    left = f"({a.text})" if weak else a.text
+    tight = (b.operator in ("+", "-") and sign != "+") or (b.operator in ("*", "/") and sign == "/")
+    right = f"({b.text})" if tight else b.text
+    return Tree(value, f"{left} {sign} {right}", sign, a.numbers + b.numbers, _form(a, sign, b))
+
+
+def _form(a: Tree, sign: str, b: Tree) -> Hashable:
+    """Return sums and products as sorted lists of what is added or multiplied, and what is taken away or divided by."""
+    kind = "+" if sign in "+-" else "*"
+    plus, minus = _parts(a, kind)
+    more, less = _parts(b, kind)
+    if sign in "-/":
+        more, less = less, more
+    return (kind, tuple(sorted(plus + more, key=repr)), tuple(sorted(minus + less, key=repr)))
+
+
+def _parts(tree: Tree, kind: str) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...]]:
+    if tree.operator and tree.operator in ("+-" if kind == "+" else "*/"):
+        _, plus, minus = cast("tuple[str, tuple[Hashable, ...], tuple[Hashable, ...]]", tree.form)
+        return plus, minus
+    return (tree.form,), ()
+
+
+def solution(trees: tuple[Tree, ...]) -> Tree | None:
+    """Return an expression of all that makes the target."""
+    if len(trees) == 1:
+        return trees[0] if trees[0].value == TARGET else None
+    for i, j in combinations(range(len(trees)), 2):
+        rest = trees[:i] + trees[i + 1 : j] + trees[j + 1 :]
+        for a, sign, b in _pairs(trees[i], trees[j]):
+            made = _joined(a, sign, b)
+            if made is not None and reachable(tuple(sorted((*(one.value for one in rest), made.value)))):
+                return solution((*rest, made))
+    return None
+
+
+def _pairs(a: Tree, b: Tree) -> tuple[tuple[Tree, str, Tree], ...]:
+    return (a, "+", b), (a, "*", b), (a, "-", b), (b, "-", a), (a, "/", b), (b, "/", a)
+
+
+@cache
+def solutions(numbers: tuple[int, ...]) -> int:
+    """Return the number of different expressions that make the target, apart from the order of summands and factors."""
+    return len(
+        {tree.form for tree in _every(tuple(_leaf(number) for number in sorted(numbers))) if tree.value == TARGET}
+    )
+
+
+def _every(trees: tuple[Tree, ...]) -> list[Tree]:
+    """Return every expression of all the trees, alike ones once."""
+    if len(trees) == 1:
+        return list(trees)
+    found: dict[Hashable, Tree] = {}
+    for i, j in combinations(range(len(trees)), 2):
+        rest = trees[:i] + trees[i + 1 : j] + trees[j + 1 :]
+        for a, sign, b in _pairs(trees[i], trees[j]):
+            made = _joined(a, sign, b)
+            for tree in _every((*rest, made)) if made is not None else ():
+                found.setdefault(tree.form, tree)
+    return list(found.values())
+
+
+@lru_cache(4096)
+def parsed(text: str) -> Tree | None:
+    """Return the expression of a text: whole numbers, + - * / and brackets, and nothing else; None if it is none."""
+    tokens = re.findall(r"\d+|[-+*/()]|\S", text) if len(text) <= 200 else []
+    tree, at = _sum(tokens, 0, 0)
+    return tree if tree is not None and at == len(tokens) else None
+
+
+def _sum(tokens: list[str], at: int, depth: int) -> tuple[Tree | None, int]:
+    tree, at = _product(tokens, at, depth)
+    while tree is not None and at < len(tokens) and tokens[at] in "+-":
+        sign = tokens[at]
+        other, at = _product(tokens, at + 1, depth)
+        tree = _joined(tree, sign, other) if other is not None else None
+    return tree, at
+
+
+def _product(tokens: list[str], at: int, depth: int) -> tuple[Tree | None, int]:
+    tree, at = _atom(tokens, at, depth)
+    while tree is not None and at < len(tokens) and tokens[at] in "*/":
+        sign = tokens[at]
+        other, at = _atom(tokens, at + 1, depth)
+        tree = _joined(tree, sign, other) if other is not None else None
+    return tree, at
+
+
+def _atom(tokens: list[str], at: int, depth: int) -> tuple[Tree | None, int]:
+    if at >= len(tokens) or depth > 50:
+        return None, at
+    if tokens[at].isdecimal() and tokens[at].isascii() and len(tokens[at]) <= 6:
+        return _leaf(int(tokens[at])), at + 1
+    if tokens[at] != "(":
+        return None, at
+    tree, at = _sum(tokens, at + 1, depth + 1)
+    return (tree, at + 1) if at < len(tokens) and tokens[at] == ")" else (None, at)

@@ -1,0 +1,249 @@
+"""`sim:`: what its parameters state is what is seen, and a draw depends on its place alone."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+
+import stratagem
+from stratagem.core import Inquiry, Preference, Role, Transcript, Verdict, signature
+from stratagem.core._inquiry import grades, kind_of
+from stratagem.errors import CapabilityError, UsageError
+from stratagem.models._competence import Competence
+from stratagem.models.simulated import SimulatedModel
+from stratagem.strategies import chain_of_thought, direct, self_consistency, zero_shot_chain_of_thought
+from stratagem.tasks import suite
+
+WORDS = suite("word_problems")
+GAME = suite("game24")
+
+
+def near(seen, expected, n):
+    """Within four standard errors."""
+    return abs(seen - expected) <= 4 * math.sqrt(max(expected * (1 - expected), 0.01) / n)
+
+
+async def scored(strategy, spec, *, n=1000, task_suite=WORDS, seed=0, level=1):
+    model = SimulatedModel(spec, task_suite.oracle())
+    right = 0.0
+    async with stratagem.open(model=model, journal="memory", seed=seed) as session:
+        for item in task_suite.items(n, seed="sim", level=level):
+            answer = await session.run(strategy, task_suite.task(item.question))
+            right += task_suite.score(item.question, answer.text).right
+    return right / n
+
+
+@pytest.mark.parametrize("strategy", [direct, chain_of_thought, zero_shot_chain_of_thought])
+async def test_a_strategy_of_one_answer_is_right_as_often_as_the_skill_says(strategy):
+    assert near(await scored(strategy, "sim:skill=0.3"), 0.3, 1000)
+
+
+def majority(n, p):
+    return sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n // 2 + 1, n + 1))
+
+
+@pytest.mark.parametrize("cause", [0.0, 0.4])
+async def test_a_vote_follows_the_mixture_of_common_and_own_causes(cause):
+    p, n = 0.6, 5
+    expected = p * majority(n, cause + (1 - cause) * p) + (1 - p) * majority(n, (1 - cause) * p)
+    seen = await scored(self_consistency.using(n=n), f"sim:skill={p},cause={cause},spread=1")
+    assert near(seen, expected, 1000)
+
+
+async def test_a_draw_depends_on_its_place_and_the_seeds_alone():
+    once = await scored(self_consistency.using(n=3), "sim:skill=0.5", n=50)
+    assert once == await scored(self_consistency.using(n=3), "sim:skill=0.5", n=50)
+    assert once != await scored(self_consistency.using(n=3), "sim:skill=0.5,seed=9", n=50)
+
+
+async def test_without_an_oracle_it_knows_nothing():
+    async with stratagem.open(model="sim:skill=0.9", journal="memory") as session:
+        with pytest.raises(UsageError, match="knows nothing by itself"):
+            await session.run(direct, "What is 2 + 2?")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("skil=0.7", "no parameter 'skil'; did you mean 'skill'"),
+        ("skill=1.7", r"skill must be a number in \[0, 1\], got '1.7'"),
+        ("skill=nan", "skill must be a number"),
+        ("spread=2.5", "spread must be a whole number"),
+        ("skill=0.5,skill=0.6", "skill is given twice"),
+        ("skill", "skill must be a number"),
+        ("position=0.6,length=0.6", "more than 1"),
+    ],
+)
+def test_parameters_are_checked(text, said):
+    with pytest.raises(UsageError, match=said):
+        Competence.parse(text)
+
+
+def test_a_spec_names_what_differs_from_the_defaults():
+    assert SimulatedModel("sim:seed=1099511627776,skill=0.70, judge=0.9").spec == "sim:judge=0.9,seed=1099511627776"
+    assert SimulatedModel("sim:").spec == "sim:"
+
+
+@dataclass(frozen=True)
+class Rated:
+    reason: str
+    answer: str
+
+
+@signature
+def propose(question: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Say what may come next."""
+    ...
+
+
+@signature
+def extend(question: str, path: tuple[str, ...]) -> Annotated[str, Role("path")]:
+    """Say what comes next."""
+    ...
+
+
+@signature
+def rate(question: str, path: tuple[str, ...]) -> Literal["sure", "likely", "impossible"]:
+    """Say whether this can still be completed."""
+    ...
+
+
+@signature
+def vote(question: str, candidates: tuple[str, ...]) -> int:
+    """Choose the best."""
+    ...
+
+
+@signature
+def verify(question: str, answer: str) -> Verdict:
+    """Check it."""
+    ...
+
+
+@signature
+def prefer(question: str, answer: str, rival: str) -> Preference:
+    """Compare."""
+    ...
+
+
+@signature
+def reflect(question: str, steps: Transcript, feedback: str) -> Annotated[str, Role("lessons")]:
+    """Say what to do better."""
+    ...
+
+
+@signature
+def refine(question: str, attempt: str, feedback: str) -> str:
+    """Do it better."""
+    ...
+
+
+@signature
+def solve(question: str) -> Rated:
+    """Solve it."""
+    ...
+
+
+@signature
+def strange(question: str, colour: str) -> str:
+    """Paint it."""
+    ...
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"),
+    [
+        (propose, "thoughts"), (extend, "thought"), (rate, "grade"), (vote, "choice"), (verify, "grade"), (prefer, "preference"),
+        (reflect, "lesson"), (refine, "answer"), (solve, "answer"),
+    ],
+)  # fmt: skip
+def test_a_signature_is_understood_by_its_roles_and_types(declared, kind):
+    assert kind_of(declared) == kind
+
+
+def test_a_grade_is_the_best_or_the_worst_of_its_type():
+    assert grades(Literal["sure", "likely", "impossible"]) == ("sure", "impossible")
+    assert grades(bool) == (True, False)
+    assert grades(str) is None
+
+
+async def asked(declared, spec, n=400, **inputs):
+    """Ask one thing many times at temperature 1; return the replies."""
+    from stratagem.core import strategy
+
+    replies = []
+
+    @strategy(calls=f"{n}")
+    async def asks(run, task):
+        """Ask."""
+        for draw in await run.using(temperature=1.0).sample(declared, n, **inputs):
+            replies.append(draw)
+        return task.answer("done")
+
+    model = SimulatedModel(spec, (GAME if "Use each" in inputs["question"] else WORDS).oracle())
+    async with stratagem.open(model=model, journal="memory") as session:
+        await session.run(asks, inputs["question"])
+    assert len(replies) == n
+    return replies
+
+
+ONE = next(WORDS.items(1))
+HAND = GAME.render([4, 9, 10, 13])
+
+
+async def test_a_judge_passes_at_its_two_rates():
+    wrong = WORDS.wrong(WORDS.read(ONE.question), 0)
+    good = await asked(verify, "sim:tpr=0.9,fpr=0.3", question=ONE.question, answer=ONE.key)
+    bad = await asked(verify, "sim:tpr=0.9,fpr=0.3", question=ONE.question, answer=wrong)
+    assert near(sum(one.passed for one in good) / 400, 0.9, 400)
+    assert near(sum(one.passed for one in bad) / 400, 0.3, 400)
+
+
+async def test_feedback_helps_and_harms_as_often_as_stated():
+    wrong = WORDS.wrong(WORDS.read(ONE.question), 0)
+    helped = await asked(refine, "sim:critic=0.4,harm=0.2", question=ONE.question, attempt=wrong, feedback="no")
+    harmed = await asked(refine, "sim:critic=0.4,harm=0.2", question=ONE.question, attempt=ONE.key, feedback="no")
+    assert near(helped.count(ONE.key) / 400, 0.4, 400)
+    assert near(harmed.count(ONE.key) / 400, 0.8, 400)
+
+
+async def test_a_thought_is_a_step_that_leads_on_as_often_as_stated():
+    right, wrong = GAME.steps([4, 9, 10, 13], ())
+    said = await asked(extend, "sim:step=0.6", question=HAND, path=())
+    assert near(sum(one in right for one in said) / 400, 0.6, 400)
+    assert set(said) <= {*right, *wrong}
+    several = await asked(propose, "sim:step=0.6,branch=3", n=20, question=HAND, path=())
+    assert all(len(set(one)) == 3 for one in several)
+
+
+async def test_a_dead_path_is_told_from_one_that_lives():
+    right, wrong = GAME.steps([4, 9, 10, 13], ())
+    assert set(await asked(rate, "sim:judge=1", n=5, question=HAND, path=(right[0],))) == {"sure"}
+    assert set(await asked(rate, "sim:judge=1", n=5, question=HAND, path=(wrong[0],))) == {"impossible"}
+    assert "impossible" not in await asked(rate, "sim:judge=0", n=5, question=HAND, path=(wrong[0],))
+
+
+async def test_a_choice_follows_the_judge_and_its_bias():
+    wrong = WORDS.wrong(WORDS.read(ONE.question), 0)
+    pair = (wrong, ONE.key)
+    assert set(await asked(vote, "sim:judge=1", n=20, question=ONE.question, candidates=pair)) == {2}
+    assert set(await asked(vote, "sim:position=1", n=20, question=ONE.question, candidates=pair)) == {1}
+    biased = await asked(prefer, "sim:judge=1,position=0.5", question=ONE.question, answer=wrong, rival=ONE.key)
+    assert near(sum(one.first for one in biased) / 400, 0.5, 400)
+
+
+async def test_what_cannot_be_understood_is_said_before_anything_is_invented():
+    with pytest.raises(CapabilityError, match="what its input 'colour' means"):
+        await asked(strange, "sim:", question=ONE.question, colour="red")
+
+
+async def test_garbled_and_refused_replies_come_as_often_as_stated():
+    garbled = await scored(chain_of_thought, "sim:skill=1,format=0.3", n=500)
+    assert near(garbled, 0.7 + 0.3 * 0.7, 500)  # one repair by default
+    assert near(await scored(direct, "sim:skill=1,refuse=0.2", n=500), 0.8, 500)
+
+
+def test_an_oracle_reads_the_question_and_nothing_else():
+    oracle = WORDS.oracle()
+    assert oracle.right(Inquiry("answer", "x", str, {"question": ONE.question})) == ONE.key
