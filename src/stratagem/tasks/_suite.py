@@ -11,7 +11,7 @@ Rule 3: what the extractor does not find is None, and None is wrong.
 
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from stratagem.core import Example, Inquiry, Json, Step, Task, Tool, Verdict, encoded
@@ -164,10 +164,14 @@ class Suite:
         problem = self.read(question)
         checker = self.checker(problem)
         return Task(
-            question, output=self.output, examples=examples, extract=self.extract, canonical=self.canonical,
-            checker=checker, environment=self.environment(problem),
+            question, output=self.output, examples=examples, extract=partial(self.found, question),
+            canonical=self.canonical, checker=checker, environment=self.environment(problem),
             tools=tuple(tool.name for tool in self.tools()) or None,
         )  # fmt: skip
+
+    def found(self, question: str, text: str) -> Any:
+        """Return the value that an answer states, or None; whoever repeats the question has stated nothing by it."""
+        return self.extract(text.replace(question, " "))
 
     def examples(self, n: int = 8, *, level: int = 1) -> tuple[Example, ...]:
         """Return solved problems of the training split."""
@@ -176,7 +180,7 @@ class Suite:
 
     def score(self, question: str, text: str) -> Score:
         """Score an answer's text."""
-        value = self.extract(text)
+        value = self.found(question, text)
         if value is None:
             return Score(0.0, parsed=False)
         return Score(float(self.right(self.read(question), value)), parsed=True)

@@ -7,15 +7,8 @@ from typing import Any
 
 from stratagem.core import Json, Task
 from stratagem.tasks._suite import Suite
+from stratagem.tasks._words import PEOPLE, THINGS
 
-PEOPLE = (
-    "Ada", "Bruno", "Chidi", "Dana", "Emeka", "Farah", "Goran", "Hana", "Ivo", "Jun", "Keiko", "Leila", "Marta", "Nils",
-    "Olga", "Priya", "Quentin", "Rosa", "Samir", "Tove", "Uma", "Viktor", "Wanda", "Yusuf",
-)  # fmt: skip
-THINGS = (
-    "apples", "beads", "bottles", "candles", "cards", "coins", "eggs", "keys", "lemons", "marbles", "nails", "pencils", "shells",
-    "stamps", "stones", "tickets",
-)  # fmt: skip
 STEPS = {1: 2, 2: 4, 3: 7}  # by level
 LARGEST = 5_000
 

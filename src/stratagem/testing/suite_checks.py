@@ -68,7 +68,12 @@ def what_is_no_answer_scores_nothing(suite: Suite) -> None:
     """Empty, junk, and the question itself score 0."""
     for level in suite.levels:
         for one in _items(suite, level)[:10]:
-            for junk in (*JUNK, one.question, f"{one.question} {one.question}"):
+            for junk in (
+                *JUNK,
+                one.question,
+                f"{one.question} {one.question}",
+                f"You ask: {one.question} I do not know.",
+            ):
                 score = suite.score(one.question, junk)
                 assert score.right == 0, f"{one.id}: {junk[:40]!r} scores {score.right}"
 

@@ -1,0 +1,65 @@
+"""Last-letter concatenation: the last letters of some names, in their order."""
+
+import random
+import re
+from typing import Any
+
+from stratagem.core import Json
+from stratagem.tasks._suite import Suite
+from stratagem.tasks._words import PEOPLE, SURNAMES
+
+NAMES = {1: (3, 5), 2: (6, 8), 3: (11, 14)}  # fewest and most, by level
+_QUESTION = re.compile(r'Take the last letters of the words in "([A-Za-z ]+)" and concatenate them\.')
+_LETTERS = re.compile(r"\b[A-Za-z]\b(?:[ ,.-]+\b[A-Za-z]\b)+|[A-Za-z]+")
+
+
+class LastLetters(Suite):
+    """Three to five names at level 1, six to eight at level 2, eleven to fourteen at level 3."""
+
+    name = "last_letters"
+    about = "concatenate the last letters of some names"
+    source = "arXiv:2201.11903"
+    output = str
+    floor = ("aaa", 0.0)
+
+    def make(self, dice: random.Random, level: int) -> Json:
+        """Return names."""
+        return [dice.choice(PEOPLE + SURNAMES) for _ in range(dice.randint(*NAMES[level]))]
+
+    def render(self, problem: Json) -> str:
+        """Return the question, in the words of the paper's prompt."""
+        return f'Take the last letters of the words in "{" ".join(problem)}" and concatenate them.'
+
+    def read(self, question: str) -> Json:
+        """Return the names."""
+        found = _QUESTION.search(question)
+        if found is None:
+            raise ValueError(f"no question about last letters: {question[:80]!r}")
+        return found[1].split()
+
+    def solve(self, problem: Json) -> str:
+        """Return the letters."""
+        return "".join(name[-1] for name in problem)
+
+    def right(self, problem: Json, value: Any) -> float:
+        """Return 1 for the letters, whether they are written small or large."""
+        return float(value == self.solve(problem).casefold())
+
+    def wrong(self, problem: Json, number: int) -> str:
+        """Return the letters with one slip: the first letter or the last but one of a name, or a letter left out."""
+        letters = [name[-1] for name in problem]
+        at, slip = number % len(letters), number // len(letters) % 3
+        name: str = problem[at]
+        letters[at] = (name[0].lower(), name[-2], "")[slip]
+        said = "".join(letters)
+        return said if said and said != self.solve(problem) else f"{self.solve(problem)}{name[-1]}"
+
+    def extract(self, text: str) -> Any:
+        """Return the last word, or letters that stand one by one, in small letters."""
+        found = _LETTERS.findall(text)
+        return re.sub(r"[^a-z]", "", found[-1].casefold()) if found else None
+
+    def rationale(self, problem: Json) -> str:
+        """Return letter by letter."""
+        told = [f'The last letter of "{name}" is "{name[-1]}".' for name in problem]
+        return " ".join([*told, f'Concatenating them is "{self.solve(problem)}".'])
