@@ -152,7 +152,9 @@ class _Form:
                 remedy='Name it as a role of `stratagem.core.ROLES`, or annotate it: `Annotated[..., Role("...")]`.',
             )
         self._names = tuple(signature.roles.items())
-        fields: dict[str, Any] = getattr(bare(signature.output), "__dataclass_fields__", {})
+        fields: dict[str, Any] = {}
+        if self.kind == "answer":
+            fields = getattr(bare(signature.output), "__dataclass_fields__", {})
         self.reasons = bool(fields) or self.kind in ("thought", "act") or signature.returns == "rationale"
         self._between: tuple[str, str] | None = None
         self._answer = ""

@@ -11,14 +11,15 @@ Rule 3: what the extractor does not find is None, and None is wrong.
 
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 from stratagem.core import Example, Inquiry, Json, Step, Task, Tool, Verdict, encoded
 from stratagem.core._inquiry import path_of
 from stratagem.errors import UsageError
 
-TRAINING = "training"  # the seed of solved examples: no item is made from it
+TRAINING = "training"  # the seed of solved examples: no item is one of them
+EXAMPLES = 32  # of each level
 
 
 class Item(NamedTuple):
@@ -133,7 +134,7 @@ class Suite:
         return Step("Simulated reasoning.", (), self.solve(problem) if right else self.wrong(problem, dice(1000)))
 
     def items(self, n: int, *, seed: int | str = 0, level: int = 1, start: int = 0) -> Iterator[Item]:
-        """Yield `n` problems; the same for equal seeds, and none twice.
+        """Yield `n` problems; the same for equal seeds, none twice, and none of which solved examples are made.
 
         Args:
             n: how many.
@@ -146,7 +147,7 @@ class Suite:
         """
         if level not in self.levels:
             raise UsageError(f"{self.name} has the levels {', '.join(map(str, self.levels))}, got {level}")
-        seen: set[bytes] = set()
+        seen = set[bytes]() if seed == TRAINING else set(self._trained(level))
         for number in range(start + n):
             for again in range(200):
                 dice = random.Random(f"{self.name}:{seed}:{level}:{number}:{again}")  # noqa: S311
@@ -158,6 +159,11 @@ class Suite:
             seen.add(form)
             if number >= start:
                 yield Item(f"{self.name}-{level}-{number:06}", self.render(problem), self.solve(problem), level)
+
+    @cache  # noqa: B019  (suites live as long as the program)
+    def _trained(self, level: int) -> frozenset[bytes]:
+        """Return the problems of the training split: as many as examples are made of."""
+        return frozenset(encoded(self.read(one.question)) for one in self.items(EXAMPLES, seed=TRAINING, level=level))
 
     def task(self, question: str, *, examples: tuple[Example, ...] = ()) -> Task:
         """Return the task of a question: all that a strategy gets to see."""
@@ -174,7 +180,9 @@ class Suite:
         return self.extract(text.replace(question, " "))
 
     def examples(self, n: int = 8, *, level: int = 1) -> tuple[Example, ...]:
-        """Return solved problems of the training split."""
+        """Return solved problems of the training split, at most 32."""
+        if n > EXAMPLES:
+            raise UsageError(f"{self.name} has {EXAMPLES} solved examples, got {n}")
         made = self.items(n, seed=TRAINING, level=level)
         return tuple(Example(one.question, one.key, self.rationale(self.read(one.question))) for one in made)
 

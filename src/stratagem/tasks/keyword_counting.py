@@ -108,7 +108,8 @@ class KeywordCounting(Suite):
 
 
 def _sentences(problem: Json) -> list[str]:
-    return [_TOLD[number].format(*names) for number, *names in problem]
+    sentences: list[list[Any]] = problem
+    return [_TOLD[int(one[0])].format(*one[1:]) for one in sentences]
 
 
 def _places(sentence: str) -> int:
