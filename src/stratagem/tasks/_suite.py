@@ -10,7 +10,7 @@ Rule 3: what the extractor does not find is None, and None is wrong.
 """
 
 import random
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from stratagem.core import Example, Inquiry, Json, Step, Task, Tool, Verdict, en
 from stratagem.core._inquiry import path_of
 from stratagem.errors import UsageError
 
+Calls = Sequence[tuple[str, Mapping[str, Any]]]
 TRAINING = "training"  # the seed of solved examples: no item is one of them
 EXAMPLES = 32  # of each level
 
@@ -186,8 +187,8 @@ class Suite:
         made = self.items(n, seed=TRAINING, level=level)
         return tuple(Example(one.question, one.key, self.rationale(self.read(one.question))) for one in made)
 
-    def score(self, question: str, text: str) -> Score:
-        """Score an answer's text."""
+    def score(self, question: str, text: str, calls: Calls = ()) -> Score:  # noqa: ARG002
+        """Score an answer: its text, and for suites with a world the tool calls that led to it, (name, arguments)."""
         value = self.found(question, text)
         if value is None:
             return Score(0.0, parsed=False)
