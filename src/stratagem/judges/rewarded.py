@@ -28,9 +28,9 @@ async def rewarded(run: Run, task: Task, answer: Answer) -> Verdict:  # noqa: AR
     Paper, code, ours:
         The paper's reward is binary. A reward between 0 and 1 is a score here, one below 0 counts 0, one above 1 counts 1.
     """
-    last, reward = Observation("No move brought a reward."), 0.0
+    last, reward = Observation("No move brought a reward."), 0
     for seen in answer.steps.observations:
         found: Any = seen.result
         if isinstance(found, Mapping) and REWARD in found:
             last, reward = seen, float(found[REWARD])  # pyright: ignore[reportUnknownArgumentType]
-    return Verdict(reward >= 1, min(1.0, max(0.0, reward)), last.text)
+    return Verdict(reward >= 1, min(1, max(0, reward)), last.text)

@@ -1,5 +1,7 @@
 """Reflexion: after a failed trial, write down the lesson and try again with it."""
 
+import math
+
 from stratagem.core import Answer, Judge, Positive, Run, Strategy, Task, Transcript, signature, strategy
 from stratagem.errors import NoAnswer, UnparsedReply
 from stratagem.judges.self_check import self_check
@@ -12,7 +14,7 @@ PAIRS = (
     "Action 1: search[Paris]\nObservation 1: a city\nAnswer: France\nReflection: I answered with the country "
     "although the river was asked for. Next time I search for the river itself.",
 )
-UNJUDGED = -1.0  # below every score of a judge: what is kept if the budget ends before the verdict
+UNJUDGED = -math.inf  # below every score of a judge: what is kept if the budget ends before the verdict
 
 
 @signature(examples=PAIRS)

@@ -1,12 +1,14 @@
 """Best of n: draw several answers, let a judge score each, return the best."""
 
+import math
+
 from stratagem.core import Answer, Judge, Positive, Run, Strategy, Task, Temperature, strategy
 from stratagem.errors import BudgetExhausted, NoAnswer, UnparsedReply
 from stratagem.judges.self_check import self_check
 from stratagem.parts.pace import fits, limited
 from stratagem.strategies.basic.chain_of_thought import chain_of_thought
 
-UNJUDGED = -1.0  # below every score of a judge: the first sample, if no judgement can be read or paid for
+UNJUDGED = -math.inf  # below every score of a judge: the first sample, if no judgement can be read or paid for
 
 
 @strategy(paper="arXiv:2110.14168", calls="n * (sampler + judge)", lower="n * sampler + judge")

@@ -4,6 +4,7 @@ Rule 1: scores are per vote, so that those of one operation can be compared what
 Rule 2: an unreadable reply brings no thought and is nobody's vote. It ends neither the operation nor the search.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ ROOT: Path = ()
 
 # The weights of the authors' code: one "sure" outweighs any number of "likely".
 VALUES = {"sure": 20.0, "likely": 1.0, "impossible": 0.001}
-HOPELESS = -1.0  # the score of a path that a search must not follow
+HOPELESS = -math.inf  # the score of a path that a search must not follow
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ async def value_each(
     paths: tuple[Path, ...],
     *,
     votes: Positive = 3,
-    threshold: Share = 0.0,
+    threshold: Share = 0,
     temperature: Temperature = 0.7,
 ) -> tuple[float, ...]:
     """Value every path by itself, `votes` times; one whose mean value is below `threshold` is hopeless."""

@@ -52,7 +52,7 @@ async def tree_of_thoughts(
 
     Args:
         generate: `propose` asks once for all next thoughts of a path, `sample` draws each by itself.
-        evaluate: `value_each(votes=3, threshold=0.0)` scores every new path alone, and prunes those below `threshold`: a vote
+        evaluate: `value_each(votes=3, threshold=0)` scores every new path alone, and prunes those below `threshold`: a vote
             counts 0.001 for "impossible", 1 for "likely", 20 for "sure" (paper: 3 votes). `vote_across(votes=5)`
             compares all new ones and prunes none (paper: 5 votes).
         search: `breadth` grows all paths of a level at once, `depth` the best child first, and goes back when it is hopeless.
