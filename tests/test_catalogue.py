@@ -48,7 +48,10 @@ STANDARD = {
     "itertools", "json", "math", "operator", "re", "statistics", "string", "textwrap", "typing", "unicodedata",
 }  # fmt: skip
 OURS = {"core", "errors", "parts", "judges", "strategies"}
-BASELINES = {"best_of_n", "longer_chain"}  # what others are compared with; the catalogue has no entry of its own for them
+BASELINES = {
+    "best_of_n",
+    "longer_chain",
+}  # what others are compared with; the catalogue has no entry of its own for them
 MANY = {"tree_of_thoughts": 7}  # its two searches share every one of them
 TOO_BROAD = {"everything", "Exception", "BaseException", "StratagemError"}
 

@@ -113,7 +113,15 @@ def test_the_first_line_is_the_rating_and_the_rest_explains_it(reply: str, rated
     assert rate.parse(Sample(reply)) == rated
 
 
-INVALID = ("9\nOff the scale.", "0\nNone.", "Assistant 1 is better.\n2", "Rating: 3\nFine.", "4 or 5\nHm.", "3.5\nHm.", "")
+INVALID = (
+    "9\nOff the scale.",
+    "0\nNone.",
+    "Assistant 1 is better.\n2",
+    "Rating: 3\nFine.",
+    "4 or 5\nHm.",
+    "3.5\nHm.",
+    "",
+)
 
 
 @pytest.mark.works("EV07")

@@ -8,7 +8,9 @@ from stratagem.core import Preference
 from stratagem.errors import UsageError
 from stratagem.parts.agreement import Agreement, agreement, preferred
 
-labels = st.lists(st.tuples(st.sampled_from(["a", "b", "tie", None]), st.sampled_from(["a", "b", "tie", None])), max_size=30)
+labels = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "tie", None]), st.sampled_from(["a", "b", "tie", None])), max_size=30
+)
 
 
 def test_cohens_own_example() -> None:

@@ -96,7 +96,9 @@ async def test_h_t_is_the_actors_limits() -> None:
     run = scripted(patient, tools=(do,))
     with pytest.raises(NoAnswer):
         await reflexion(run, TASK, trials=1)
-    assert len(run.ledger) == 30  # the paper's limit of an inefficient trial; equal observations of other actions are none
+    assert (
+        len(run.ledger) == 30
+    )  # the paper's limit of an inefficient trial; equal observations of other actions are none
     assert not run.ledger.of(reflect)
 
 

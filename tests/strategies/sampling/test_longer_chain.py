@@ -80,7 +80,10 @@ async def test_the_last_answer_is_offered_if_a_limit_ends_the_chain_all_the_same
 
 
 async def test_a_round_that_cannot_be_read_ends_the_chain() -> None:
-    torn = {**WORLD, think_on: lambda rationale, **kept: on(rationale=rationale, **kept) if "0" not in rationale else Raw("Hm")}
+    torn = {
+        **WORLD,
+        think_on: lambda rationale, **kept: on(rationale=rationale, **kept) if "0" not in rationale else Raw("Hm"),
+    }
     run = scripted(torn)
     assert (await longer_chain(run, TASK)).text == "0"
     assert len(run.ledger) == 3

@@ -71,7 +71,9 @@ async def test_every_path_is_valued_with_the_papers_weights_per_vote() -> None:
 
 async def test_a_path_below_the_threshold_is_hopeless_and_one_at_it_is_not() -> None:
     def mixed(question: str, path: Path, draw: Draw) -> Any:
-        return {"a": ("likely", "likely"), "b": ("likely", "impossible"), "d": (Raw("?"), Raw("?"))}[path[0]][draw.number]
+        return {"a": ("likely", "likely"), "b": ("likely", "impossible"), "d": (Raw("?"), Raw("?"))}[path[0]][
+            draw.number
+        ]
 
     world = {value: mixed}
     assert await value_each(scripted(world), TASK, PATHS, votes=2) == pytest.approx((1.0, 0.5005, 0.0))

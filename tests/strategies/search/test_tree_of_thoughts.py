@@ -1,4 +1,5 @@
 import functools
+import re
 from collections import Counter
 from fractions import Fraction
 from itertools import permutations
@@ -323,7 +324,7 @@ PUZZLE = Task("Make 24 of 4 9 10 13")
 
 def uses_each_number_once_and_makes_24(text: str) -> bool:
     tokens = text.replace("(", " ").replace(")", " ").split()
-    exact = eval(text.replace("/", "//"))  # noqa: S307  (what the fixture has written)
+    exact = eval(re.sub(r"\d+", r"Fraction(\g<0>)", text))  # what the fixture has written
     return sorted(int(t) for t in tokens if t.isdigit()) == sorted(NUMBERS) and exact == 24
 
 
