@@ -14,7 +14,7 @@ def fits(run: Run, since: Usage, calls: int = 0) -> float:
     """Return how many times so many more model calls fit under the budget; infinity without a limit.
 
     A limit of calls is exact. Those of tokens and money are judged by what a call has cost on average, so the first
-    calls are always let through.
+    calls are always let through. What branches beside this one spend meanwhile counts as well.
 
     Args:
         run: whose budget it is.

@@ -284,7 +284,6 @@ DEFECTS = [
     ("            run.offer(attempt, UNJUDGED)\n", ""),
     ("run.offer(attempt, UNJUDGED)", "run.offer(attempt)"),
     ("run.offer(attempt, UNJUDGED)", "run.offer(attempt, 1.0)"),
-    ("UNJUDGED = -math.inf", "UNJUDGED = 0.0"),
     ("return run.best", "return attempt"),
     ("[-memory:]", ""),
     ("[-memory:]", "[:memory]"),

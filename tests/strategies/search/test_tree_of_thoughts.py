@@ -23,7 +23,7 @@ from stratagem.strategies.search._thoughts import (
     write_step,
 )
 from stratagem.strategies.search.tree_of_thoughts import conclude, tree_of_thoughts
-from stratagem.testing import Case, Raw, scripted
+from stratagem.testing import Case, Draw, Raw, scripted
 from stratagem.testing.conformance import conformance
 
 # Spell "abc": only its prefixes are promising, and no proposal starts with the right letter.
@@ -361,6 +361,26 @@ async def test_one_greedy_path_fails_on_the_same_problem() -> None:
     greedy = tree_of_thoughts.using(width=1, branching=40, evaluate=value_each.using(votes=1))
     answer = await greedy(scripted(blind), PUZZLE)
     assert not uses_each_number_once_and_makes_24(answer.text)
+
+
+@pytest.mark.parametrize(("skill", "seen"), [(0.8, 1.0), (0.6, 0.7)])
+async def test_breadth_first_survives_as_the_closed_form_says(skill: float, seen: float) -> None:
+    """A right step is proposed with p and recognised with q, wrong ones are never taken for right: (p * q) ** depth."""
+
+    def proposals(path: Path, draw: Draw, **_: Any) -> tuple[str, ...]:
+        right = "abc"[len(path)] if draw.dice.random() < skill else "w"
+        return ("x", "y", right)
+
+    def judged(path: Path, draw: Draw, **_: Any) -> str:
+        return "sure" if promising(path) and draw.dice.random() < seen else "impossible"
+
+    items, won = 300, 0
+    world: dict[Any, Any] = {**SPELL, list_steps: proposals, value: judged}
+    made = tree_of_thoughts.using(width=2, branching=3, evaluate=value_each.using(votes=1, threshold=0.5))
+    for seed in range(items):
+        won += (await made(scripted(world, seed=seed, prompt=True), TASK)).text == "abc"
+    expected = (skill * seen) ** 3
+    assert won / items == pytest.approx(expected, abs=3 * (expected * (1 - expected) / items) ** 0.5)
 
 
 # Every one must be noticed by a test above (`mutants.py`).
