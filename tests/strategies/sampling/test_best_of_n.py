@@ -72,9 +72,9 @@ async def test_what_cannot_be_read_or_has_no_value_is_not_chosen() -> None:
 async def test_a_sampler_that_ends_without_an_answer_is_left_out() -> None:
     def step(draw: Draw, **_: Any) -> Step:
         branch = int(draw.path.split("[")[1].split("]")[0])
-        return Step(answer="42") if branch else Step("Hm.", ())
+        return Step(answer="42") if branch else Step("Hm.", (ToolCall("think", {}),))
 
-    answer = await best_of_n(scripted({**says(), act: step}, native=True), TASK, sampler=react, n=2)
+    answer = await best_of_n(scripted({**says(), act: step}), TASK, sampler=react, n=2)
     assert answer.text == "42"
 
 
