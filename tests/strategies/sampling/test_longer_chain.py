@@ -14,9 +14,9 @@ from stratagem.testing.conformance import conformance
 TASK = Task("17 + 25?", output=int)
 
 
-def on(question: str, notes: tuple[str, ...], rationale: str) -> Reasoned:
+def on(question: str, notes: tuple[str, ...], attempt: str) -> Reasoned:
     """A toy model that comes to the answer when it has been told to wait often enough."""
-    waited = rationale.count("Wait,")
+    waited = attempt.count("Wait,")
     return Reasoned(f"I count again, {waited}.", "42" if waited == 1 else f"{waited}")
 
 
@@ -56,10 +56,10 @@ async def test_any_strategy_can_start_the_chain() -> None:
     world = {**WORLD, think: lambda **_: "17 and 25.", extract: lambda **_: "41", answer: lambda **_: "41"}
     run = scripted(world)
     await two(run, TASK, starter=zero_shot_chain_of_thought)
-    assert run.ledger.of(think_on)[0].inputs["rationale"] == "17 and 25. The answer is 41."
+    assert run.ledger.of(think_on)[0].inputs["attempt"] == "17 and 25. The answer is 41."
     run = scripted(world)
     await two(run, TASK, starter=direct)
-    assert run.ledger.of(think_on)[0].inputs["rationale"] == "The answer is 41."
+    assert run.ledger.of(think_on)[0].inputs["attempt"] == "The answer is 41."
     assert two.using(starter=zero_shot_chain_of_thought).max_calls == 4
 
 
@@ -82,7 +82,7 @@ async def test_the_last_answer_is_offered_if_a_limit_ends_the_chain_all_the_same
 async def test_a_round_that_cannot_be_read_ends_the_chain() -> None:
     torn = {
         **WORLD,
-        think_on: lambda rationale, **kept: on(rationale=rationale, **kept) if "0" not in rationale else Raw("Hm"),
+        think_on: lambda attempt, **kept: on(attempt=attempt, **kept) if "0" not in attempt else Raw("Hm"),
     }
     run = scripted(torn)
     assert (await longer_chain(run, TASK)).text == "0"
@@ -94,7 +94,7 @@ DEFECTS = [
     ('f"{chain} Wait, {think_on.write(reply).text}"', "think_on.write(reply).text"),
     ('f"{chain} Wait, {think_on.write(reply).text}"', 'f"{chain} Wait,"'),
     ("        answer = task.answer(reply.answer, steps", "        task.answer(reply.answer, steps"),
-    ("rationale=chain", "rationale=thoughts"),
+    ("attempt=chain", "attempt=thoughts"),
     ("notes=task.notes", "notes=()"),
     ("        run.offer(answer)\n", ""),
     ("        if not run.budget.allows(calls=1):\n            break\n", ""),

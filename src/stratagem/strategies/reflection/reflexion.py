@@ -1,8 +1,9 @@
 """Reflexion: after a failed trial, write down the lesson and try again with it."""
 
 import math
+from typing import Annotated
 
-from stratagem.core import Answer, Judge, Positive, Run, Strategy, Task, Transcript, signature, strategy
+from stratagem.core import Answer, Judge, Positive, Role, Run, Strategy, Task, Transcript, signature, strategy
 from stratagem.errors import NoAnswer, UnparsedReply
 from stratagem.judges.self_check import self_check
 from stratagem.strategies.basic.react import react
@@ -18,7 +19,9 @@ UNJUDGED = -math.inf  # below every score of a judge: what is kept if the budget
 
 
 @signature(examples=PAIRS)
-def reflect(question: str, steps: Transcript, attempt: str, feedback: str, lessons: tuple[str, ...]) -> str:
+def reflect(
+    question: str, steps: Transcript, attempt: str, feedback: str, lessons: tuple[str, ...]
+) -> Annotated[str, Role("lessons")]:
     """Say in two sentences why the trial failed and what to do differently next time. Repeat no earlier lesson."""
     ...
 

@@ -6,9 +6,9 @@ from stratagem.strategies.basic.chain_of_thought import Reasoned, chain_of_thoug
 
 
 @signature
-def think_on(question: str, notes: tuple[str, ...], rationale: str) -> Reasoned:
+def think_on(question: str, notes: tuple[str, ...], attempt: str) -> Reasoned:
     """Q: {question}
-    A: {rationale} Wait,"""
+    A: {attempt} Wait,"""
     ...
 
 
@@ -55,7 +55,7 @@ async def longer_chain(
         if not run.budget.allows(calls=1):
             break
         try:
-            reply = await run.ask(think_on, question=task.question, notes=task.notes, rationale=chain)
+            reply = await run.ask(think_on, question=task.question, notes=task.notes, attempt=chain)
         except UnparsedReply:
             break
         chain = f"{chain} Wait, {think_on.write(reply).text}"

@@ -1,8 +1,8 @@
 """Tree of thoughts: search over partial solutions that the model generates and values itself."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from stratagem.core import Answer, Operation, Positive, Run, Task, signature, strategy
+from stratagem.core import Answer, Operation, Positive, Role, Run, Task, signature, strategy
 from stratagem.parts.pace import fits
 from stratagem.parts.rank import top
 from stratagem.strategies.search._thoughts import (
@@ -18,7 +18,7 @@ from stratagem.strategies.search._thoughts import (
 
 
 @signature
-def conclude(question: str, notes: tuple[str, ...], path: Path) -> str:
+def conclude(question: str, notes: tuple[str, ...], path: Path) -> Annotated[str, Role("answer")]:
     """State only the final answer that these steps lead to."""
     ...
 
