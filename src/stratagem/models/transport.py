@@ -152,9 +152,11 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._through: dict[str, Any] = {}  # what each request says of the proxy
         if access.proxy is not None:
-            login = access.proxy.login
-            auth = None if login is None else aiohttp.BasicAuth(*login, encoding="utf-8")
-            self._through = {"proxy": access.proxy.url, "proxy_auth": auth}
+            self._through = {"proxy": access.proxy.url}
+            if access.proxy.login is not None:
+                # The library turns it into `Proxy-Authorization` where it goes: CONNECT, or a request that is not encrypted.
+                given = aiohttp.encode_basic_auth(*access.proxy.login, encoding="utf-8")
+                self._through["proxy_headers"] = {"Authorization": given}
 
     def __repr__(self) -> str:
         return f"Transport({self._where!r}, {self._access.proxy!r})"
