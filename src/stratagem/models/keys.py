@@ -8,7 +8,7 @@ Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it o
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from stratagem.errors import CapabilityError, UsageError
@@ -160,15 +160,21 @@ def address(prefix: str, base_url: str | None, key_variable: str | None, route: 
     """Return where a provider's models are, with the arguments and errors of `placed`."""
     row = ROWS[prefix]
     home = origin_of(row.url)
+    claims: Mapping[str, Any] = route.claims if base_url is None or _at(route, base_url) else {}
     if base_url is None:  # the route's variable is for the route's address and for no other
         base_url, key_variable = route.base_url or None, key_variable or route.api_key_env or None
     if base_url is not None:
         url = checked_url(base_url, allow_http=route.allow_http)
         row = row_at(prefix, url) if origin_of(url) != home else replace(row, url=url)
-    if route.claims:
-        row = replace(row, **route.claims)
+    if claims:
+        row = replace(row, **claims)
     own = ROWS[prefix].variable if origin_of(row.url) == home else ""
     return Address(row, key_variable or own, bool(key_variable))
+
+
+def _at(route: Route, url: str) -> bool:
+    """Return whether a URL is at a route's own address: what is known of one server says nothing of another."""
+    return bool(route.base_url) and origin_of(route.base_url) == origin_of(url)
 
 
 def key_for(variables: tuple[str, ...], origin: str, sources: Sources, lacks: CapabilityError | UsageError) -> Key:

@@ -114,6 +114,14 @@ class Routes:
         """The providers of which something is said."""
         return self._of
 
+    def claiming(self, prefix: str, claims: Mapping[str, Any], base_url: str = "") -> "Routes":
+        """Return the same, with other claims of what one provider honours, at an address if one is given."""
+        route = self.of(prefix)
+        made = Routes()
+        made._usual = self._usual
+        made._of = {**self._of, prefix: route._replace(claims=claims, base_url=base_url or route.base_url)}
+        return made
+
     def of(self, prefix: str) -> Route:
         """Return how a provider is reached."""
         return self._of.get(prefix, self._usual)

@@ -66,7 +66,7 @@ class Sources:
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
         self._interactive = interactive
         self._asked: dict[str, Future[str]] = {}
-        self._silent: set[str] = set()
+        self._silent = False  # it did not answer in time once, and is not waited for again
         self.trouble = ""  # why the keyring gave nothing, if it should have
 
     def __repr__(self) -> str:
@@ -89,25 +89,25 @@ class Sources:
     def may_be_kept(self, variable: str) -> bool:
         """Return whether the keyring has still to be asked for a key."""
         asked = self._asked.get(variable)
-        return variable not in self._silent and (installed() if asked is None else not asked.done())
+        return not self._silent and (installed() if asked is None else not asked.done())
 
     async def ask(self, variable: str) -> Found | None:
         """Return a key from the keyring; None if it has none or does not answer in time."""
-        if variable in self._silent or not installed():
+        if self._silent or not installed():
             return None
         try:
             return self._kept(await asyncio.wait_for(asyncio.wrap_future(self._asking(variable)), self._limit_s))
         except TimeoutError:
-            return self._late(variable)
+            return self._late()
 
     def ask_now(self, variable: str) -> Found | None:
         """As `ask`, where no event loop is running: it blocks until the keyring answers, or the limit."""
-        if variable in self._silent or not installed():
+        if self._silent or not installed():
             return None
         try:
             return self._kept(self._asking(variable).result(self._limit_s))
         except TooLate:
-            return self._late(variable)
+            return self._late()
 
     @property
     def _limit_s(self) -> float:
@@ -118,8 +118,8 @@ class Sources:
     def _kept(self, value: str) -> Found | None:
         return Found(value, "keyring") if value else None
 
-    def _late(self, variable: str) -> None:
-        self._silent.add(variable)
+    def _late(self) -> None:
+        self._silent = True
         self.trouble = f"the keyring did not answer within {self._limit_s:g} s"
 
     def _asking(self, variable: str) -> "Future[str]":
