@@ -16,5 +16,5 @@ def test_the_two_models_of_this_version_are_listed(cli: Any, valid: Any) -> None
 
 def test_what_cannot_be_opened_is_marked(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"name": "far:NAME", "available": False, "needs": "the package far", "about": "cannot be loaded"}
-    monkeypatch.setattr("stratagem.models.catalogue", lambda: [row])
+    monkeypatch.setattr("stratagem.models.catalogue", lambda sources, routes: [row])
     assert cli("models").stdout == "✗  far:NAME  needs the package far  cannot be loaded\n"

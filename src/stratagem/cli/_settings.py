@@ -8,6 +8,7 @@ is sent to, no proxy, no certificate authority and no journal.
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,9 +90,16 @@ def _looks_ours(name: str) -> bool:
 
 def user_file() -> "Path":
     """Return the user's own file, whether it exists or not."""
-    from stratagem.models.routes import config_folder
+    from pathlib import Path
 
-    return config_folder() / "config.toml"
+    # The folder is that of `models.routes.config_folder`, which what only completes a word need not import.
+    if sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        folder = Path(os.environ.get("APPDATA", str(Path.home())))
+    else:
+        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return folder / "stratagem" / "config.toml"
 
 
 def network_of() -> "Routes | None":

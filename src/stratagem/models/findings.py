@@ -67,10 +67,12 @@ def row_of(findings: Sequence[Finding], declared: Capabilities) -> dict[str, Any
     kept |= {name for name in FIELDS if name in declared.fields and name not in tried}
     found = {one.name: one.found for one in findings}
     known = {"honoured": "constrained", "ignored": "advisory", "refused": "none"}
+    schema = known.get(found.get("schema", ""), declared.schema)
+    kept = (kept - {"schema"}) | ({"schema"} if schema == "constrained" else set())
     n = found["n"] == "honoured" if found.get("n") in known else declared.native_n
     blind = found.get("images") in ("ignored", "refused")
     return {
-        "fields": sorted(kept), "schema": known.get(found.get("schema", ""), declared.schema), "native-n": n,
+        "fields": sorted(kept), "schema": schema, "native-n": n,
         "media": [] if blind else sorted(declared.media),
     }  # fmt: skip
 

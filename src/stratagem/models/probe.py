@@ -316,12 +316,12 @@ class Probe:
             reply = made if isinstance(made, Reply) else await made
         except (ModelError, CapabilityError) as failure:
             spent: Usage | None = getattr(failure, "usage", None)
-            self.usage += spent or Usage(1, 0)
+            self.usage += (spent or Usage())._replace(calls=request.n)
             if first or isinstance(failure, NotAuthorised | Unreachable):
                 raise  # nothing else would come either
             self._refused = failure
             return None
-        self.usage += reply.usage or Usage(request.n, 0)
+        self.usage += (reply.usage or Usage())._replace(calls=request.n)
         return reply
 
     def _request(

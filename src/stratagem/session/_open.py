@@ -86,10 +86,7 @@ async def open(  # noqa: A001  (the contract's name)
         UsageError: an unknown model, tool, limit or folder.
         CapabilityError: the model needs a package that is not installed.
     """
-    if type(repairs) is not int or repairs < 0:
-        raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
-    if type(seed) is not int:
-        raise UsageError(f"seed must be a whole number, got {seed!r}")
+    _check_numbers(repairs, seed)
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     limits = budget_of(budget)
@@ -126,6 +123,13 @@ async def open(  # noqa: A001  (the contract's name)
         yield session
     finally:
         await session.aclose()
+
+
+def _check_numbers(repairs: Any, seed: Any) -> None:
+    if type(repairs) is not int or repairs < 0:
+        raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
+    if type(seed) is not int:
+        raise UsageError(f"seed must be a whole number, got {seed!r}")
 
 
 async def _reached(
