@@ -68,7 +68,7 @@ def row_of(findings: Sequence[Finding], declared: Capabilities) -> dict[str, Any
     found = {one.name: one.found for one in findings}
     known = {"honoured": "constrained", "ignored": "advisory", "refused": "none"}
     schema = known.get(found.get("schema", ""), declared.schema)
-    kept = (kept - {"schema"}) | ({"schema"} if schema == "constrained" else set())
+    kept = {one for one in kept if one != "schema"} | ({"schema"} & {"schema" if schema == "constrained" else ""})
     n = found["n"] == "honoured" if found.get("n") in known else declared.native_n
     blind = found.get("images") in ("ignored", "refused")
     return {
