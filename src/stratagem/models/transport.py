@@ -150,13 +150,6 @@ class Transport:
     def __init__(self, clock: Clock, times: Times, where: str, access: Access = Access()) -> None:
         self._clock, self._times, self._where, self._access = clock, times, where, access
         self._session: aiohttp.ClientSession | None = None
-        self._through: dict[str, Any] = {}  # what each request says of the proxy
-        if access.proxy is not None:
-            self._through = {"proxy": access.proxy.url}
-            if access.proxy.login is not None:
-                # The library turns it into `Proxy-Authorization` where it goes: CONNECT, or a request that is not encrypted.
-                given = aiohttp.encode_basic_auth(*access.proxy.login, encoding="utf-8")
-                self._through["proxy_headers"] = {"Authorization": given}
 
     def __repr__(self) -> str:
         return f"Transport({self._where!r}, {self._access.proxy!r})"
@@ -193,17 +186,28 @@ class Transport:
         try:
             async with self._clock.limit(limit):
                 response = await session.request(
-                    method, url, data=data, headers=headers, allow_redirects=False, **self._through
+                    method, url, data=data, headers=headers, allow_redirects=False, **self._through()
                 )
         except TimeoutError as failure:
             if isinstance(failure, aiohttp.ConnectionTimeoutError):
                 raise self._unreached(failure) from None
-            raise silent(f"{self._where} has not begun to answer within {max(limit, 0):g} s") from None
+            raise silent(f"{self._where} has not begun to answer within {max(limit, 0):.3g} s") from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as failure:
             raise self._unreached(failure) from None
         except (aiohttp.ClientError, ConnectionError) as failure:
             raise silent(f"{self._where} disconnected before it answered: {type(failure).__name__}") from None
         return Incoming(response, self._clock, self._times, until, self._where)
+
+    def _through(self) -> dict[str, Any]:
+        """Return what a request says of the proxy; made anew for each, so that the password stands in no attribute."""
+        proxy = self._access.proxy
+        if proxy is None:
+            return {}
+        if proxy.login is None:
+            return {"proxy": proxy.url}
+        # The library turns it into `Proxy-Authorization` where it goes: CONNECT, or a request that is not encrypted.
+        given = aiohttp.encode_basic_auth(*proxy.login, encoding="utf-8")
+        return {"proxy": proxy.url, "proxy_headers": {"Authorization": given}}
 
     def _unreached(self, failure: Exception) -> Failure:
         """Return what it means that no request could be sent; nothing was performed."""
