@@ -1,13 +1,14 @@
 """How the user's own settings say that models are reached, and that no project may say it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stratagem.cli._settings import NETWORK, network_of, user_file
-from stratagem.models.routes import config_folder
+from stratagem.models.routes import ONE, config_folder
 from stratagem.testing.model_server import Said, serving
 from tests.models._tls import Authority
 
@@ -129,3 +130,20 @@ def test_doctor_says_how_many_keys_are_kept_and_none_of_them(cli: Any, user: Pat
     assert checks(cli)["key file"] == [("ok", f"2 keys in {user.parent / 'keys.toml'}")]
     assert checks(cli)["keyring"] == [("ok", "there is none here")]
     assert PASSWORD not in cli("doctor").stdout
+
+
+def test_the_settings_in_the_manual_are_settings(user: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "manual" / "reaching-models.md"
+    block = page.read_text("utf-8").partition("```toml\n")[2].partition("```")[0]
+    user.write_text(block)
+    for name in ("company-ca.pem", "me.pem"):
+        (user.parent / name).write_text("")
+    routes = network_of()
+    assert routes is not None
+    assert routes.of("groq").proxy == "http://proxy.example.org:3128"
+    assert routes.of("vllm")[:3] == ("https://models.example.org/v1", "MODELS_KEY", "none")
+    assert routes.of("ollama").allow_http
+    keys = {
+        key for row in re.findall(r"^\| (`.*?) \|", page.read_text("utf-8"), re.MULTILINE) for key in row.split(", ")
+    }
+    assert keys == {f"`{key}`" for key in ONE}
