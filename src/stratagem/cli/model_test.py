@@ -7,7 +7,6 @@ import click
 
 from stratagem.cli._ends import ANSWERED, BUDGET, NO_ANSWER, usage
 from stratagem.cli._output import SCHEMA, Mode, counted, say, table
-from stratagem.cli._reading import money
 from stratagem.cli._settings import Verb, network_of, offers, reaching, speaking, user_file
 
 SIGNS = {
@@ -115,8 +114,7 @@ async def _opened(mode: Mode, spec: str) -> tuple[Any, Any]:
 
 
 def _worth(probe: Any) -> str:
-    usd = probe.usd
-    return "of unknown price" if usd is None else f"{money(usd)} at most"
+    return "of unknown price" if probe.usd is None else f"${probe.usd:.4g} at most"
 
 
 def _print(mode: Mode, spec: str, findings: list[Any], row: dict[str, Any], used: Any) -> None:
@@ -136,5 +134,6 @@ def _print(mode: Mode, spec: str, findings: list[Any], row: dict[str, Any], used
     say(f"[providers.{spec.partition(':')[0]}]")
     for key, value in row.items():
         say(f"{key} = {json.dumps(value)}")
-    mode.tell(f"{counted(used.calls, 'call')}, {counted(used.requests, 'request')}, {counted(used.tokens, 'token')}, "
-              f"{money(used.usd)}")  # fmt: skip
+    cost = "cost unknown" if used.usd is None else f"${used.usd:.4g}"
+    spent = (counted(used.calls, "call"), counted(used.requests, "request"), counted(used.tokens, "token"), cost)
+    mode.tell(", ".join(spent))
