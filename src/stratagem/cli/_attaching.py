@@ -155,11 +155,11 @@ def _copied(files: dict[str, bytes], home: Path) -> Path:
 
 
 def settings_for(
-    question: str, files: Sequence[str], model: str, roots: Sequence[Path], home: Path, server: Mapping[str, str]
+    question: str, files: Sequence[str], model: str, roots: Sequence[Path], home: Path, server: Mapping[str, Any]
 ) -> tuple[str, list[Path], dict[str, Any]]:
     """Return the question, the roots and the model with which a run reads these files."""
     from stratagem.models import open_model
 
-    opened = open_model(model, home=home, base_url=server.get("base_url"), api_key_env=server.get("api_key_env"))
+    opened = open_model(model, home=home, **server)
     made = attached(question, files, opened, home)
     return made.question, [*roots, *made.roots], {"model": opened}
