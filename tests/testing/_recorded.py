@@ -64,7 +64,7 @@ class Counting:
         reverse: bool = False,
     ) -> None:
         self._says = says or (lambda _, number: f"reply {number}")
-        self.capabilities = Capabilities(FIELDS, native_n=native_n, priced=True)
+        self.capabilities = Capabilities(FIELDS, native_n=native_n, max_output=20, priced=True)
         self.requests: list[Request] = []
         self._drawn = 0
         self._reverse = reverse

@@ -4,7 +4,7 @@ import importlib
 import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from stratagem.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stratagem.models.replay import Recording
 
 GROUPS = {"strategies": "stratagem.strategies", "tools": "stratagem.tools"}
 
@@ -249,14 +251,19 @@ def _imported(spec: str) -> Tool:
 
 
 def model_of(
-    given: Model | str, *, home: "Path | None" = None, base_url: str | None = None, api_key_env: str | None = None
+    given: Model | str,
+    *,
+    home: "Path | None" = None,
+    base_url: str | None = None,
+    api_key_env: str | None = None,
+    recorded: "Callable[[str], Awaitable[Recording]] | None" = None,
 ) -> Model:
     """Return a model from itself or its spec."""
     if not isinstance(given, str):
         return given
     from stratagem.models import open_model  # noqa: PLC0415  (only a session needs models)
 
-    return open_model(given, home=home, base_url=base_url, api_key_env=api_key_env)
+    return open_model(given, home=home, base_url=base_url, api_key_env=api_key_env, recorded=recorded)
 
 
 def policy_of(given: Policy | str | None) -> Policy:

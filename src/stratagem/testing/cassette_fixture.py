@@ -36,7 +36,8 @@ def cassette(request: pytest.FixtureRequest) -> Iterator[Callable[..., Cassette]
     Further settings go to `Cassette`. The file is written at the end of the test, whether it passed or not.
     """
     made: list[Cassette] = []
-    item: pytest.Item = request.node  # pyright: ignore[reportUnknownMemberType]
+    node: Any = request.node  # pyright: ignore[reportUnknownMemberType]
+    item: pytest.Item = node
 
     def make(model: Model | str, name: str = "", **settings: Any) -> Cassette:
         one = Cassette(model, file_of(item, name), **settings)
