@@ -5,9 +5,10 @@ Rule 2: every wait has an end, by the clock that was given; every reply has a la
 Rule 3: no exception of the library leaves this module.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -16,6 +17,7 @@ from stratagem.errors import Unreachable
 from stratagem.models.retry import ATTEMPTS, Answered, Failure, bad, cut, silent
 
 LARGEST = 32_000_000  # bytes of a reply
+HANDSHAKES = 64  # connections that are being opened at once
 ERROR_BYTES = 65_536  # that are read of an error
 
 
@@ -74,6 +76,20 @@ class Incoming:
             self._response.close()
 
 
+class Connector(aiohttp.TCPConnector):
+    """Opens few connections at once: of thousands, most would wait for this process longer than for the server."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._turns = asyncio.Semaphore(HANDSHAKES)
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Any:
+        async with self._turns:  # before the library begins to count the seconds of `Times.connect`
+            return await super()._create_connection(req, traces, timeout)
+
+
 class Transport:
     """Connections to one origin; opened at the first request, closed by `aclose`."""
 
@@ -124,7 +140,7 @@ class Transport:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),  # the gate is the limit
+                connector=Connector(limit=0, keepalive_timeout=30),  # the gate is the limit
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._times.connect),
