@@ -15,7 +15,7 @@ from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
 
-BUILT_IN = ("offline", "script:FILE", "sim:skill=0.7,...", *(f"{prefix}:NAME" for prefix in ROWS))
+BUILT_IN = ("offline", "script:FILE", "replay:RUN", "sim:skill=0.7,...", *(f"{prefix}:NAME" for prefix in ROWS))
 THERE = str(Path(stratagem.models.__file__).parents[2])
 
 

@@ -7,6 +7,7 @@ Rule 3: no exception of the library leaves this module.
 Rule 4: the other side shows a certificate, and it is verified. There is no switch against it.
 """
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Mapping
@@ -21,6 +22,7 @@ from stratagem.models.retry import ATTEMPTS, Answered, Failure, bad, cut, silent
 from stratagem.models.routes import Proxy, Route, proxy_for
 
 LARGEST = 32_000_000  # bytes of a reply
+HANDSHAKES = 64  # connections that are being opened at once
 ERROR_BYTES = 65_536  # that are read of an error
 
 
@@ -137,6 +139,23 @@ class Incoming:
             self._response.close()
 
 
+class Connector(aiohttp.TCPConnector):
+    """Opens few connections at once: of thousands, most would wait for this process longer than for the server."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType]
+        self._turns = asyncio.Semaphore(HANDSHAKES)
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  (the library's)
+    ) -> Any:
+        async with self._turns:  # before the library begins to count the seconds of `Times.connect`
+            return await super()._create_connection(req, traces, timeout)
+
+
 class Transport:
     """Connections to one origin; opened at the first request, closed by `aclose`.
 
@@ -244,7 +263,7 @@ class Transport:
             if tls is None and (url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))):
                 tls = _of_system()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=tls or True),  # the gate is the limit
+                connector=Connector(limit=0, keepalive_timeout=30, ssl=tls or True),  # the gate is the limit
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._times.connect),

@@ -17,6 +17,7 @@ from stratagem.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 GROUPS = {"strategies": "stratagem.strategies", "tools": "stratagem.tools"}
 
 

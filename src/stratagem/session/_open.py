@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stratagem.core import (
@@ -22,6 +23,7 @@ from stratagem.core import (
 )
 from stratagem.errors import UsageError
 from stratagem.session._loading import model_of, policy_of, tools_of
+from stratagem.session._recorded import recorded, with_id
 from stratagem.session._records import home_of
 from stratagem.session._session import Session
 
@@ -91,18 +93,21 @@ async def open(  # noqa: A001  (the contract's name)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     limits = budget_of(budget)
     granted = tools_of(tools, paths)
+    kept = _journal(journal, folder)
+    model = await with_id(kept, model)
 
     reached = await _reached(model, network, base_url, api_key_env)
 
     def opened(given: Model | str) -> Model:
-        return model_of(given, home=folder, **reached)
+        load = partial(recorded, kept)
+        return model_of(given, home=folder, recorded=load, **reached)
 
     services = Services(
         opened(model),
         open_model=opened,
         tools=Tools(granted),
         memory=_memory(memory, folder),
-        journal=_journal(journal, folder),
+        journal=kept,
         policy=policy_of(policy),
         sandbox=sandbox,
         clock=clock,

@@ -120,4 +120,3 @@ def dataset(generator: str, seed: int, size: int = 1) -> Any:
         ) from None
     make: Any = reasoning_gym.create_dataset
     return make(generator, seed=seed, size=size)
-
