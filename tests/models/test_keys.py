@@ -83,9 +83,12 @@ def test_plain_http_to_another_machine_is_for_users_who_say_so() -> None:
 
 def test_what_the_user_knows_of_a_server_replaces_what_the_row_says() -> None:
     claims = {"fields": frozenset({"tools", "seed"}), "native_n": True}
-    row, _ = placed("openai", "http://127.0.0.1:1/v1", None, Route(claims=claims))
-    made = row.capabilities("m")
-    assert (made.fields, made.native_n, made.schema) == ({"tools", "seed"}, True, "advisory")
+    route = Route(base_url="http://127.0.0.1:1/v1", claims=claims)
+    for url in (None, "http://127.0.0.1:1/v2"):
+        made = placed("openai", url, None, route)[0].capabilities("m")
+        assert (made.fields, made.native_n, made.schema) == ({"tools", "seed"}, True, "advisory")
+    made = placed("openai", "http://127.0.0.1:2/v1", None, route)[0].capabilities("m")  # another server
+    assert (made.native_n, "top_p" in made.fields) == (False, True)
 
 
 def test_what_is_no_key_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
