@@ -80,11 +80,14 @@ class Connector(aiohttp.TCPConnector):
     """Opens few connections at once: of thousands, most would wait for this process longer than for the server."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType]
         self._turns = asyncio.Semaphore(HANDSHAKES)
 
     async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  (the library's)
     ) -> Any:
         async with self._turns:  # before the library begins to count the seconds of `Times.connect`
             return await super()._create_connection(req, traces, timeout)
