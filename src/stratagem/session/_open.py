@@ -95,12 +95,10 @@ async def open(  # noqa: A001  (the contract's name)
     granted = tools_of(tools, paths)
     kept = _journal(journal, folder)
     model = await with_id(kept, model)
-
     reached = await _reached(model, network, base_url, api_key_env)
 
     def opened(given: Model | str) -> Model:
-        load = partial(recorded, kept)
-        return model_of(given, home=folder, recorded=load, **reached)
+        return model_of(given, home=folder, recorded=partial(recorded, kept), **reached)
 
     services = Services(
         opened(model),
