@@ -9,10 +9,14 @@ Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it o
 import ipaddress
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models.table import ROWS, Row, row_at
+
+if TYPE_CHECKING:
+    from stratagem.models.hosted_table import HostedRow
 
 
 class Key:
@@ -24,10 +28,13 @@ class Key:
         lacks: what to raise before the first call if there is none and one is needed.
     """
 
-    __slots__ = ("_value", "lacks", "origin", "variable")
+    __slots__ = ("_header", "_value", "lacks", "origin", "variable")
 
-    def __init__(self, value: str, variable: str, origin: str, lacks: CapabilityError | None = None) -> None:
+    def __init__(
+        self, value: str, variable: str, origin: str, lacks: CapabilityError | None = None, *, header: str = ""
+    ) -> None:
         self._value, self.variable, self.origin, self.lacks = value, variable, origin, lacks
+        self._header = header  # that carries it alone; empty is the usual one
 
     def __repr__(self) -> str:
         return "***"
@@ -37,7 +44,9 @@ class Key:
 
     def headers(self, origin: str) -> Mapping[str, str]:
         """Return what authorises a request there; nothing for another origin than its own."""
-        return {"Authorization": f"Bearer {self._value}"} if self._value and origin == self.origin else {}
+        if not self._value or origin != self.origin:
+            return {}
+        return {self._header: self._value} if self._header else {"Authorization": f"Bearer {self._value}"}
 
     def hidden(self, text: str) -> str:
         """Return a text without the key."""
@@ -122,6 +131,45 @@ def placed(prefix: str, base_url: str | None, key_variable: str | None) -> tuple
         remedy=f"Set it: `export {variable}=...`; for a server of your own give `--base-url URL`.",
     )
     return row, Key(value, variable, origin, None if value else lacks)
+
+
+def placed_hosted(row: "HostedRow", base_url: str | None, key_variable: str | None) -> tuple[str, Key]:
+    """Return where a provider with a form of its own answers, and the key for it.
+
+    Args:
+        row: of the provider.
+        base_url: another address than the provider's; None is the provider's.
+        key_variable: environment variable with the key for that address; None is the row's, for the row's origin.
+
+    Raises:
+        UsageError: the address may not be used, or the named variable has no key in it.
+    """
+    url = home = row.home
+    if base_url is not None:
+        url = checked_url(base_url)
+        ending = next((end for end in row.versions if url.endswith(end)), "")
+        url = url.removesuffix(ending)  # the client adds it
+    origin = origin_of(url)
+    if key_variable is not None:
+        value = _value(key_variable)
+        if not value:
+            raise UsageError(
+                f"the variable {key_variable!r}, which is to hold the key for {origin}, is not set",
+                remedy=f"Set it: `export {key_variable}=...`.",
+            )
+        return url, Key(value, key_variable, origin, header=row.header)
+    if origin != origin_of(home):
+        return url, Key("", "", origin)
+    if row.prefix == "bedrock":
+        from stratagem.models.hosted_bedrock import aws_key  # noqa: PLC0415  (only AWS signs)
+
+        return url, aws_key(row, origin)
+    variable, value = next(((name, found) for name in row.variables if (found := _value(name))), (row.variables[0], ""))
+    lacks = CapabilityError(
+        f"models `{row.prefix}:` need a key of {row.title}, and {' or '.join(row.variables)} is not set",
+        remedy=f"Set it: `export {variable}=...`; for a server of your own give `--base-url URL`.",
+    )
+    return url, Key(value, variable, origin, None if value else lacks, header=row.header)
 
 
 def _moved(row: Row, url: str) -> Row:
