@@ -66,6 +66,7 @@ class Hosted:
         Raises:
             Failure: no reply came, or none that may be believed.
         """
+        del n
         if self._model is None:
             await asyncio.to_thread(self._load)
         attempt = Attempt(until, f"{request.digest.hex()[:16]}-{request.occurrence}-{number}")
@@ -74,12 +75,11 @@ class Hosted:
             return await self._attempted(request, attempt, on_delta)
         except Failure as failure:
             raise self._completed(failure, attempt) from None
-        except Exception as failure:  # of the library, or of what it cannot read
+        except Exception as failure:  # noqa: BLE001  (of the library, or of what it cannot read)
             raise self._completed(self._meaning(failure, attempt), attempt) from None
         finally:
             CURRENT.reset(token)
-            if attempt.incoming is not None:
-                attempt.incoming.close()
+            attempt.close()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -93,7 +93,7 @@ class Hosted:
                     from stratagem.models import hosted_clients, hosted_form
 
                     self._form = hosted_form
-                    self._model = hosted_clients.model_of(self.row, self.name, self._url, self._wire)
+                    self._model = hosted_clients.model_of(self.row, self.name, self._url, self._wire, self.key)
                 except ImportError as failure:
                     raise missing(self.row, str(failure)) from None
 
@@ -104,7 +104,7 @@ class Hosted:
             form.messages_of(request, self.row, self._model.system), settings,
             form.parameters_of(request, self.row, self.name),
         )  # fmt: skip
-        if on_delta is not None or settings.get("max_tokens", 0) > LONG:
+        if self.row.streams and (on_delta is not None or settings.get("max_tokens", 0) > LONG):
             said = await self._streamed(asked, attempt, on_delta)
         else:
             said = await form.model_request(
@@ -113,6 +113,8 @@ class Hosted:
         if attempt.failure is not None:
             raise attempt.failure
         sample = form.sample_of(said, request, self.row, self._where)
+        if on_delta is not None and not self.row.streams:
+            on_delta(Delta(0, sample.text))
         usage = form.usage_of(said, size, bound(sample.text) + bound(str(sample.calls)))
         return Reply((sample,), usage, request_id=self._id(attempt))
 

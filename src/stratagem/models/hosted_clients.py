@@ -16,10 +16,22 @@ from pydantic_ai.providers import infer_provider_class
 
 from stratagem.models.hosted_table import HostedRow
 from stratagem.models.hosted_wire import Wire
+from stratagem.models.keys import Key, origin_of
 
 NO_KEY = "the-transport-has-it"
 LONGEST_S = 3600.0  # of a client library: the transport has limits of its own
-_LOGS = ("openai", "anthropic", "httpx", "httpx2", "httpcore", "httpcore2", "google_genai", "botocore", "boto3", "mistralai")
+_LOGS = (
+    "openai",
+    "anthropic",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "google_genai",
+    "botocore",
+    "boto3",
+    "mistralai",
+)
 
 
 class _Stream(httpx2.AsyncByteStream):
@@ -53,12 +65,17 @@ def client(wire: Wire) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=_Transport(wire), trust_env=False, follow_redirects=False, timeout=LONGEST_S)
 
 
-def model_of(row: HostedRow, name: str, url: str, wire: Wire) -> Any:
+def model_of(row: HostedRow, name: str, url: str, wire: Wire, key: Key) -> Any:
     """Return pydantic-ai's model of a provider's, with a client of ours."""
     for log in _LOGS:
         logging.getLogger(log).setLevel(logging.WARNING)
     made: Any = infer_provider_class(row.kind)
-    provider = made(**_MAKERS[row.prefix](url, wire))
+    if row.prefix == "bedrock":
+        from stratagem.models.hosted_bedrock import client as signing
+
+        provider = made(bedrock_client=signing(url, wire, key, origin_of(url)))
+    else:
+        provider = made(**_MAKERS[row.prefix](url, wire))
     return infer_model(f"{row.kind}:{name}", lambda _: provider)
 
 
@@ -67,7 +84,12 @@ def _anthropic(url: str, wire: Wire) -> dict[str, Any]:
 
     return {
         "anthropic_client": AsyncAnthropic(
-            api_key=NO_KEY, base_url=url, max_retries=0, timeout=LONGEST_S, http_client=client(wire), open_telemetry=False
+            api_key=NO_KEY,
+            base_url=url,
+            max_retries=0,
+            timeout=LONGEST_S,
+            http_client=client(wire),
+            open_telemetry=False,
         )
     }
 
@@ -114,13 +136,6 @@ def _cohere(url: str, wire: Wire) -> dict[str, Any]:
     }
 
 
-def _bedrock(url: str, wire: Wire) -> dict[str, Any]:
-    from stratagem.models.hosted_bedrock import client as signing
-
-    return {"bedrock_client": signing(url, wire)}
-
-
 _MAKERS: dict[str, Callable[[str, Wire], dict[str, Any]]] = {
     "anthropic": _anthropic, "google": _google, "responses": _responses, "mistral": _mistral, "cohere": _cohere,
-    "bedrock": _bedrock,
 }  # fmt: skip

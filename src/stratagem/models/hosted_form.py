@@ -117,7 +117,10 @@ def parameters_of(request: Request, row: HostedRow, name: str) -> ModelRequestPa
     if request.native and request.tools is not None:
         tools = [
             ToolDefinition(
-                name=one["name"], description=one.get("description"), parameters_json_schema=one["parameters"], strict=False
+                name=one["name"],
+                description=one.get("description"),
+                parameters_json_schema=one["parameters"],
+                strict=False,
             )
             for one in request.tools.schema()
         ]  # `strict` would rewrite the schema
@@ -133,7 +136,9 @@ def settings_of(request: Request, row: HostedRow, name: str, bound: int) -> dict
     """Return the options of a request; `bound` is that of its tokens."""
     options = request.options
     fields = row.capabilities(name).fields - request.head.dropped - row.refuses(name, request)
-    settings: dict[str, Any] = {name: options[name] for name in ("temperature", "top_p") if name in options and name in fields}
+    settings: dict[str, Any] = {
+        name: options[name] for name in ("temperature", "top_p") if name in options and name in fields
+    }
     effort: str | None = options.get("effort") if "effort" in fields else None
     if effort is not None:
         settings["thinking"] = THINKS.get(effort, effort)

@@ -43,6 +43,7 @@ class HostedRow:
         versions: ends of addresses that the client adds itself, so that they may be given or not.
         limited: whether every request has to say how long the reply may be.
         marked: whether what is to be cached has to be marked.
+        streams: whether replies are read as they come.
     """
 
     prefix: str
@@ -64,6 +65,7 @@ class HostedRow:
     versions: tuple[str, ...] = ("/v1",)
     limited: bool = False
     marked: bool = False
+    streams: bool = True
 
     @property
     def installed(self) -> bool:
@@ -81,7 +83,11 @@ class HostedRow:
         import os  # noqa: PLC0415
 
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        return self.url.format(region=region) if re.fullmatch(r"[a-z0-9-]+", region) else self.url.format(region="us-east-1")
+        return (
+            self.url.format(region=region)
+            if re.fullmatch(r"[a-z0-9-]+", region)
+            else self.url.format(region="us-east-1")
+        )
 
     def capabilities(self, name: str) -> Capabilities:
         """Return what a model of this provider honours, whatever is asked with it."""
@@ -153,13 +159,14 @@ HOSTED: Mapping[str, HostedRow] = {
         HostedRow(
             "cohere", "Cohere", "https://api.cohere.com", ("CO_API_KEY",), "", "cohere", "cohere",
             _USUAL | {"stop", "seed", "effort"}, "advisory", frozenset(), 4096, "command-a-reasoning",
-            versions=("/v1", "/v2"),
+            versions=("/v1", "/v2"), streams=False,
         ),
         HostedRow(
             "bedrock", "Amazon Bedrock", "https://bedrock-runtime.{region}.amazonaws.com",
             ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "", "bedrock", "boto3", _USUAL | {"stop", "effort"},
             "advisory", IMAGES, 4096, f"{_AWS}anthropic[.]{_CLAUDE_THINKS}",
             unsampled=f"{_AWS}anthropic[.]{_CLAUDE_UNSAMPLED}", versions=(), limited=True, marked=True,
+            streams=False,
         ),
     )
 }  # fmt: skip

@@ -7,9 +7,12 @@ Rule 3: what comes is looked at before the library reads it: an error under stat
         page of HTML is a failure, whatever the library would make of it.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import Future
 from contextvars import ContextVar
+from typing import Any
 
 from stratagem.core import Json
 from stratagem.core._canonical import is_object
@@ -43,9 +46,11 @@ class Attempt:
         received: text that came, for a bill if it breaks off.
         answered: status and headers of the answer.
         sent: whether anything was.
+        loop: of the task that waits, for a library that works in a thread.
+        pending: what that thread waits for.
     """
 
-    __slots__ = ("answered", "failure", "incoming", "name", "received", "sent", "until")
+    __slots__ = ("answered", "failure", "incoming", "loop", "name", "pending", "received", "sent", "until")
 
     def __init__(self, until: int, name: str) -> None:
         self.until, self.name = until, name
@@ -54,6 +59,15 @@ class Attempt:
         self.answered = Answered(0, {})
         self.incoming: Incoming | None = None
         self.sent = False
+        self.loop = asyncio.get_running_loop()
+        self.pending: Future[Any] | None = None
+
+    def close(self) -> None:
+        """Let go of the connection, whoever waits for it."""
+        if self.pending is not None:
+            self.pending.cancel()
+        if self.incoming is not None:
+            self.incoming.close()
 
 
 CURRENT: "ContextVar[Attempt]" = ContextVar("stratagem_attempt")
@@ -87,11 +101,15 @@ class Wire:
         """
         attempt = CURRENT.get()
         if attempt.sent or method != "POST" or origin_of(url) != self._origin:
-            what = f"the client library wanted to send {method} to {origin_of(url)!r} besides the request to {self._where}"
+            what = (
+                f"the client library wanted to send {method} to {origin_of(url)!r} besides the request to {self._where}"
+            )
             raise self._stopped(attempt, attempt.failure or bad(what, attempts=1))
         attempt.sent = True
         try:
-            incoming = attempt.incoming = await self._transport.post(url, data, self._headers(attempt, headers), attempt.until)
+            incoming = attempt.incoming = await self._transport.post(
+                url, data, self._headers(attempt, headers), attempt.until
+            )
             answered = attempt.answered = incoming.answered
             if answered.status != 200:
                 said = (await incoming.whole(ERROR_BYTES)).decode(errors="replace")
@@ -189,5 +207,3 @@ def _status_of(error: Json) -> int | None:
         return code
     kinds = (error.get("code"), error.get("type"))
     return next((_STATUSES[kind] for kind in kinds if isinstance(kind, str) and kind in _STATUSES), None)
-
-
