@@ -98,7 +98,7 @@ async def test_what_anthropic_reads(server: ModelServer) -> None:
     await wired.answered(tools=Tools((look,)), steps=steps, persona="Be brief.", temperature=0.5, stop=("END",))
     assert server.seen[0].body == {
         "model": "claude-haiku-4-5", "max_tokens": 8192, "temperature": 0.5, "stop_sequences": ["END"], "stream": True,
-        "system": "Be brief.",
+        "system": [{"type": "text", "text": "Be brief."}],
         "tools": [{"name": "look", "description": "Look somewhere.", "input_schema": look.schema()["parameters"]}],
         "tool_choice": {"type": "auto"},
         "messages": [
@@ -108,7 +108,10 @@ async def test_what_anthropic_reads(server: ModelServer) -> None:
                 {"type": "tool_use", "id": "call_1_0", "name": "look", "input": {"where": "here"}},
             ]},
             {"role": "user", "content": [
-                {"type": "tool_result", "tool_use_id": "call_1_0", "content": "it burns", "is_error": True}
+                {
+                    "type": "tool_result", "tool_use_id": "call_1_0", "is_error": True,
+                    "content": [{"type": "text", "text": "it burns"}],
+                }
             ]},
         ],
     }  # fmt: skip
@@ -170,7 +173,7 @@ async def test_draws_are_asked_for_one_by_one(server: ModelServer, prefix: str) 
 async def test_half_characters_travel_as_marks(server: ModelServer, prefix: str) -> None:
     server.add(Said("\ud800 and 4"))
     wired = HostedWired(server.url, prefix)
-    reply = await wired.answered(wired.request("\ud800 2+2?"))
+    reply = await wired.answered(wired.request("\ud800 2+2?", max_tokens=100))
     assert (reply.samples[0].text, len(server.seen)) == ("\ufffd and 4", 1)
 
 

@@ -11,9 +11,9 @@ import pytest
 import stratagem.models
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models import LATER, catalogue, open_model
+from stratagem.models.hosted_table import HOSTED
 from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
-from stratagem.models.hosted_table import HOSTED
 from stratagem.models.table import ROWS
 
 BUILT_IN = ("offline", "script:FILE", "sim:skill=0.7,...", *(f"{prefix}:NAME" for prefix in (*ROWS, *HOSTED)))

@@ -47,7 +47,7 @@ def messages_of(request: Request, row: HostedRow, system: str) -> list[Any]:
     persona: str | None = None
     for message in request.messages:
         if message.role == "system":
-            persona = message.text
+            persona = clean(message.text)
         elif message.role == "assistant":
             found.append(ModelResponse(parts=_said(message, row, system), provider_name=system))
         elif message.role == "tool":
@@ -63,13 +63,13 @@ def messages_of(request: Request, row: HostedRow, system: str) -> list[Any]:
 def _asked(message: Message) -> Any:
     blobs = [part for part in message.parts if isinstance(part, Blob)]
     if not blobs:
-        return message.text
-    return [message.text, *(BinaryContent(data=blob.data, media_type=blob.media_type) for blob in blobs)]
+        return clean(message.text)
+    return [clean(message.text), *(BinaryContent(data=blob.data, media_type=blob.media_type) for blob in blobs)]
 
 
 def _result(part: Result, row: HostedRow) -> ToolReturnPart:
     return ToolReturnPart(
-        tool_name=part.name, content=part.text, tool_call_id=id_of(part.id, row),
+        tool_name=part.name, content=clean(part.text), tool_call_id=id_of(part.id, row),
         outcome="failed" if part.failed else "success",
     )  # fmt: skip
 
@@ -84,12 +84,12 @@ def _said(message: Message, row: HostedRow, system: str) -> list[Any]:
         if isinstance(part, Thought):
             if opaque is not None and (opaque.get("signature") or row.prefix != "anthropic"):
                 more = {**more, "provider_name": system, **_known(opaque, ("signature",))}
-                parts.append(ThinkingPart(content=part.text, **more))
+                parts.append(ThinkingPart(content=clean(part.text), **more))
         elif isinstance(part, Text):
-            parts.append(TextPart(content=part.text, **more))
+            parts.append(TextPart(content=clean(part.text), **more))
         elif isinstance(part, Call):
             parts.append(
-                ToolCallPart(tool_name=part.name, args=part.arguments, tool_call_id=id_of(part.id, row), **more)
+                ToolCallPart(tool_name=part.name, args=clean(part.arguments), tool_call_id=id_of(part.id, row), **more)
             )
     return parts
 
@@ -181,8 +181,14 @@ def sample_of(reply: Any, request: Request, row: HostedRow, where: str) -> Sampl
     trimmed = text
     for stop in stops_of(request):
         trimmed = trimmed.partition(stop)[0]
-    kept = request.native and trimmed == text and any(part.opaque for part in parts)
+    kept = request.native and trimmed == text and any(map(_binding, parts))
     return Sample(trimmed, tuple(calls), finish, None, tuple(parts) if kept else None)
+
+
+def _binding(part: Part) -> bool:
+    """Return whether a part has to go back as it came: an id alone does not bind."""
+    opaque: dict[str, dict[str, Json]] = part.opaque or {}
+    return isinstance(part, Thought) or any(kept.keys() - {"id"} for kept in opaque.values())
 
 
 def _cleaned(arguments: Any) -> Json:
