@@ -82,25 +82,20 @@ class _Raw:
 
 def client(url: str, wire: Wire, key: Key, origin: str) -> Any:
     """Return the library's client, of which every request goes through the wire."""
-    import boto3
-    from botocore import UNSIGNED
-    from botocore.awsrequest import AWSResponse
-    from botocore.config import Config
-
-    given = key.signs(origin) if isinstance(key, AwsKey) else {}
-    config = Config(
+    library, core = _library()
+    given: Mapping[str, str] = key.signs(origin) if isinstance(key, AwsKey) else {}
+    config = core.config.Config(
         retries={"total_max_attempts": 1, "mode": "standard"}, proxies={}, ignore_configured_endpoint_urls=True,
-        **({} if given else {"signature_version": UNSIGNED}),
+        **({} if given else {"signature_version": core.UNSIGNED}),
     )  # fmt: skip
     host = url.partition("bedrock-runtime.")[2].partition(".")[0]
-    session = boto3.Session(botocore_session=_bare())
-    made: Any = session.client(
+    session = library.Session(botocore_session=_bare(core))
+    made = session.client(
         "bedrock-runtime", endpoint_url=url, region_name=host or "us-east-1", config=config, **given
     )  # fmt: skip
 
     def send(request: Any, **_: Any) -> Any:
         attempt = CURRENT.get()
-        assert attempt.loop is not None
         headers = {name: _text(value) for name, value in request.headers.items()}
         body: Any = request.body or b""
         data = body if isinstance(body, bytes) else bytes(body) if isinstance(body, bytearray) else body.encode()
@@ -108,17 +103,25 @@ def client(url: str, wire: Wire, key: Key, origin: str) -> Any:
             wire.send(request.method, request.url, headers, data), attempt.loop
         )
         answered, whole = attempt.pending.result()
-        return AWSResponse(request.url, answered.status, dict(answered.headers), _Raw(whole))
+        return core.awsrequest.AWSResponse(request.url, answered.status, dict(answered.headers), _Raw(whole))
 
     made.meta.events.register("before-send.bedrock-runtime.*", send)
     return made
 
 
-def _bare() -> Any:
-    """Return a session of the library that asks neither files nor the machine for credentials."""
-    from botocore.session import Session
+def _library() -> tuple[Any, Any]:
+    """Return boto3 and its core, which have no types."""
+    from importlib import import_module
 
-    session = Session()
+    core: Any = import_module("botocore")
+    for name in ("awsrequest", "config", "session"):
+        import_module(f"botocore.{name}")
+    return import_module("boto3"), core
+
+
+def _bare(core: Any) -> Any:
+    """Return a session of the library that asks neither files nor the machine for credentials."""
+    session = core.session.Session()
     session.set_config_variable("config_file", os.devnull)
     session.set_config_variable("credentials_file", os.devnull)
     session.set_config_variable("metadata_service_num_attempts", 1)

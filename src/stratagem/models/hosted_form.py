@@ -77,7 +77,8 @@ def _result(part: Result, row: HostedRow) -> ToolReturnPart:
 def _said(message: Message, row: HostedRow, system: str) -> list[Any]:
     parts: list[Any] = []
     for part in message.parts:
-        opaque: dict[str, Any] | None = (part.opaque or {}).get(row.prefix)
+        kept = cast("dict[str, dict[str, Any]]", part.opaque or {})
+        opaque = kept.get(row.prefix)
         more: dict[str, Any] = {}
         if opaque:
             more = {"provider_name": system, **_known(opaque, ("id", "details"))}

@@ -22,8 +22,8 @@ from stratagem.models.sse import Events, TooLarge
 from stratagem.models.transport import ERROR_BYTES, Incoming, Transport
 
 PASSED = frozenset({
-    "accept", "content-type", "anthropic-version", "anthropic-beta", "x-goog-api-client", "authorization", "x-amz-date",
-    "x-amz-security-token", "x-amz-content-sha256", "amz-sdk-invocation-id",
+    "accept", "content-type", "anthropic-version", "anthropic-beta", "authorization", "x-amz-date",
+    "x-amz-security-token", "x-amz-content-sha256",
 })  # fmt: skip
 _SIGNED = frozenset({"authorization", "x-amz-date", "x-amz-security-token"})  # by the library of AWS only
 

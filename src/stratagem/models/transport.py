@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import NamedTuple
 
 import aiohttp
+from yarl import URL
 
 from stratagem.core import Clock
 from stratagem.errors import Unreachable
@@ -96,7 +97,8 @@ class Transport:
         limit = min(self._times.first, (until - self._clock.stamp()) / 1e6)
         try:
             async with self._clock.limit(limit):
-                response = await self._opened().post(url, data=data, headers=headers, allow_redirects=False)
+                place = URL(url, encoded="%" in url)  # what is escaped stays as it is: it may be signed
+                response = await self._opened().post(place, data=data, headers=headers, allow_redirects=False)
         except aiohttp.ClientConnectorDNSError:
             raise Failure(Unreachable(f"{self._where}: there is no such host", remedy="Check the address.")) from None
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError) as failure:

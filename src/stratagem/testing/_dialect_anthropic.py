@@ -7,6 +7,7 @@ from typing import Any
 from stratagem.testing._model_said import Event, Said, pieces
 
 _REASONS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
+_FILLED = ("text", "thinking", "signature", "input")  # by the deltas of a block
 
 
 def speaks(path: str) -> bool:
@@ -46,7 +47,7 @@ def form(body: Any, said: Said) -> dict[str, Any]:
 
 def events(body: Any, said: Said) -> Iterator[Event]:
     """Yield a reply in pieces."""
-    begun = {**form(body, said), "content": [], "stop_reason": None}
+    begun: dict[str, Any] = {**form(body, said), "content": [], "stop_reason": None}
     yield Event(_event("message_start", message=begun))
     for number, block in enumerate(_blocks(said)):
         yield from _block(number, block)
@@ -58,10 +59,7 @@ def events(body: Any, said: Said) -> Iterator[Event]:
 
 def _block(index: int, block: dict[str, Any]) -> Iterator[Event]:
     kind = block["type"]
-    emptied = {
-        "text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}},
-        "redacted_thinking": {},
-    }[kind]  # fmt: skip
+    emptied: dict[str, Any] = {key: type(value)() for key, value in block.items() if key in _FILLED}
     yield Event(_event("content_block_start", index=index, content_block={**block, **emptied}))
     deltas: list[dict[str, Any]] = []
     if kind == "text":

@@ -61,7 +61,7 @@ def events(body: Any, said: Said) -> Iterator[Event]:
     """Yield a reply in pieces."""
     numbers = count()
     whole = form(body, said)
-    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    begun: dict[str, Any] = {**whole, "status": "in_progress", "output": [], "usage": None}
     for kind in ("response.created", "response.in_progress"):
         yield Event(_event(kind, next(numbers), response=begun))
     for index, item in enumerate(whole["output"]):
@@ -75,7 +75,7 @@ def _item(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Yield the events of an item: kind, fields, and whether something of the reply is in it."""
     place: dict[str, Any] = {"item_id": item["id"]}
     if item["type"] == "message":
-        begun = {**item, "content": [], "status": "in_progress"}
+        begun: dict[str, Any] = {**item, "content": [], "status": "in_progress"}
         yield "response.output_item.added", {"item": begun}, False
         place["content_index"] = 0
         part = item["content"][0]
@@ -110,7 +110,7 @@ def _items(said: Said) -> list[dict[str, Any]]:
             {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": said.signature or None}
         )
     if said.of(0):
-        part = {"type": "output_text", "text": said.of(0), "annotations": [], "logprobs": []}
+        part: dict[str, Any] = {"type": "output_text", "text": said.of(0), "annotations": [], "logprobs": []}
         items.append({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]})
     for number, (name, arguments) in enumerate(said.calls):
         items.append({
