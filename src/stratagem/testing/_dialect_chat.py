@@ -42,6 +42,8 @@ def form(body: Any, said: Said) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": said.of(draw) or None}
         if said.thought:
             message["reasoning_content"] = said.thought
+        if said.signature:
+            message["reasoning_details"] = [_detail(said.thought, signature=said.signature)]
         if said.calls:
             message["tool_calls"] = [_call(said, number) for number in range(len(said.calls))]
         choice: dict[str, Any] = {"index": draw, "message": message, "finish_reason": said.reason}
@@ -73,6 +75,10 @@ def _call(said: Said, number: int) -> dict[str, Any]:
     return {"id": f"call_{number}", **form} if said.ids else form
 
 
+def _detail(text: str, signature: str | None = None) -> dict[str, Any]:
+    return {"type": "reasoning.text", "text": text, "signature": signature, "format": "some-v1", "index": 0}
+
+
 def _usage(body: Any, said: Said, draws: int) -> dict[str, Any]:
     """Return counts: a token is a word, or four characters of the request."""
     completion = sum(len(pieces(said.of(draw))) for draw in range(draws)) + len(said.calls)
@@ -89,6 +95,10 @@ def _chunks(body: Any, said: Said) -> Iterator[dict[str, Any]]:
     for draw in range(draws):
         if said.thought:
             yield _chunk(draw, {"role": "assistant", "reasoning_content": said.thought})
+        if said.signature:  # as OpenRouter brings it: the words in pieces, then what proves them
+            for piece in pieces(said.thought):
+                yield _chunk(draw, {"reasoning_details": [_detail(piece)]})
+            yield _chunk(draw, {"reasoning_details": [_detail("", signature=said.signature)]})
         for piece in pieces(said.of(draw)):
             probed = body.get("logprobs") and said.logprobs
             yield _chunk(draw, {"content": piece}, logprobs={"content": [_logprob(piece)]} if probed else None)

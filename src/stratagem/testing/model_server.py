@@ -1,7 +1,7 @@
 """A model server on loopback for tests: it says what a test tells it to, and fails in every way a real one does.
 
 It speaks chat completions as OpenAI-compatible servers do, Anthropic's messages, Gemini's content generation and OpenAI's
-Responses, streamed or not, each under its own path. Each request takes the next reply of the list; or one function
+Responses, streamed or not, and whole replies of Bedrock and Cohere, each under its own path. Each request takes the next reply of the list; or one function
 answers them all. Needs the extra `http`.
 
     async with ModelServer([Fault("status", status=429, retry_after="1"), Said("4")]) as server:
@@ -21,12 +21,21 @@ from typing import Any, NamedTuple, Self
 
 from aiohttp import web
 
-from stratagem.testing import _dialect_anthropic, _dialect_chat, _dialect_google, _dialect_responses
+from stratagem.testing import (
+    _dialect_anthropic,
+    _dialect_bedrock,
+    _dialect_chat,
+    _dialect_cohere,
+    _dialect_google,
+    _dialect_responses,
+)
 from stratagem.testing._model_said import Fault, FaultKind, Said
 
 __all__ = ["Answering", "Fault", "FaultKind", "ModelServer", "Said", "Scripted", "Seen", "serving"]
 
-DIALECTS: tuple[Any, ...] = (_dialect_chat, _dialect_anthropic, _dialect_google, _dialect_responses)
+DIALECTS: tuple[Any, ...] = (
+    _dialect_chat, _dialect_anthropic, _dialect_google, _dialect_responses, _dialect_bedrock, _dialect_cohere,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
