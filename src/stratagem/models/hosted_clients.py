@@ -67,8 +67,6 @@ def client(wire: Wire) -> httpx2.AsyncClient:
 
 def model_of(row: HostedRow, name: str, url: str, wire: Wire, key: Key) -> Any:
     """Return pydantic-ai's model of a provider's, with a client of ours."""
-    for log in _LOGS:
-        logging.getLogger(log).setLevel(logging.WARNING)
     made: Any = infer_provider_class(row.kind)
     if row.prefix == "bedrock":
         from stratagem.models.hosted_bedrock import client as signing
@@ -76,12 +74,18 @@ def model_of(row: HostedRow, name: str, url: str, wire: Wire, key: Key) -> Any:
         provider = made(bedrock_client=signing(url, wire, key, origin_of(url)))
     else:
         provider = made(**_MAKERS[row.prefix](url, wire))
-    return infer_model(f"{row.kind}:{name}", lambda _: provider)
+    model = infer_model(f"{row.kind}:{name}", lambda _: provider)
+    for log in _LOGS:  # after the imports: they read the variables
+        logging.getLogger(log).setLevel(logging.WARNING)
+    return model
 
 
 def _anthropic(url: str, wire: Wire) -> dict[str, Any]:
     from anthropic import AsyncAnthropic
+    from anthropic.resources.beta.messages import messages
 
+    # It warns of models that will be retired in the middle of a call, and a warning may be an error.
+    getattr(messages, "DEPRECATED_MODELS", dict[str, str]()).clear()
     return {
         "anthropic_client": AsyncAnthropic(
             api_key=NO_KEY,

@@ -165,7 +165,7 @@ HOSTED: Mapping[str, HostedRow] = {
             "bedrock", "Amazon Bedrock", "https://bedrock-runtime.{region}.amazonaws.com",
             ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "", "bedrock", "boto3", _USUAL | {"stop", "effort"},
             "advisory", IMAGES, 4096, f"{_AWS}anthropic[.]{_CLAUDE_THINKS}",
-            unsampled=f"{_AWS}anthropic[.]{_CLAUDE_UNSAMPLED}", versions=(), limited=True, marked=True,
+            unsampled=f"{_AWS}anthropic[.]{_CLAUDE_UNSAMPLED}", limited=True, marked=True,
             streams=False,
         ),
     )
