@@ -74,6 +74,7 @@ check-imports: setup
 check-catalogue: setup
 	@$(PY) scripts/catalogue_tests.py --check
 	@$(PY) scripts/catalogue_pages.py --check
+	@$(PY) scripts/models_table.py --check
 
 check-lock: setup
 	@$(PY) scripts/lock.py --check
@@ -85,6 +86,7 @@ format: setup  ## format and repair what can be repaired
 catalogue: setup  ## write the generated part of the catalogue: tests.json and docs/catalogue/
 	@$(PY) scripts/catalogue_tests.py
 	@$(PY) scripts/catalogue_pages.py
+	@$(PY) scripts/models_table.py
 
 docs: setup catalogue $(DOCS_READY)  ## execute every block of the manual, then build the site into site/
 	@$(PY) -m pytest -q tests/docs

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stratagem.core import Capabilities, Clock, Delta, Reply, Request, SystemClock
-from stratagem.errors import CapabilityError, Rejected
+from stratagem.errors import CapabilityError, ModelError, Rejected
 from stratagem.models.compatible import LONG, refused_by
 from stratagem.models.hosted_table import HostedRow
 from stratagem.models.hosted_wire import CURRENT, Attempt, Wire
@@ -102,7 +102,7 @@ class Hosted:
         settings = form.settings_of(request, self.row, self.name, size)
         asked = (
             form.messages_of(request, self.row, self._model.system), settings,
-            form.parameters_of(request, self.row, self.name),
+            form.parameters_of(request, self.row, self.name, self.capabilities.schema),
         )  # fmt: skip
         if self.row.streams and (on_delta is not None or settings.get("max_tokens", 0) > LONG):
             said = await self._streamed(asked, attempt, on_delta)
@@ -142,7 +142,8 @@ class Hosted:
 
     def _completed(self, failure: Failure, attempt: Attempt) -> Failure:
         failure.received = failure.received or attempt.received
-        failure.error.request_id = failure.error.request_id or self._id(attempt)
+        if isinstance(failure.error, ModelError):
+            failure.error.request_id = failure.error.request_id or self._id(attempt)
         return failure
 
     def _id(self, attempt: Attempt) -> str | None:

@@ -112,8 +112,8 @@ def id_of(ours: str, row: HostedRow) -> str:
     return f"c{turn:05d}{place:03d}"
 
 
-def parameters_of(request: Request, row: HostedRow, name: str) -> ModelRequestParameters:
-    """Return the tools and the schema of a request."""
+def parameters_of(request: Request, row: HostedRow, name: str, keeps: str) -> ModelRequestParameters:
+    """Return the tools and the schema of a request; `keeps` says how the model keeps to a schema."""
     tools: list[ToolDefinition] = []
     if request.native and request.tools is not None:
         tools = [
@@ -127,7 +127,7 @@ def parameters_of(request: Request, row: HostedRow, name: str) -> ModelRequestPa
         ]  # `strict` would rewrite the schema
     schema = request.head.schema
     together = not tools or re.match(row.together, name)
-    if row.capabilities(name).schema == "constrained" and schema is not None and closed(schema) and together:
+    if keeps == "constrained" and schema is not None and closed(schema) and together:
         wanted = OutputObjectDefinition(json_schema=schema, name="reply", strict=True)
         return ModelRequestParameters(function_tools=tools, output_mode="native", output_object=wanted)
     return ModelRequestParameters(function_tools=tools)
