@@ -60,7 +60,7 @@ def form(body: Any, said: Said) -> dict[str, Any]:
 def events(body: Any, said: Said) -> Iterator[Event]:
     """Yield a reply in pieces."""
     for chunk in _chunks(body, said):
-        yield Event(_event(chunk), tells=True)
+        yield Event(_event({**chunk, "created": 1, "model": body.get("model")}), tells=True)
     if said.done:
         yield Event(b"data: [DONE]\n\n")
 
