@@ -154,7 +154,7 @@ HOSTED: Mapping[str, HostedRow] = {
         HostedRow(
             "mistral", "Mistral", "https://api.mistral.ai", ("MISTRAL_API_KEY",), "", "mistral", "mistralai",
             _USUAL | {"stop", "seed", "effort"}, "advisory", _FILES, 4096,
-            r"(magistral-(medium|small)-latest|mistral-(medium(-latest|-3|-3[.-]5|-2604)?|small-(latest|2603)|large-4))",
+            r"(magistral-(medium|small)-latest|mistral-(medium(-latest|-3|-3[.-]5|-2604)?|small-(latest|2603)|large-4(-0)?))$",
             streams=False,
         ),
         HostedRow(
