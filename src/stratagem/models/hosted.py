@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stratagem.core import Capabilities, Clock, Delta, Reply, Request, SystemClock
-from stratagem.errors import CapabilityError, ModelError, Rejected
+from stratagem.errors import CapabilityError, Rejected
 from stratagem.models.compatible import LONG, refused_by
 from stratagem.models.hosted_table import HostedRow
 from stratagem.models.hosted_wire import CURRENT, Attempt, Wire
@@ -142,8 +142,7 @@ class Hosted:
 
     def _completed(self, failure: Failure, attempt: Attempt) -> Failure:
         failure.received = failure.received or attempt.received
-        if isinstance(failure.error, ModelError):
-            failure.error.request_id = failure.error.request_id or self._id(attempt)
+        failure.error.request_id = failure.error.request_id or self._id(attempt)
         return failure
 
     def _id(self, attempt: Attempt) -> str | None:
