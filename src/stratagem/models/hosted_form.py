@@ -138,7 +138,7 @@ def settings_of(request: Request, row: HostedRow, name: str, bound: int) -> dict
     options = request.options
     fields = row.capabilities(name).fields - request.head.dropped - row.refuses(name, request)
     settings: dict[str, Any] = {
-        name: options[name] for name in ("temperature", "top_p") if name in options and name in fields
+        option: options[option] for option in ("temperature", "top_p") if option in options and option in fields
     }
     effort: str | None = options.get("effort") if "effort" in fields else None
     if effort is not None:
