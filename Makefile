@@ -74,7 +74,7 @@ check-imports: setup
 check-catalogue: setup
 	@$(PY) scripts/catalogue_tests.py --check
 	@$(PY) scripts/catalogue_pages.py --check
-	@$(PY) scripts/honoured_pages.py --check
+	@$(PY) scripts/models_table.py --check
 
 check-lock: setup
 	@$(PY) scripts/lock.py --check
@@ -86,7 +86,7 @@ format: setup  ## format and repair what can be repaired
 catalogue: setup  ## write what is generated: the catalogue's tests.json, docs/catalogue/ and the table of what models honour
 	@$(PY) scripts/catalogue_tests.py
 	@$(PY) scripts/catalogue_pages.py
-	@$(PY) scripts/honoured_pages.py
+	@$(PY) scripts/models_table.py
 
 docs: setup catalogue $(DOCS_READY)  ## execute every block of the manual, then build the site into site/
 	@$(PY) -m pytest -q tests/docs

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import runpy
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from stratagem.cli._ends import JOURNAL, MODEL, OF_STOP, PIPE_CLOSED, STRANGE, U
 from stratagem.core import Run, Stop, Strategy
 from stratagem.core._events import TYPES
 from stratagem.core._tool import EFFECTS
+from stratagem.models.hosted_table import HOSTED
 from stratagem.tools import builtin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +75,12 @@ def test_the_manual_lists_every_limit_effect_and_built_in_tool() -> None:
     effects = named("docs/manual/tools.md", "| `effect` | the tool | `repeat`, if not said |")
     assert sorted(effects) == sorted(EFFECTS)
     assert named("docs/manual/tools.md", "| tool | does |") == [*builtin.names()]
+
+
+def test_the_manual_says_what_each_model_honours_as_the_code_does() -> None:
+    assert runpy.run_path(str(ROOT / "scripts/models_table.py"))["main"](["--check"]) == 0
+    listed = {row[0].strip("`:") for row in rows("docs/manual/models.md", "| spec | key | address |")}
+    assert {name.removesuffix(":NAME") for name in listed} == set(HOSTED)
 
 
 def test_every_page_is_reached_from_the_navigation() -> None:

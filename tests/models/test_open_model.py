@@ -11,11 +11,18 @@ import pytest
 import stratagem.models
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models import LATER, catalogue, open_model
+from stratagem.models.hosted_table import HOSTED
 from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
 
-BUILT_IN = ("offline", "script:FILE", "replay:RUN", "sim:skill=0.7,...", *(f"{prefix}:NAME" for prefix in ROWS))
+BUILT_IN = (
+    "offline",
+    "script:FILE",
+    "replay:RUN",
+    "sim:skill=0.7,...",
+    *(f"{prefix}:NAME" for prefix in (*ROWS, *HOSTED)),
+)
 THERE = str(Path(stratagem.models.__file__).parents[2])
 
 
@@ -110,21 +117,22 @@ def test_a_name_that_is_half_right_says_what_is_missing(spec: str, message: str)
 
 
 def test_a_package_brings_models_and_gets_name_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    installed(monkeypatch, cloud="their_models:cloud", anthropic="their_models:cloud")
+    installed(monkeypatch, cloud="their_models:cloud", zephyr="their_models:cloud")
     made: Any = open_model("cloud:nine:b", home=tmp_path)
     assert (made.spec, made.home) == ("cloud:nine:b", tmp_path)
-    assert open_model("anthropic:x").spec == "cloud:x"  # what is not built in may be brought
+    assert open_model("zephyr:x").spec == "cloud:x"  # what is not built in may be brought
     with pytest.raises(UsageError) as caught:
         open_model("clowd:nine")
     assert caught.value.remedy == "Did you mean `cloud:NAME`?"
 
 
 def test_a_package_cannot_take_the_place_of_what_is_built_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    installed(monkeypatch, offline="their_models:cloud", script="their_models:cloud", openai="their_models:cloud")
+    names = ("offline", "script", "openai", "anthropic")
+    installed(monkeypatch, **dict.fromkeys(names, "their_models:cloud"))
     (tmp_path / "s.jsonl").write_text("")
     assert isinstance(open_model("offline"), OfflineModel)
     assert isinstance(open_model(f"script:{tmp_path / 's.jsonl'}"), ScriptModel)
-    assert open_model("openai:x").spec == "openai:x"
+    assert (open_model("openai:x").spec, open_model("anthropic:x").spec) == ("openai:x", "anthropic:x")
     assert [row["name"] for row in catalogue()] == [*BUILT_IN]
 
 

@@ -111,8 +111,8 @@ async def test_what_makes_no_sense_is_refused_when_the_session_opens(settings: A
 
 
 async def test_a_model_that_this_version_cannot_open_says_so() -> None:
-    with pytest.raises(CapabilityError, match="anthropic"):
-        async with session.open(model="anthropic:claude", journal="memory", memory="none"):
+    with pytest.raises(CapabilityError, match="local"):
+        async with session.open(model="local:claude", journal="memory", memory="none"):
             pass
 
 

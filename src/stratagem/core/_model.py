@@ -11,7 +11,7 @@ from stratagem.core._canonical import Json, clean, decoded, encoded, quoted, tex
 from stratagem.core._tool import Tools
 from stratagem.core._transcript import Transcript
 from stratagem.core._values import NOTHING, Attachment, Usage
-from stratagem.core.message import Message, Part
+from stratagem.core.message import Call, Message, Part, Text, Thought
 
 if TYPE_CHECKING:
     from stratagem.core._signature import Signature
@@ -61,7 +61,8 @@ class Sample:
             if that is no JSON object.
         finish: `stop length tool_calls refusal filtered`.
         logprobs: of each token, if asked for.
-        parts: its message part by part, if it must be sent back exactly (thoughts, signatures).
+        parts: its message part by part, if it must be sent back exactly (thoughts, signatures). What is opaque of a part
+            is JSON by the provider family that reads it back; it is kept in the journal, and part of no digest.
     """
 
     __slots__ = ("calls", "finish", "logprobs", "parts", "text")
@@ -94,6 +95,8 @@ class Sample:
             form["finish"] = self.finish
         if self.logprobs is not None:
             form["logprobs"] = [max(logprob, FLOOR) for logprob in self.logprobs]
+        if self.parts is not None:
+            form["parts"] = parts_form(self.parts, self.text)
         return form
 
     @staticmethod
@@ -103,19 +106,59 @@ class Sample:
             return Sample(form["text"])
         logprobs = form.get("logprobs")
         calls = tuple((name, arguments) for name, arguments in form.get("calls", ()))
-        return Sample(form["text"], calls, form.get("finish", "stop"), None if logprobs is None else tuple(logprobs))
+        parts = parts_of(form["parts"], form["text"], calls) if "parts" in form else None
+        finish, probed = form.get("finish", "stop"), None if logprobs is None else tuple(logprobs)
+        return Sample(form["text"], calls, finish, probed, parts)
+
+
+def parts_form(parts: tuple[Part, ...], text: str) -> Json:
+    """Return a message part by part, without what the draw says anyway: of its words the length, of a call nothing.
+
+    Each part is [kind, its own text or length, what is opaque of it]; the last is left out where there is nothing.
+    """
+    said = [part.text for part in parts if isinstance(part, Text)]
+    told = "".join(said) == text
+    form: list[Json] = []
+    for part in parts:
+        if isinstance(part, Text):
+            row: list[Json] = ["text", len(part.text) if told else part.text]
+        elif isinstance(part, Thought):
+            row = ["thought", part.text]
+        else:
+            row = ["call", None]
+        form.append([*row, part.opaque] if part.opaque is not None else row)
+    return form
+
+
+def parts_of(form: Json, text: str, calls: tuple[tuple[str, Any], ...]) -> tuple[Part, ...]:
+    """Return the parts that `parts_form` wrote; calls have no id here, and their arguments stand in the draw."""
+    parts: list[Part] = []
+    begun, left = 0, iter(calls)
+    for kind, said, *more in form:
+        opaque = more[0] if more else None
+        if kind == "call":
+            name, arguments = next(left)
+            parts.append(Call("", name, arguments if isinstance(arguments, str) else text_of(arguments), opaque))
+        elif kind == "thought":
+            parts.append(Thought(said, opaque))
+        elif isinstance(said, str):
+            parts.append(Text(said, opaque))
+        else:
+            parts.append(Text(text[begun : begun + said], opaque))
+            begun += said
+    return tuple(parts)
 
 
 def sample_bytes(sample: Sample) -> bytes:
     """Return a draw as canonical JSON; lone surrogates in it become U+FFFD, in the draw as well."""
     try:
-        if sample.finish == "stop" and sample.logprobs is None:
+        if sample.finish == "stop" and sample.logprobs is None and sample.parts is None:
             calls = f'"calls":{text_of(list(map(list, sample.calls)))},' if sample.calls else ""
             return f'{{{calls}"text":{quoted(sample.text)}}}'.encode()
         return encoded(sample.form())
     except UnicodeEncodeError:
         cleaned = Sample.of(decoded(clean(text_of(sample.form())).encode()))
-        sample.text, sample.calls = cleaned.text, cleaned.calls
+        sample.text, sample.calls, sample.parts = cleaned.text, cleaned.calls, cleaned.parts
         return encoded(cleaned.form())
 
 

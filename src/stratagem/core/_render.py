@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from stratagem.core._canonical import json_of, text_of
 from stratagem.core._tool import Tools
 from stratagem.core._transcript import Transcript
-from stratagem.core._values import Example, ToolCall
+from stratagem.core._values import Example, Step, ToolCall
 from stratagem.core.message import Blob, Call, Message, Part, Result, Text
 
 if TYPE_CHECKING:
@@ -169,14 +169,11 @@ def messages(request: "Request") -> tuple[Message, ...]:
             if seen:
                 found.append(Message("user", (Text(f"Observation{seen}"),)))
             continue
-        parts: list[Part] = [Text(turn.step.thought)] if turn.step.thought else []
         calls = [
             Call(f"call_{number}_{place}", call.name, text_of(json_of(call.arguments)))
             for place, call in enumerate(turn.step.calls)
         ]
-        if turn.step.answer is not None:
-            parts.append(Text(turn.step.answer))
-        found.append(Message("assistant", (*parts, *calls)))
+        found.append(Message("assistant", _said(turn.step, calls)))
         if calls:
             pairs = zip(calls, turn.observations, strict=False)
             found.append(
@@ -185,6 +182,24 @@ def messages(request: "Request") -> tuple[Message, ...]:
     for reply, complaint in request.repair:
         found += [Message("assistant", (Text(reply),)), Message("user", (Text(complaint),))]
     return tuple(found)
+
+
+def _said(step: Step, calls: list[Call]) -> tuple[Part, ...]:
+    """Return what a model said in a step: part by part as it said it if that is known, with the calls' ids of ours."""
+    kept: tuple[Part, ...] | None = getattr(step, "_parts", None)
+    if kept is None or sum(isinstance(part, Call) for part in kept) != len(calls):
+        words = [Text(step.thought)] if step.thought else []
+        return (*words, *calls) if step.answer is None else (*words, Text(step.answer), *calls)
+    left = iter(calls)
+    parts: list[Part] = []
+    for part in kept:
+        if isinstance(part, Call):
+            call = next(left)
+            call.opaque = part.opaque
+            parts.append(call)
+        else:
+            parts.append(part)
+    return tuple(parts)
 
 
 def _segments(template: str, names: tuple[str, ...]) -> tuple[Segment, ...]:

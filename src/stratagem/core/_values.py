@@ -215,7 +215,7 @@ _set_text, _set_failed, _set_result, _set_sources, _set_label, _ = setters(Obser
 class Step(Value):
     """What a model does next: call tools, or finish with an answer."""
 
-    __slots__ = ("thought", "calls", "answer", "_at")  # noqa: RUF023
+    __slots__ = ("thought", "calls", "answer", "_at", "_parts")  # noqa: RUF023
 
     thought: str
     calls: tuple[ToolCall, ...]
@@ -231,7 +231,7 @@ class Step(Value):
         return [self.thought, [call.plain() for call in self.calls], self.answer]
 
 
-_set_thought, _set_calls, _set_answer, _ = setters(Step)
+_set_thought, _set_calls, _set_answer, _, set_parts = setters(Step)  # the last is the core's: how a model said it
 
 
 class Act(Step):

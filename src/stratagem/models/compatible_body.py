@@ -12,11 +12,12 @@ from typing import cast
 
 from stratagem.core import Delta, Json, Request, Sample, Usage
 from stratagem.core._canonical import is_object
-from stratagem.core.message import Blob, Call, Message, Result, Text
+from stratagem.core.message import Blob, Call, Message, Part, Result, Text, Thought
 from stratagem.models.retry import bad, cut
 from stratagem.models.table import Row
 
 MOST_STOPS = 4
+DETAILS = "reasoning_details"  # of OpenRouter: what was thought, with what proves it
 _JOINER = "\u200d"
 _MARKS = ("<|", "<\uff5c")  # how chat templates begin what is no text
 _ENDS = {
@@ -112,7 +113,18 @@ def _messages(message: Message, row: Row) -> list[dict[str, Json]]:
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": shielded(c.arguments)}}
             for c in calls
         ]
+        form |= _thoughts(message, row)
     return [form]
+
+
+def _thoughts(message: Message, row: Row) -> dict[str, Json]:
+    """Return what was thought before a turn's calls, where the server wants it back. It knows its own thoughts only."""
+    if not row.thoughts:
+        return {}
+    found = [part for part in message.parts if isinstance(part, Thought) and row.prefix in (part.opaque or {})]
+    if row.thoughts == DETAILS:
+        return {DETAILS: [one for part in found for one in part.opaque[row.prefix]]} if found else {}
+    return {row.thoughts: "".join(part.text for part in found)} if found else {}
 
 
 def _image(blob: Blob) -> dict[str, Json]:
@@ -141,10 +153,11 @@ def unshield(text: str) -> str:
 class Draft:
     """One draw, as far as it has come."""
 
-    __slots__ = ("calls", "finish", "logprobs", "refusal", "text")
+    __slots__ = ("calls", "details", "finish", "logprobs", "refusal", "text", "thought")
 
     def __init__(self) -> None:
-        self.text, self.refusal = list[str](), list[str]()
+        self.text, self.refusal, self.thought = list[str](), list[str](), list[str]()
+        self.details: list[dict[str, Json]] = []
         self.calls: dict[int, list[str]] = {}  # index: name, then pieces of the arguments
         self.logprobs: list[float] | None = None
         self.finish: str | None = None
@@ -165,13 +178,26 @@ class Draft:
             return Sample("".join(self.refusal), finish="refusal")
         if finish in ("stop", "tool_calls"):
             finish = "tool_calls" if calls else "stop"
-        return Sample(text, calls, finish, None if self.logprobs is None else tuple(self.logprobs))
+        logprobs = None if self.logprobs is None else tuple(self.logprobs)
+        return Sample(text, calls, finish, logprobs, self._parts(text, calls, row) if calls and row.thoughts else None)
+
+    def _parts(self, text: str, calls: tuple[tuple[str, Json], ...], row: Row) -> tuple[Part, ...] | None:
+        """Return the draw part by part, if it was thought about: the server wants that back."""
+        kept: Json = self.details if row.thoughts == DETAILS else {}
+        if not (self.details if row.thoughts == DETAILS else self.thought):
+            return None
+        said = (Text(text),) if text else ()
+        return (Thought("".join(self.thought), {row.prefix: kept}), *said, *(Call("", name, "") for name, _ in calls))
 
     def add(self, choice: Json, said: Json) -> tuple[str, str]:
         """Take in a choice and its message, or a piece of one; return the words and the thought in it."""
         text, thought = _words(said, "content"), _words(said, "reasoning_content") or _words(said, "reasoning")
         if text:
             self.text.append(text)
+        if thought:
+            self.thought.append(thought)
+        for piece in said.get(DETAILS) or ():
+            _detailed(self.details, piece)
         if refusal := _words(said, "refusal"):
             self.refusal.append(refusal)
         called: list[dict[str, Json]] = said.get("tool_calls") or []
@@ -188,6 +214,18 @@ class Draft:
         if choice.get("finish_reason"):
             self.finish = str(choice["finish_reason"])
         return text, thought
+
+
+def _detailed(details: list[dict[str, Json]], piece: dict[str, Json]) -> None:
+    """Take in a piece of what OpenRouter says of a thought: those of one kind and place are one, cut by the stream."""
+    last = details[-1] if details else None
+    if last is None or piece.get("index") is None or any(last.get(key) != piece.get(key) for key in ("type", "index")):
+        details.append(dict(piece))
+        return
+    for key, value in piece.items():
+        grows = key in ("text", "summary", "data") and isinstance(value, str)
+        if grows or last.get(key) is None:
+            last[key] = f"{last.get(key) or ''}{value}" if grows else value
 
 
 def _words(said: Json, key: str) -> str:

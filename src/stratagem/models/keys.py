@@ -8,7 +8,7 @@ Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it o
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from stratagem.errors import CapabilityError, UsageError
@@ -16,6 +16,9 @@ from stratagem.models.routes import Route
 from stratagem.models.routes import loopback as loopback
 from stratagem.models.sources import Found, Sources, key_file
 from stratagem.models.table import ROWS, Row, row_at
+
+if TYPE_CHECKING:
+    from stratagem.models.hosted_table import HostedRow
 
 
 class Key:
@@ -28,6 +31,7 @@ class Key:
         lacks: what to raise before the first call if there is none and one is needed.
         source: where it was found.
         sources: where `ready` looks for it.
+        header: that carries it alone; empty is `Authorization: Bearer`.
 
     Attributes:
         variable: as given.
@@ -36,7 +40,7 @@ class Key:
         source: where it was found, such as `variable OPENAI_API_KEY`.
     """
 
-    __slots__ = ("_missing", "_sources", "_value", "lacks", "origin", "source", "variable")
+    __slots__ = ("_header", "_missing", "_sources", "_value", "lacks", "origin", "source", "variable")
 
     def __init__(
         self,
@@ -47,7 +51,9 @@ class Key:
         *,
         source: str = "",
         sources: Sources | None = None,
+        header: str = "",
     ) -> None:
+        self._header = header
         self._value, self.variable, self.origin, self.source = value, variable, origin, source
         self._missing, self._sources = lacks, sources
         self.lacks = lacks if sources is None else None
@@ -73,7 +79,9 @@ class Key:
 
     def headers(self, origin: str) -> Mapping[str, str]:
         """Return what authorises a request there; nothing for another origin than its own."""
-        return {"Authorization": f"Bearer {self._value}"} if self._value and origin == self.origin else {}
+        if not self._value or origin != self.origin:
+            return {}
+        return {self._header: self._value} if self._header else {"Authorization": f"Bearer {self._value}"}
 
     def hidden(self, text: str) -> str:
         """Return a text without the key."""
@@ -177,7 +185,14 @@ def _at(route: Route, url: str) -> bool:
     return bool(route.base_url) and origin_of(route.base_url) == origin_of(url)
 
 
-def key_for(variables: tuple[str, ...], origin: str, sources: Sources, lacks: CapabilityError | UsageError) -> Key:
+def key_for(
+    variables: tuple[str, ...],
+    origin: str,
+    sources: Sources,
+    lacks: CapabilityError | UsageError,
+    *,
+    header: str = "",
+) -> Key:
     """Return the key that is filed under one of these names, for one origin.
 
     Args:
@@ -185,21 +200,24 @@ def key_for(variables: tuple[str, ...], origin: str, sources: Sources, lacks: Ca
         origin: where it may go.
         sources: where it is looked for.
         lacks: raised if there is none and it is a `UsageError`; else by the first call.
+        header: that carries the key alone; empty is `Authorization: Bearer`.
     """
     for variable in variables:
         found = sources.at_hand(variable)
         if found is not None:
-            return Key(checked(found), variable, origin, source=found.source)
+            return Key(checked(found), variable, origin, source=found.source, header=header)
     variable = variables[0]
     if sources.may_be_kept(variable):
         missing = lacks if isinstance(lacks, CapabilityError) else CapabilityError(str(lacks), remedy=lacks.remedy)
-        return Key("", variable, origin, missing, sources=sources)
+        return Key("", variable, origin, missing, sources=sources, header=header)
     if isinstance(lacks, UsageError):
         raise lacks
-    return Key("", variable, origin, _with_trouble(lacks, sources))
+    return Key("", variable, origin, _with_trouble(lacks, sources), header=header)
 
 
-def _lacking(prefix: str, row: Row, variable: str, origin: str, *, named: bool) -> CapabilityError | UsageError:
+def _lacking(
+    prefix: str, row: "Row | HostedRow", variable: str, origin: str, *, named: bool
+) -> CapabilityError | UsageError:
     """Return what is said if there is no key under a variable."""
     kept = f"or keep it in {key_file()} (mode 0600) or in the keyring"
     if named:
@@ -207,9 +225,10 @@ def _lacking(prefix: str, row: Row, variable: str, origin: str, *, named: bool) 
             f"the variable {variable!r}, which is to hold the key for {origin}, is not set",
             remedy=f"Set it: `export {variable}=...`, {kept}.",
         )
+    first = variable.partition(" ")[0]
     return CapabilityError(
         f"models `{prefix}:` need a key of {row.title}, and {variable} is not set",
-        remedy=f"Set it: `export {variable}=...`, {kept}; for a server of your own give `--base-url URL`.",
+        remedy=f"Set it: `export {first}=...`, {kept}; for a server of your own give `--base-url URL`.",
     )
 
 
@@ -217,6 +236,78 @@ def _with_trouble(lacks: CapabilityError, sources: Sources) -> CapabilityError:
     if not sources.trouble:
         return lacks
     return CapabilityError(f"{lacks} ({sources.trouble})", remedy=lacks.remedy)
+
+
+class HostedAddress(NamedTuple):
+    """Where a provider with a form of its own is asked, and the variables of its key; none: it gets no key there."""
+
+    url: str
+    variables: tuple[str, ...]
+    named: bool  # whether the user named the variable
+
+
+def hosted_address(row: "HostedRow", base_url: str | None, key_variable: str | None, route: Route) -> HostedAddress:
+    """Return where a provider with a form of its own answers, with the arguments and errors of `placed_hosted`."""
+    if base_url is None:
+        base_url, key_variable = route.base_url or None, key_variable or route.api_key_env or None
+    url = row.home
+    if base_url is not None:
+        url = checked_url(base_url, allow_http=route.allow_http)
+        url = url.removesuffix(next((end for end in row.versions if url.endswith(end)), ""))  # the client adds it
+    if key_variable is not None:
+        return HostedAddress(url, (key_variable,), named=True)
+    return HostedAddress(url, row.variables if origin_of(url) == origin_of(row.home) else (), named=False)
+
+
+def placed_hosted(
+    row: "HostedRow",
+    base_url: str | None,
+    key_variable: str | None,
+    route: Route = Route(),
+    sources: Sources | None = None,
+) -> tuple[str, Key]:
+    """Return where a provider with a form of its own answers, and the key for it.
+
+    Args:
+        row: of the provider.
+        base_url: another address than the provider's; None is what the route says, else the provider's.
+        key_variable: variable with the key for that address; None is what the route says for its own address, else
+            the row's, for the row's origin.
+        route: how the user's settings say that the provider is reached.
+        sources: where keys are looked for; None is a search of its own.
+
+    Raises:
+        UsageError: the address may not be used, or there is no key under the named variable.
+    """
+    sources = sources or Sources()
+    url, variables, named = hosted_address(row, base_url, key_variable, route)
+    origin = origin_of(url)
+    if not variables:
+        return url, Key("", "", origin)
+    if row.prefix == "bedrock" and not named:
+        from stratagem.models.hosted_bedrock import aws_key  # noqa: PLC0415  (only AWS signs)
+
+        return url, aws_key(row, origin)
+    lacks = _lacking(row.prefix, row, " or ".join(variables), origin, named=named)
+    return url, key_for(variables, origin, sources, lacks, header=row.header)
+
+
+def variables_of(
+    prefix: str, base_url: str | None = None, key_variable: str | None = None, route: Route = Route()
+) -> tuple[str, ...]:
+    """Return the names under which a provider's key may be filed, for the address in use; none: it needs none there.
+
+    Raises:
+        UsageError: the address may not be used.
+    """
+    if prefix in ROWS:
+        variable = address(prefix, base_url, key_variable, route).variable
+        return (variable,) if variable else ()
+    from stratagem.models.hosted_table import HOSTED  # noqa: PLC0415  (it imports the table of this module's rows)
+
+    if prefix == "bedrock":
+        return ()  # its credentials are several, and come from variables only
+    return hosted_address(HOSTED[prefix], base_url, key_variable, route).variables
 
 
 def checked(found: Found) -> str:

@@ -32,6 +32,7 @@ class Row:
         templated: whether the server fills a chat template, in which marks such as `<|end|>` mean something.
         unfinished: whether a whole reply without a reason for its end is accepted.
         reasoning: names of models that take `effort`, and neither temperature, top_p, stop nor log-probabilities.
+        thoughts: field in which the server wants a turn that called tools to say what the model thought before it.
     """
 
     prefix: str
@@ -46,6 +47,7 @@ class Row:
     templated: bool = False
     unfinished: bool = False
     reasoning: str = ""
+    thoughts: str = ""
 
     def reasons(self, name: str) -> bool:
         """Return whether a model of this provider is one of those that reason before they answer."""
@@ -86,10 +88,13 @@ ROWS: Mapping[str, Row] = {
             media=IMAGES, templated=True,
         ),
         Row("groq", "Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", _USUAL | {"seed"}, "advisory"),
-        Row("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", _USUAL | {"logprobs"}, "advisory"),
+        Row(
+            "deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", _USUAL | {"logprobs"}, "advisory",
+            thoughts="reasoning_content",
+        ),
         Row(
             "openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", _USUAL | {"seed"},
-            "advisory", media=IMAGES,
+            "advisory", media=IMAGES, thoughts="reasoning_details",
         ),
         Row("together", "Together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", _USUAL | {"seed"}, "advisory"),
         Row(

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import aiohttp
+from yarl import URL
 
 from stratagem.core import Clock
 from stratagem.errors import ModelError, Unreachable, UsageError
@@ -204,8 +205,9 @@ class Transport:
         session = self._opened(url)
         try:
             async with self._clock.limit(limit):
+                place = URL(url, encoded="%" in url)  # what is escaped stays as it is: it may be signed
                 response = await session.request(
-                    method, url, data=data, headers=headers, allow_redirects=False, **self._through()
+                    method, place, data=data, headers=headers, allow_redirects=False, **self._through()
                 )
         except TimeoutError as failure:
             if isinstance(failure, aiohttp.ConnectionTimeoutError):

@@ -1,7 +1,8 @@
 """A model server on loopback for tests: it says what a test tells it to, and fails in every way a real one does.
 
-It speaks chat completions as OpenAI-compatible servers do, streamed or not. Each request takes the next reply of the
-list; or one function answers them all. Needs the extra `http`.
+It speaks chat completions as OpenAI-compatible servers do, Anthropic's messages, Gemini's content generation and OpenAI's
+Responses, streamed or not, and whole replies of Bedrock and Cohere, each under its own path. Each request takes the next reply of the list; or one function
+answers them all. Needs the extra `http`.
 
     async with ModelServer([Fault("status", status=429, retry_after="1"), Said("4")]) as server:
         model = open_model("openai:any", base_url=server.url)
@@ -13,87 +14,28 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, NamedTuple, Self
 
 from aiohttp import web
 
-FaultKind = Literal[
-    "status", "cut", "error event", "error body", "html", "disconnect", "malformed", "slow", "stall", "redirect",
-    "huge", "raw",
-]  # fmt: skip
+from stratagem.testing import (
+    _dialect_anthropic,
+    _dialect_bedrock,
+    _dialect_chat,
+    _dialect_cohere,
+    _dialect_google,
+    _dialect_responses,
+)
+from stratagem.testing._model_said import Fault, FaultKind, Said
 
+__all__ = ["Answering", "Fault", "FaultKind", "ModelServer", "Said", "Scripted", "Seen", "serving"]
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A reply.
-
-    Attributes:
-        text: of each draw; several texts are handed out in turn.
-        calls: tool calls, as (name, arguments as text).
-        finish: reason of the end; None is what the reply is; "" sends none.
-        logprobs: whether log-probabilities are sent if they are asked for.
-        draws: how many are sent; None is as many as were asked for.
-        usage: whether token counts are sent.
-        done: whether a stream ends with `[DONE]`.
-        ids: whether tool calls have ids.
-        thought: reasoning that comes before the text.
-    """
-
-    text: str | tuple[str, ...] = ""
-    calls: tuple[tuple[str, str], ...] = ()
-    finish: str | None = None
-    logprobs: bool = True
-    draws: int | None = None
-    usage: bool = True
-    done: bool = True
-    ids: bool = True
-    thought: str = ""
-
-    def of(self, draw: int) -> str:
-        """Return the text of a draw."""
-        return self.text if isinstance(self.text, str) else self.text[draw % len(self.text)]
-
-    @property
-    def reason(self) -> str | None:
-        """Why it ends, as the wire says it."""
-        if self.finish is not None:
-            return self.finish or None
-        return "tool_calls" if self.calls else "stop"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong instead.
-
-    Attributes:
-        kind: `status` answers with `status`; `cut` ends a stream cleanly in its middle; `error event` puts an error
-            into the stream; `error body` is an error under status 200; `html` a page under 200; `disconnect` closes
-            before a byte; `malformed` is no JSON; `slow` waits before the first byte, `stall` after some, both
-            until `release`; `redirect` sends to `to`; `huge` sends `size` bytes; `raw` sends `body` as an event stream.
-        status: HTTP status.
-        retry_after: value of that header.
-        date: value of the header `Date`.
-        message: of the error; `{authorization}` in it is what the request said there.
-        code: of the error.
-        to: URL of a redirect.
-        size: bytes.
-        said: what is said around the fault.
-        body: bytes of `raw`.
-    """
-
-    kind: FaultKind
-    status: int = 500
-    retry_after: str = ""
-    date: str = ""
-    message: str = "the server says so"
-    code: str | int | None = None
-    to: str = ""
-    size: int = 40_000_000
-    said: Said = Said("one two three four")
-    body: bytes = b""
+DIALECTS: tuple[Any, ...] = (
+    _dialect_chat, _dialect_anthropic, _dialect_google, _dialect_responses, _dialect_bedrock, _dialect_cohere,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,26 +132,34 @@ class ModelServer:
             raise
 
     async def _reply(self, request: web.Request, body: Any) -> web.StreamResponse:
-        if request.path != "/v1/chat/completions":
-            return _error(404, f"there is nothing at {request.path}")
+        dialect = next((one for one in DIALECTS if one.speaks(request.path)), None)
+        if dialect is None:
+            return _error(_dialect_chat, 404, f"there is nothing at {request.path}")
         if self._by is not None:
             answer = self._by(body)
         elif self._left:
             answer = self._left.pop(0)
         else:
-            return _error(404, "the test has scripted no further reply")
+            return _error(dialect, 404, "the test has scripted no further reply")
+        asked = _Asked(request, body, dialect)
         if isinstance(answer, Said):
-            return await (_streamed(request, body, answer) if body.get("stream") else _whole(body, answer))
-        return await self._fail(request, body, answer)
+            return await (_streamed(asked, answer) if asked.streams else _whole(asked, answer))
+        return await self._fail(asked, answer)
 
-    async def _fail(self, request: web.Request, body: Any, fault: Fault) -> web.StreamResponse:
-        said, streams = fault.said, bool(body.get("stream"))
-        message = fault.message.replace("{authorization}", request.headers.get("Authorization", ""))
+    async def _fail(self, asked: "_Asked", fault: Fault) -> web.StreamResponse:
+        said, streams, request = fault.said, asked.streams, asked.request
+        headers = request.headers
+        shown = next(
+            (headers[name] for name in ("Authorization", "x-api-key", "x-goog-api-key") if name in headers), ""
+        )
+        message = fault.message.replace("{authorization}", shown)
         match fault.kind:
             case "status":
-                return _error(fault.status, message, fault)
+                return _error(asked.dialect, fault.status, message, fault)
             case "error body":
-                return _error(200, message, fault)
+                return _error(asked.dialect, 200, message, fault)
+            case "empty":
+                return web.json_response(asked.dialect.empty())
             case "html":
                 return web.Response(text="<html><body>Welcome</body></html>", content_type="text/html")
             case "malformed":
@@ -226,142 +176,80 @@ class ModelServer:
                 return web.Response()
             case "slow":
                 await self._released.wait()
-                return await (_streamed(request, body, said) if streams else _whole(body, said))
+                return await (_streamed(asked, said) if streams else _whole(asked, said))
             case "cut" if not streams:
-                return await _cut(request, body, said)
+                return await _cut(asked, said)
             case "stall" if not streams:
-                return await _cut(request, body, said, self._released)
+                return await _cut(asked, said, self._released)
             case "cut":
-                return await _streamed(request, body, said, middle=_nothing)
+                return await _streamed(asked, said, middle=_nothing)
             case "stall":
-                return await _streamed(request, body, said, middle=self._released.wait)
+                return await _streamed(asked, said, middle=self._released.wait)
             case "error event":
-                event = {"error": {"message": message, "code": fault.code}}
-                return await _streamed(request, body, said, middle=_nothing, last=event)
+                return await _streamed(asked, said, middle=_nothing, last=asked.dialect.broken(message, fault.code))
+
+
+class _Asked(NamedTuple):
+    """A request, and the dialect it is in."""
+
+    request: web.Request
+    body: Any
+    dialect: Any
+
+    @property
+    def streams(self) -> bool:
+        """Whether the reply is wanted in pieces."""
+        return self.dialect.streams(self.request.path, self.body)
 
 
 async def _nothing() -> bool:
     return False
 
 
-def _error(status: int, message: str, fault: Fault | None = None) -> web.Response:
-    code = fault.code if fault is not None else None
+def _error(dialect: Any, status: int, message: str, fault: Fault | None = None) -> web.Response:
     headers = {"x-request-id": "req_1"}
     if fault is not None and fault.retry_after:
         headers["Retry-After"] = fault.retry_after
     if fault is not None and fault.date:
         headers["Date"] = fault.date
-    form = {"error": {"message": message, "type": "error", "code": code}}
+    form = dialect.error(status, message, fault.code if fault is not None else None)
     return web.json_response(form, status=status, headers=headers)
 
 
-async def _whole(body: Any, said: Said) -> web.StreamResponse:
-    return web.json_response(_form(body, said), headers={"x-request-id": "req_1"})
-
-
-def _form(body: Any, said: Said) -> dict[str, Any]:
-    draws = said.draws if said.draws is not None else body.get("n", 1)
-    choices: list[dict[str, Any]] = []
-    for draw in range(draws):
-        message: dict[str, Any] = {"role": "assistant", "content": said.of(draw) or None}
-        if said.thought:
-            message["reasoning_content"] = said.thought
-        if said.calls:
-            message["tool_calls"] = [_call(said, number) for number in range(len(said.calls))]
-        choice: dict[str, Any] = {"index": draw, "message": message, "finish_reason": said.reason}
-        if body.get("logprobs") and said.logprobs:
-            choice["logprobs"] = {"content": [_logprob(word) for word in _pieces(said.of(draw))]}
-        choices.append(choice)
-    form: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion", "choices": choices}
-    if said.usage:
-        form["usage"] = _usage(body, said, draws)
-    return form
-
-
-def _call(said: Said, number: int) -> dict[str, Any]:
-    name, arguments = said.calls[number]
-    form: dict[str, Any] = {"type": "function", "function": {"name": name, "arguments": arguments}}
-    return {"id": f"call_{number}", **form} if said.ids else form
-
-
-def _usage(body: Any, said: Said, draws: int) -> dict[str, Any]:
-    """Return counts: a token is a word, or four characters of the request."""
-    completion = sum(len(_pieces(said.of(draw))) for draw in range(draws)) + len(said.calls)
-    prompt = len(json.dumps(body.get("messages"))) // 4
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-def _logprob(token: str) -> dict[str, Any]:
-    return {"token": token, "logprob": -0.25, "bytes": None, "top_logprobs": []}
-
-
-def _pieces(text: str) -> list[str]:
-    words = text.split(" ")
-    return [word if number == 0 else f" {word}" for number, word in enumerate(words)] if text else []
-
-
-def _chunks(body: Any, said: Said) -> Iterator[dict[str, Any]]:
-    draws = said.draws if said.draws is not None else body.get("n", 1)
-    for draw in range(draws):
-        if said.thought:
-            yield _chunk(draw, {"role": "assistant", "reasoning_content": said.thought})
-        for piece in _pieces(said.of(draw)):
-            probed = body.get("logprobs") and said.logprobs
-            yield _chunk(draw, {"content": piece}, logprobs={"content": [_logprob(piece)]} if probed else None)
-        for number, (name, arguments) in enumerate(said.calls):
-            first = {"index": number, **_call(said, number), "function": {"name": name, "arguments": ""}}
-            yield _chunk(draw, {"tool_calls": [first]})
-            for start in range(0, len(arguments), 5):
-                piece = {"index": number, "function": {"arguments": arguments[start : start + 5]}}
-                yield _chunk(draw, {"tool_calls": [piece]})
-        yield _chunk(draw, {}, finish_reason=said.reason)
-    options: dict[str, Any] = body.get("stream_options", {})
-    if said.usage and options.get("include_usage"):
-        yield {"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [], "usage": _usage(body, said, draws)}
-
-
-def _chunk(draw: int, delta: dict[str, Any], **more: Any) -> dict[str, Any]:
-    choice = {"index": draw, "delta": delta, "finish_reason": None, **more}
-    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [choice]}
+async def _whole(asked: _Asked, said: Said) -> web.StreamResponse:
+    return web.json_response(asked.dialect.form(asked.body, said), headers={"x-request-id": "req_1"})
 
 
 async def _streamed(
-    request: web.Request,
-    body: Any,
-    said: Said,
-    *,
-    middle: Callable[[], Any] | None = None,
-    last: dict[str, Any] | None = None,
+    asked: _Asked, said: Said, *, middle: Callable[[], Any] | None = None, last: bytes = b""
 ) -> web.StreamResponse:
-    """Send a stream; `middle` is awaited after its second chunk and says whether to go on, else `last` is sent."""
+    """Send a stream; `middle` is awaited after two pieces of text and says whether to go on, else `last` is sent."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "x-request-id": "req_1"})
-    await response.prepare(request)
-    for number, chunk in enumerate(_chunks(body, said)):
-        if number == 2 and middle is not None and not await middle():
-            if last is not None:
-                await response.write(_event(last))
-            await response.write_eof()
-            return response
-        await response.write(_event(chunk))
-    if said.done:
-        await response.write(b"data: [DONE]\n\n")
+    await response.prepare(asked.request)
+    told = 0
+    for event in asked.dialect.events(asked.body, said):
+        if told == 2 and middle is not None:
+            if not await middle():
+                if last:
+                    await response.write(last)
+                await response.write_eof()
+                return response
+            middle = None
+        await response.write(event.data)
+        told += event.tells
     await response.write_eof()
     return response
 
 
-def _event(form: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(form, ensure_ascii=False)}\n\n".encode()
-
-
-async def _cut(request: web.Request, body: Any, said: Said, rest: asyncio.Event | None = None) -> web.StreamResponse:
+async def _cut(asked: _Asked, said: Said, rest: asyncio.Event | None = None) -> web.StreamResponse:
     """Send the first half of a whole reply; the rest after an event, or never."""
-    data = json.dumps(_form(body, said)).encode()
+    data = json.dumps(asked.dialect.form(asked.body, said)).encode()
     response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(data))})
-    await response.prepare(request)
+    await response.prepare(asked.request)
     await response.write(data[: len(data) // 2])
     if rest is None:
-        assert request.transport is not None
-        request.transport.close()
+        assert asked.request.transport is not None
+        asked.request.transport.close()
         return response
     await rest.wait()
     await response.write(data[len(data) // 2 :])
