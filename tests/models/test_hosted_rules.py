@@ -18,6 +18,7 @@ from stratagem.models.hosted_bedrock import AwsKey
 from stratagem.models.hosted_table import EFFORTS, HOSTED
 from stratagem.models.hosted_wire import CURRENT, Attempt, Stopped, Wire
 from stratagem.models.keys import Key, placed_hosted
+from stratagem.models.sources import Sources
 from stratagem.models.transport import Times, Transport
 from stratagem.testing.model_server import Fault, ModelServer, Said
 from tests.conftest import HandClock
@@ -217,19 +218,22 @@ def test_a_key_goes_to_its_provider_only(
     for name in (*row.variables, "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, "sk-1")
-    url, key = placed_hosted(row, None, None)
+    sources = Sources()
+    for name in (*row.variables, "NO_SUCH_VARIABLE"):
+        sources.ask_now(name)  # the keyring has none of them
+    url, key = placed_hosted(row, None, None, sources=sources)
     assert (url, key.lacks) == (row.home, None)
     assert key.headers(key.origin) == {header: value}
     assert key.headers("https://example.com:443") == {}
-    elsewhere, none = placed_hosted(row, "https://example.com/v1", None)
+    elsewhere, none = placed_hosted(row, "https://example.com/v1", None, sources=sources)
     assert none.headers("https://example.com:443") == {}
     assert elsewhere == ("https://example.com" if row.versions else "https://example.com/v1")
-    _, named = placed_hosted(row, "https://example.com", variable)
+    _, named = placed_hosted(row, "https://example.com", variable, sources=sources)
     assert named.headers("https://example.com:443") == {header: value}
     with pytest.raises(UsageError, match="is not set"):
-        placed_hosted(row, "https://example.com", "NO_SUCH_VARIABLE")
+        placed_hosted(row, "https://example.com", "NO_SUCH_VARIABLE", sources=sources)
     monkeypatch.delenv(variable)
-    assert placed_hosted(row, None, None)[1].lacks is not None
+    assert placed_hosted(row, None, None, sources=sources)[1].lacks is not None
 
 
 @pytest.mark.parametrize("prefix", HOSTED)

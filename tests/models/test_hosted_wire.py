@@ -423,8 +423,11 @@ async def test_who_cancels_is_noticed_by_the_server_and_leaves_nothing_behind(
 async def test_a_call_without_its_key_is_not_sent(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    from stratagem.models import open_model
+    from stratagem.models import open_model, prepared
+    from stratagem.models.sources import Sources
 
-    model: Any = open_model(f"{prefix}:m")
+    sources = Sources()
+    await prepared(f"{prefix}:m", None, sources)
+    model: Any = open_model(f"{prefix}:m", sources=sources)
     with pytest.raises(CapabilityError, match=r"_API_KEY is not set"):
         await model.complete(object())
