@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from stratagem.errors import RateLimited
-from stratagem.models.limits import Gate, gate_of
+from stratagem.models.limits import FOREVER, Gate, Pass, gate_of
 from tests.conftest import HandClock
 
-FOREVER = 1 << 62
+ONE = Pass(0, 0.0)
 
 
 def gate_on(clock: HandClock, most: int = 64) -> tuple[Gate, list[float]]:
@@ -36,12 +36,12 @@ async def test_sixteen_begin_at_once_and_who_comes_first_goes_first(clock: HandC
     tasks = [asyncio.create_task(one(number)) for number in range(20)]
     await turn()
     assert order == [*range(16)]
-    gate.leave(0)
-    gate.leave(0)
+    gate.leave(ONE)
+    gate.leave(ONE)
     await turn()
     assert order == [*range(18)]
-    gate.leave(0)
-    gate.leave(0)
+    gate.leave(ONE)
+    gate.leave(ONE)
     await asyncio.gather(*tasks)
     assert order == [*range(20)]
     assert gate.inside == 16
@@ -98,11 +98,11 @@ async def test_who_gives_up_waiting_takes_nobodys_turn(clock: HandClock) -> None
     await turn()
     gone.cancel()
     await turn()
-    gate.leave(0)
+    gate.leave(ONE)
     await stays
     late = asyncio.create_task(gate.enter(FOREVER))
     await turn()
-    gate.leave(0)  # its turn is called, and it is cancelled before it takes it
+    gate.leave(ONE)  # its turn is called, and it is cancelled before it takes it
     late.cancel()
     with pytest.raises(asyncio.CancelledError):
         await late
