@@ -10,7 +10,6 @@ from stratagem.cli._reading import (
     budget_document,
     counts_of,
     following,
-    money,
     reused,
     sign,
     standing,
@@ -58,6 +57,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
         "question": first_line(record.question, 400),
         "strategy": record.strategy or "(cannot be named)",
         "model": record.model,
+        "prices": facts.get("prices", ""),
         "budget": _limits(record),
         "roots": ", ".join(facts.get("roots", ())),
         "parent": record.parent,
@@ -82,7 +82,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
     if reuse := reused(record.counts):
         say(f"\n{reuse}")
     used = usage_of(record)
-    say(f"\n{counted(used.calls, 'call')} · {counted(used.tokens, 'token')} · {_charge(used)} · {used.seconds:.1f} s")
+    say(f"\n{counted(used.calls, 'call')} · {counted(used.tokens, 'token')} · {used.money} · {used.seconds:.1f} s")
 
 
 def _limits(record: RunRecord) -> str:
@@ -90,10 +90,6 @@ def _limits(record: RunRecord) -> str:
     over = budget_document(record)["overshoot"]
     said = ",".join(f"{name}={amount:g}" for name, amount in over.items())
     return f"{record.record.get('budget', '')}{f' · overshoot {said}' if over else ''}"
-
-
-def _charge(used: Usage) -> str:
-    return {"unknown": "cost unknown", "-": "no charge"}.get(money(used.usd), money(used.usd))
 
 
 def _effects(record: RunRecord, rows: list[Row]) -> None:
@@ -239,7 +235,7 @@ def costs(record: RunRecord) -> None:
             name,
             counted(count, "time"),
             f"{used.prompt_tokens:,} + {used.completion_tokens:,} tokens",
-            money(used.usd),
+            money(used),
             f"{used.seconds:.2f} s",
         )
         for (kind, name), (count, used) in ordered
@@ -251,7 +247,7 @@ def costs(record: RunRecord) -> None:
             "",
             counted(whole.calls, "call"),
             f"{whole.prompt_tokens:,} + {whole.completion_tokens:,} tokens",
-            money(whole.usd),
+            money(whole),
             f"{whole.seconds:.2f} s",
         )
     )

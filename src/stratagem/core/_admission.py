@@ -1,7 +1,7 @@
 """When an effect may be performed, and what is reserved for it. Core only."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from stratagem.core._budget import NANO, ONE_CALL, Budget, Meter, Need, take, wait
 from stratagem.core._canonical import text_of
@@ -62,6 +62,19 @@ def caps(
             left = meter.left("usd", reserved=reserved) * NANO - n * asked
             found.append((left / of_one if of_one else math.inf, meter, "usd"))
     return found
+
+
+async def learn_price(model: Model) -> None:
+    """Let a model that has to look it up find out its price."""
+    learn: Callable[[], Awaitable[None]] | None = getattr(model, "learn", None)
+    if learn is not None:
+        await learn()
+
+
+async def learn_if_limited(strand: Strand, model: Model) -> None:
+    """Let a model find out its price, if a budget limits money."""
+    if strand.counted and any(meter.limits.usd is not None for meter in strand.meters):
+        await learn_price(model)
 
 
 def check_price(model: Model, limits: Budget) -> None:

@@ -9,7 +9,7 @@ Rule 3: cancellation is never recorded; what was started and cancelled is billed
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from stratagem.core._admission import admit, caps, nothing, price, refuse
+from stratagem.core._admission import admit, caps, learn_if_limited, nothing, price, refuse
 from stratagem.core._attempt import FAILED, addressed, cost_of, deltas, in_time, keeps_time, no_reply
 from stratagem.core._book import Key, calls_of
 from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
@@ -72,6 +72,7 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
 async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
     """Return one draw that may have to wait for its admission."""
     world = strand.world
+    await learn_if_limited(strand, request.head.model)
     try:
         need = await admit(strand, lambda: price(strand, request))
     except BudgetExhausted as refusal:

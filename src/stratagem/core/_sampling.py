@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 
-from stratagem.core._admission import NOTHING, admit, price
+from stratagem.core._admission import NOTHING, admit, learn_if_limited, price
 from stratagem.core._attempt import FAILED, addressed, deltas
 from stratagem.core._book import Key
 from stratagem.core._budget import Need, settle
@@ -29,6 +29,7 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     each = NOTHING
     if missing and not world.replaying:
         k = len(missing)
+        await learn_if_limited(strand, request.head.model)
         try:
             together = await admit(strand, lambda: price(strand, request, k).times(k))
         except BudgetExhausted as refusal:

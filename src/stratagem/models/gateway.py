@@ -12,7 +12,7 @@ Rule 5: under a limit of money no attempt follows once failed ones have cost wha
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
@@ -22,8 +22,8 @@ from stratagem.errors import CapabilityError, ModelError, StratagemError
 from stratagem.models.breaker import down
 from stratagem.models.compatible_body import closed
 from stratagem.models.keys import Key, loopback
-from stratagem.models.limits import FOREVER, HOSTED, LOOPBACK, UNSET, Gate, Limits, Pass, Sleep, gate_of
-from stratagem.models.prices import Price, listable, listed_price, table
+from stratagem.models.limits import FOREVER, HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
+from stratagem.models.prices import Price, listable, listed_price, own_price, table
 from stratagem.models.retry import LONGEST_S, Failure, pause, silent
 from stratagem.models.tokens import bound, message_bound, request_bound
 
@@ -72,8 +72,6 @@ class Gateway:
         sleep: waits so many seconds.
         dice: returns a number in [0, 1), for waits.
         gate: how many requests there are at once; None shares one with all models of that origin and key.
-        price: that the user has set; None is the table's.
-        limits: that the user has set.
 
     Attributes:
         lacks: what a session raises before it begins a run; recorded runs can be replayed all the same.
@@ -92,24 +90,31 @@ class Gateway:
         sleep: Sleep = asyncio.sleep,
         dice: Callable[[], float] = random.random,
         gate: Gate | None = None,
-        price: Price | None = None,
-        limits: Limits = UNSET,
     ) -> None:
         self.spec, self.capabilities = spec, backend.capabilities
         self.lacks = backend.key.lacks
         self._clock: Clock = clock if clock is not None else SystemClock()
-        self._sleep, self._dice, self._gate, self._limits = sleep, dice, gate, limits
+        self._sleep, self._dice, self._gate, self._limits = sleep, dice, gate, UNSET
         self._most = LOOPBACK if loopback(backend.origin) else HOSTED
         self._backend = backend
         self._price: Price | None = None
         self._learning: asyncio.Future[Price | None] | None = None
-        self._learnt = price is not None or not listable(spec, backend.origin)
-        if price is not None:
-            self._priced(price)
-        self.priced_by = "own" if price is not None else "" if self._learnt else table()
+        self._learnt = not listable(spec, backend.origin)
+        self.priced_by = "" if self._learnt else table()
 
     def __repr__(self) -> str:
         return f"Gateway({self.spec!r})"
+
+    def configure(self, prices: Mapping[str, Any] | None, limits: Mapping[str, Any] | None) -> None:
+        """Take what a user has set, before the first call: prices by spec, limits by the prefix of specs.
+
+        Raises:
+            UsageError: what is set is no price, or no limit.
+        """
+        self._limits = limits_of(limits, self.spec.partition(":")[0])
+        if (price := own_price(prices, self.spec)) is not None:
+            self._learnt = True
+            self._priced(price)
 
     def refuses(self, request: Request) -> frozenset[str]:
         """Return the options that the provider does not honour, and `media` for attachments that it cannot read."""
@@ -247,7 +252,7 @@ class Gateway:
     async def _paused(self, call: "_Call", failure: Failure, number: int) -> None:
         """Wait until another attempt may follow; raise what it was if none may."""
         wait = pause(number, failure.wait, self._dice)
-        beyond = wait > LONGEST_S or self._clock.stamp() + wait * 1e6 > call.until
+        beyond = wait > LONGEST_S or self._clock.stamp() + wait * 1e6 >= call.until
         if number >= failure.attempts or beyond:
             raise self._ended(failure.error, number) from None
         if failure.ran and call.request.nano and (self._bill(call).usd or 0) * 1e9 >= call.request.nano:
@@ -277,7 +282,7 @@ class Gateway:
                 total += part._replace(usd=rates.nano(part) / 1e9)
             else:
                 total += part
-        return total._replace(calls=1)
+        return total._replace(calls=1, unpriced=0)
 
     def _ended(self, error: StratagemError, attempts: int) -> StratagemError:
         if isinstance(error, ModelError):

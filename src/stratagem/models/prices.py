@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from stratagem.core import Usage
 from stratagem.errors import UsageError
@@ -171,7 +171,8 @@ def _entry(provider: str, name: str, address: str) -> Any:
 
 def _rates_of(entry: Any) -> Rates | None:
     """Return an entry's rates; None if it charges for what we do not count."""
-    said: dict[str, Any] = {key: value for key, value in vars(entry).items() if value is not None}
+    kept = cast("dict[str, Any]", entry.__dict__)
+    said = {key: value for key, value in kept.items() if value is not None}
     if not {"input_mtok", "output_mtok"} <= said.keys():
         return None
     if any(key not in _COUNTED and not _NEVER.fullmatch(key) for key in said):

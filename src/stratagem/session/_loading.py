@@ -4,7 +4,7 @@ import importlib
 import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -249,14 +249,20 @@ def _imported(spec: str) -> Tool:
 
 
 def model_of(
-    given: Model | str, *, home: "Path | None" = None, base_url: str | None = None, api_key_env: str | None = None
+    given: Model | str,
+    *,
+    home: "Path | None" = None,
+    base_url: str | None = None,
+    api_key_env: str | None = None,
+    prices: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> Model:
     """Return a model from itself or its spec."""
     if not isinstance(given, str):
         return given
     from stratagem.models import open_model  # noqa: PLC0415  (only a session needs models)
 
-    return open_model(given, home=home, base_url=base_url, api_key_env=api_key_env)
+    return open_model(given, home=home, base_url=base_url, api_key_env=api_key_env, prices=prices, limits=limits)
 
 
 def policy_of(given: Policy | str | None) -> Policy:

@@ -49,6 +49,8 @@ async def open(  # noqa: A001  (the contract's name)
     clock: Clock | None = None,
     base_url: str | None = None,
     api_key_env: str | None = None,
+    prices: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[Session, None]:
     """Open a session.
 
@@ -73,6 +75,9 @@ async def open(  # noqa: A001  (the contract's name)
         base_url: where the OpenAI-compatible server of this session's models is, such as `http://127.0.0.1:8000/v1`; None
             is each provider's own. A server elsewhere gets no key, unless `api_key_env` names one.
         api_key_env: environment variable with the key for that address.
+        prices: of models by spec, in USD per million tokens: `{"vllm:m": {"input_per_mtok": 0.1, "output_per_mtok": 0.4}}`;
+            else the table of the extra `prices` is asked.
+        limits: of providers by prefix, a minute and at once: `{"openai": {"rpm": 500, "tpm": 200_000, "concurrency": 8}}`.
 
     Yields:
         The session; leaving the block closes its files.
@@ -87,11 +92,11 @@ async def open(  # noqa: A001  (the contract's name)
         raise UsageError(f"seed must be a whole number, got {seed!r}")
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
-    limits = budget_of(budget)
+    allowed = budget_of(budget)
     granted = tools_of(tools, paths)
 
     def opened(given: Model | str) -> Model:
-        return model_of(given, home=folder, base_url=base_url, api_key_env=api_key_env)
+        return model_of(given, home=folder, base_url=base_url, api_key_env=api_key_env, prices=prices, limits=limits)
 
     services = Services(
         opened(model),
@@ -108,7 +113,7 @@ async def open(  # noqa: A001  (the contract's name)
     )
     session = Session(
         services,
-        limits,
+        allowed,
         roots=tuple(paths),
         options=options or {},
         home=folder,
