@@ -10,6 +10,7 @@ from stratagem.cli._reading import (
     budget_document,
     counts_of,
     following,
+    money,
     reused,
     sign,
     standing,
