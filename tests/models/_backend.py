@@ -85,7 +85,9 @@ class Gated:
         self.clock.advance(seconds)
         await asyncio.sleep(0)
 
-    def request(self, question: str = "2+2?", *, run: str = "", within_s: float | None = None, **settings: Any) -> Request:
+    def request(
+        self, question: str = "2+2?", *, run: str = "", within_s: float | None = None, **settings: Any
+    ) -> Request:
         made = asked(self.model, question, **settings)
         made.run = run
         if within_s is not None:

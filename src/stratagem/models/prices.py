@@ -58,10 +58,8 @@ class Rates(NamedTuple):
 
     def most(self, prompt: int, completion: int) -> int:
         """Return what so many tokens can cost at most, whichever of them are cached, written or thoughts."""
-        said, put, spoken, thought = (
-            _at(steps, prompt) for steps in (self.prompt, self.written, self.completion, self.reasoning)
-        )
-        return math.ceil(prompt * max(said, put) + completion * max(spoken, thought))
+        said, spoken, read, put, thought = (_at(steps, prompt) for steps in self)
+        return math.ceil(prompt * max(said, read, put) + completion * max(spoken, thought))
 
 
 def _at(steps: Steps, length: int) -> float:
