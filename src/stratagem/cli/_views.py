@@ -289,11 +289,18 @@ def one_effect(record: RunRecord, number: int) -> None:
         _section("error", f"{result[0]}: {_text(row)}")
     elif isinstance(text, str):
         _section("text", text)
-        rest = {key: value for key, value in result.items() if key != "text"}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        via = result.get("via")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(via, dict):
+            _section("came by", "\n".join(f"{name}: {_listed(value)}" for name, value in via.items()))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        rest = {key: value for key, value in result.items() if key not in ("text", "via")}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         if rest:
             _section("beside it", json_text(rest, indent=2))
     else:
         _section("result", json_text(result, indent=2))
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _section(name: str, text: str) -> None:
