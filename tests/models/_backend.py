@@ -33,7 +33,8 @@ class Backend:
     """Answers from a list, and then always as the last; `seen` counts the attempts."""
 
     def __init__(self, *outcomes: Outcome, origin: str = HOSTED, capabilities: Capabilities | None = None) -> None:
-        self.outcomes, self.origin, self.seen = list(outcomes), origin, 0
+        self.outcomes: list[Any] = list(outcomes)
+        self.origin, self.seen = origin, 0
         self.key = Key("", "", origin)
         self.capabilities = capabilities or Capabilities(frozenset({"temperature", "max_tokens", "logprobs"}))
         self.asked: list[int] = []

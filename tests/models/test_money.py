@@ -109,6 +109,7 @@ async def test_with_retries_and_cut_streams_they_exceed_it_by_no_more_than_was_r
     assert answer.usage.usd == pytest.approx(sum(filter(None, bills)))
     assert answer.usage.requests == len(server.seen) > answer.usage.calls > 10
     assert answer.stop == "budget"
+    assert answer.usage.usd is not None
     over = answer.usage.usd * 1e9 - 20_000_000
     assert 0 < over <= reserved.most <= 20_000_000
     assert max(filter(None, bills)) * 1e9 <= 2 * max(reserved.each)

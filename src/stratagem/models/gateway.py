@@ -231,6 +231,9 @@ class Gateway:
 
     async def _entered(self, gate: Gate, call: "_Call") -> Pass:
         """Return once it is the call's turn; the time that it waited is not counted."""
+        at_once = gate.pass_at_once(call.request.run)
+        if at_once is not None:
+            return at_once
         begun = self._clock.stamp()
         patience = min(LONGEST_S, max(0.0, (call.until - begun) / 1e6))
         entered = await gate.enter(call.ends, call.request.run, call.weight() if gate.weighs else 0.0, patience)
@@ -275,9 +278,12 @@ class Gateway:
 
     def _bill(self, call: "_Call") -> Usage:
         """Return what a call has cost so far, with an attempt that is under way."""
-        rates = self._price and self._price.rates(self._clock.wall())
+        rates = None if self._price is None else self._price.rates(self._clock.wall())
+        parts = call.all_parts()
+        if len(parts) == 1 and parts[0].calls == 1 and rates is None:
+            return parts[0]
         total = Usage()
-        for part in call.all_parts():
+        for part in parts:
             if part.usd is None and rates is not None:
                 total += part._replace(usd=rates.nano(part) / 1e9)
             else:

@@ -108,6 +108,14 @@ class Gate:
         """Whether tokens are counted."""
         return TOKENS in self._own or TOKENS in self._server
 
+    def pass_at_once(self, run: str) -> Pass | None:
+        """Return what `enter` would, if nothing is counted and nobody waits; else None."""
+        free = not (self._waiting or self._keeper or self._closed or self._own or self._server or self.breaker.is_open)
+        if not free or self.inside >= self.limit:
+            return None
+        self.inside, self._last = self.inside + 1, run
+        return Pass(self._epoch, 0.0)
+
     async def enter(self, until: int, run: str = "", tokens: float = 0.0, patience_s: float = LONGEST_S) -> Pass:
         """Wait for a turn; return what `leave` needs.
 
