@@ -107,13 +107,14 @@ def test_a_chain_is_opened_model_by_model(tmp_path: Path) -> None:
         open_model("vllm:a|vllm:b", base_url="http://127.0.0.1:1/v1")
 
 
-def test_a_model_of_a_chain_that_cannot_be_opened_here_is_passed_over() -> None:
-    chain = open_model("sim:skill=1|offline")
+def test_a_model_of_a_chain_that_cannot_be_opened_here_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratagem.models.LATER", ("later",))
+    chain = open_model("later:a|offline")
     assert isinstance(chain, Chain)
     assert [model.spec for model in chain.models] == ["offline"]
-    assert chain.spec == "sim:skill=1|offline"
-    with pytest.raises(CapabilityError, match="does not open models `sim:`"):
-        open_model("sim:a|sim:b")
+    assert chain.spec == "later:a|offline"
+    with pytest.raises(CapabilityError, match="does not open models `later:`"):
+        open_model("later:a|later:b")
 
 
 @pytest.mark.parametrize(

@@ -17,17 +17,15 @@ from itertools import count
 from typing import Any, Protocol
 
 from stratagem.core import Capabilities, Clock, Delta, Reply, Request, Sample, SystemClock, Usage
-from stratagem.core._options import TIMEOUT_S
 from stratagem.errors import CapabilityError, ModelError, StratagemError
 from stratagem.models.breaker import down
+from stratagem.models.call import SPARE_S, Call
 from stratagem.models.compatible_body import closed
 from stratagem.models.keys import Key, loopback
-from stratagem.models.limits import FOREVER, HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
+from stratagem.models.limits import HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
 from stratagem.models.prices import Price, listable, listed_price, own_price, table
 from stratagem.models.retry import LONGEST_S, Failure, pause, silent
-from stratagem.models.tokens import bound, message_bound, request_bound
-
-SPARE_S = 0.05  # by which a call ends before the budget's seconds do, so that what it cost is known
+from stratagem.models.tokens import message_bound
 
 
 class Backend(Protocol):
@@ -163,7 +161,7 @@ class Gateway:
         return rates.most(prompt, completion) if rates else 0
 
     async def _complete(self, request: Request, on_delta: Callable[[Delta], None] | None) -> Reply:
-        call = _Call(request, self._clock.stamp(), on_delta)
+        call = Call(request, self._clock.stamp(), on_delta)
         learning = None if self._learnt else asyncio.ensure_future(self.learn())  # while the server thinks
         try:
             reply = await self._drawn(call)
@@ -185,7 +183,7 @@ class Gateway:
         reply.usage = self._bill(call)
         return reply
 
-    async def _drawn(self, call: "_Call") -> Reply:
+    async def _drawn(self, call: Call) -> Reply:
         """Return all draws; what they cost is in the call."""
         request, first = call.request, None
         while len(call.samples) < request.n:
@@ -203,7 +201,7 @@ class Gateway:
             request_id=first.request_id,
         )  # fmt: skip
 
-    async def _attempted(self, call: "_Call", n: int) -> Reply:
+    async def _attempted(self, call: Call, n: int) -> Reply:
         """Return the reply to a request for `n` draws, after as many attempts as it takes."""
         gate = self._gate = self._gate or self._shared()
         for number in count(1):
@@ -229,7 +227,7 @@ class Gateway:
                 return reply
         raise AssertionError  # `count` has no end
 
-    async def _entered(self, gate: Gate, call: "_Call") -> Pass:
+    async def _entered(self, gate: Gate, call: Call) -> Pass:
         """Return once it is the call's turn; the time that it waited is not counted."""
         at_once = gate.pass_at_once(call.request.run)
         if at_once is not None:
@@ -240,7 +238,7 @@ class Gateway:
         call.until = min(call.ends, call.until + self._clock.stamp() - begun)
         return entered
 
-    async def _once(self, call: "_Call", n: int, number: int) -> Reply:
+    async def _once(self, call: Call, n: int, number: int) -> Reply:
         """Make one attempt; it ends in time, whatever the backend does."""
         left = (call.until - self._clock.stamp()) / 1e6
         call.begin()
@@ -252,7 +250,7 @@ class Gateway:
         call.sent = False
         return reply
 
-    async def _paused(self, call: "_Call", failure: Failure, number: int) -> None:
+    async def _paused(self, call: Call, failure: Failure, number: int) -> None:
         """Wait until another attempt may follow; raise what it was if none may."""
         wait = pause(number, failure.wait, self._dice)
         beyond = wait > LONGEST_S or self._clock.stamp() + wait * 1e6 >= call.until
@@ -268,7 +266,7 @@ class Gateway:
         gate.breaker.what = f"the server at {backend.origin}"
         return gate
 
-    def _correct(self, call: "_Call", what: str) -> None:
+    def _correct(self, call: Call, what: str) -> None:
         """Correct what the server was thought to honour."""
         if what == "schema":
             self.capabilities.schema = "advisory"
@@ -276,7 +274,7 @@ class Gateway:
             self.capabilities.native_n = False
         call.corrected.append(what)
 
-    def _bill(self, call: "_Call") -> Usage:
+    def _bill(self, call: Call) -> Usage:
         """Return what a call has cost so far, with an attempt that is under way."""
         rates = None if self._price is None else self._price.rates(self._clock.wall())
         parts = call.all_parts()
@@ -320,68 +318,3 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-class _Call:
-    """One call, as far as it has come: its draws, its failed attempts, and what all of it cost.
-
-    Attributes:
-        until: stamp at which `timeout_s` is over.
-        ends: stamp at which the budgets' seconds are.
-        hear: hears of pieces of the reply, if somebody listens.
-        sent: whether an attempt is under way.
-        received: what has come of it.
-    """
-
-    def __init__(self, request: Request, begun: int, on_delta: Callable[[Delta], None] | None) -> None:
-        self.request = request
-        limit, within = float(request.options.get("timeout_s", TIMEOUT_S)), request.within_s
-        self.ends = begun + round((within - min(SPARE_S, within / 10)) * 1e6) if within < 1e9 else FOREVER
-        self.until = min(self.ends, begun + round(limit * 1e6))
-        self.samples: list[Sample] = []
-        self.attempts: list[str] = []
-        self.corrected: list[str] = []
-        self.parts: list[Usage] = []
-        self.sent, self.received, self._number = False, "", 0
-        self._on_delta = on_delta
-        self.hear = None if on_delta is None else self._heard
-
-    def begin(self) -> None:
-        """Note that an attempt is sent."""
-        self.sent, self.received = True, ""
-        self._number += 1
-
-    def _heard(self, delta: Delta) -> None:
-        delta.attempt = self._number
-        self.received += delta.text
-        assert self._on_delta is not None
-        self._on_delta(delta)
-
-    def weight(self) -> float:
-        """Return how many tokens a provider may count at once."""
-        most = self.request.max_tokens or self.request.options.get("max_tokens") or 0
-        return request_bound(self.request) + most
-
-    def failed(self, failure: Failure) -> None:
-        """Note an attempt that brought no reply."""
-        self.sent = False
-        status = getattr(failure.error, "status", None)
-        self.attempts.append(f"{type(failure.error).__name__}{f' {status}' if status else ''}")
-        if failure.usage is not None:
-            self.parts.append(failure.usage._replace(calls=0))
-        elif failure.ran:
-            self.parts.append(self._estimated(failure.received))
-        else:
-            self.parts.append(Usage(0, 1))
-
-    def all_parts(self) -> list[Usage]:
-        """Return what each attempt cost; one that is under way is billed by its bound."""
-        return [*self.parts, self._estimated(self.received)] if self.sent else self.parts
-
-    def _estimated(self, received: str) -> Usage:
-        return Usage(0, 1, request_bound(self.request), bound(received), usd=None, estimated=True)
-
-    def via(self) -> dict[str, Any]:
-        """Return what is recorded of how the reply was come by."""
-        facts = {"attempts": self.attempts, "corrected": self.corrected}
-        return {name: value for name, value in facts.items() if value}
