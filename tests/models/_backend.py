@@ -47,17 +47,18 @@ class Backend:
     ) -> Reply:
         self.seen += 1
         self.asked.append(n)
-        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        outcome: Any = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Failure):
             if on_delta is not None and outcome.received:
                 on_delta(Delta(0, outcome.received))
-            again = type(outcome.error)(str(outcome.error))
+            again: Any = type(outcome.error)(str(outcome.error))
             again.status = getattr(outcome.error, "status", None)
             copied = Failure(again, attempts=outcome.attempts, ran=outcome.ran, wait=outcome.wait, slow=outcome.slow)
             copied.received, copied.headers = outcome.received, outcome.headers
             raise copied
         if callable(outcome):
-            return await outcome()
+            made: Any = outcome()
+            return await made
         if on_delta is not None:
             on_delta(Delta(0, outcome.samples[0].text))
         return Reply(tuple(Sample.of(one.form()) for one in outcome.samples), outcome.usage, headers=outcome.headers)

@@ -2,13 +2,14 @@
 
 import datetime
 import random
+import sys
 from typing import Any
 
 import pytest
 
 from stratagem.core import Usage
 from stratagem.errors import UsageError
-from stratagem.models.prices import PROVIDERS, Price, Rates, listable, listed_price, own_price, table
+from stratagem.models.prices import PROVIDERS, Price, Rates, _entry, listable, listed_price, own_price, table
 from tests.models._backend import Gated, said
 
 WALL = 1_790_000_000.0
@@ -73,6 +74,12 @@ def test_without_the_table_every_price_is_unknown(monkeypatch: pytest.MonkeyPatc
     assert table() == ""
     assert listable("openai:gpt-4o-mini", "https://api.openai.com:443")
     assert listed_price("openai:gpt-4o-mini", "https://api.openai.com:443") is None
+
+
+def test_a_table_that_cannot_be_read_costs_no_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", None)
+    assert listed_price("openai:gpt-4o-mini-2024-07-18", "https://api.openai.com:443") is None
+    _entry.cache_clear()
 
 
 def test_own_prices_fall_back_on_the_two_that_are_needed() -> None:

@@ -158,11 +158,11 @@ def listed_price(spec: str, origin: str) -> Price | None:
 @cache
 def _entry(provider: str, name: str, address: str) -> Any:
     """Return the table's entry; None if there is none, or the address is not the provider's own."""
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415  (0.4 s)
-
     try:
+        from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415  (0.4 s)
+
         seller, entry = get_snapshot().find_provider_model(name, None, provider, None)
-    except LookupError:
+    except Exception:  # noqa: BLE001  (mostly a LookupError; whatever is wrong there, no reply is lost for its price)
         return None
     return entry if re.match(seller.api_pattern, address) else None
 
