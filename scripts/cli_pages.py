@@ -45,6 +45,14 @@ are the long names of flags; paths lie beneath the folder of the file that names
 model = "offline"
 root = ["docs"]
 budget = "calls=40"
+
+[prices."vllm:my-model"]  # USD per million tokens
+input_per_mtok = 0.10
+output_per_mtok = 0.40
+
+[limits.openai]  # a minute; and at once
+rpm = 500
+concurrency = 8
 ```
 
 A file that comes with a project may not set {unsafe}:

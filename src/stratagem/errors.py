@@ -32,6 +32,7 @@ class StratagemError(Exception):
     """
 
     remedy: str = "Read the message."
+    usage: Any = None  # what it cost before it was raised, if whoever raises it says so; recorded beside it, not in it
 
     def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
         super().__init__(message)
@@ -65,9 +66,6 @@ class ModelError(StratagemError):
         status: HTTP status, None if there was none.
         request_id: the provider's own id of the request.
         attempts: how often it was tried.
-
-    Attributes:
-        usage: what the attempts cost, if whoever made them says so; it is recorded beside the error, not in it.
     """
 
     remedy = "Check the provider and resume the run."
@@ -84,7 +82,6 @@ class ModelError(StratagemError):
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.provider, self.status, self.request_id, self.attempts = provider, status, request_id, attempts
-        self.usage: Any = None
 
     def form(self) -> list[Any]:
         message, own = super().form()
@@ -273,8 +270,9 @@ class Suspended(BaseException):
 
 
 # What another attempt may end differently: performed again by `resume`, unless the program went on from it.
+# A lack of the model's is recorded only if it was found out by what came, and so has to be paid.
 CIRCUMSTANCES = frozenset({
-    "Unreachable", "RateLimited", "Unavailable", "NoReply", "CutReply", "BadReply", "NotAuthorised", "ScriptMiss",
+    "CapabilityError", "Unreachable", "RateLimited", "Unavailable", "NoReply", "CutReply", "BadReply", "NotAuthorised", "ScriptMiss",
     "BudgetExhausted", "TimedOut",
 })  # fmt: skip
 

@@ -155,3 +155,43 @@ def test_every_key_is_a_flag_of_run_with_its_variable() -> None:
     assert (variables.pop("goal"), variables.pop("file")) == (None, None)
     assert variables == {key: f"STRATAGEM_{key.upper().replace('-', '_')}" for key in KEYS}
     assert set(DEFAULTS) == set(KEYS)
+
+
+def test_prices_and_limits_stand_in_any_file_and_of_each_entry_the_nearest_holds(cli: Any) -> None:
+    write(cli, "user", '[prices."vllm:a"]\ninput_per_mtok = 1\noutput_per_mtok = 2\n[limits.vllm]\nrpm = 5\n')
+    write(
+        cli, "stratagem.toml",
+        '[prices."vllm:a"]\ninput_per_mtok = 3\noutput_per_mtok = 4\n[prices."vllm:b"]\ninput_per_mtok = 5\noutput_per_mtok = 6\n',
+    )  # fmt: skip
+    told = {one["key"]: one for one in cli.json("doctor")["values"]}
+    assert told["prices"]["value"] == {
+        "vllm:a": {"input_per_mtok": 3, "output_per_mtok": 4}, "vllm:b": {"input_per_mtok": 5, "output_per_mtok": 6}
+    }  # fmt: skip
+    assert told["limits"]["value"] == {"vllm": {"rpm": 5}}
+    assert "stratagem.toml" in told["prices"]["origin"]
+    assert "config.toml" in told["prices"]["origin"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prices = 3", "'prices' is a table, got 3"),
+        ('[prices."vllm:a"]\ninput_per_mtok = 1', "lacks output_per_mtok"),
+        ("[limits.vllm]\nrmp = 5", "there is no 'rmp'"),
+    ],
+)
+def test_prices_and_limits_that_are_none_are_refused_before_anything_is_asked(cli: Any, text: str, said: str) -> None:
+    write(cli, "stratagem.toml", text)
+    done = cli("run", "Well?")
+    assert (done.exit_code, said in done.stderr) == (2, True)
+
+
+def test_a_price_from_a_file_lets_a_limit_of_money_through(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratagem.models.gateway.pause", lambda number, told, dice: 0.0)
+    words = ("run", "Well?", "--strategy", "direct", "--base-url", "http://127.0.0.1:1/v1", "--budget", "usd=1")
+    write(cli, "stratagem.toml", 'model = "vllm:a"')
+    done = cli(*words)
+    assert (done.exit_code, "needs the price of the model 'vllm:a'" in done.stderr) == (2, True)
+    write(cli, "stratagem.toml", 'model = "vllm:a"\n[prices."vllm:a"]\ninput_per_mtok = 1\noutput_per_mtok = 2')
+    done = cli(*words)
+    assert (done.exit_code, "nobody answers at vLLM" in done.stderr) == (5, True)

@@ -263,7 +263,7 @@ async def test_the_pieces_of_a_reply_are_events() -> None:
     await run.ask(guess, number=1)
     await delivered(feeds)
     deltas = [event.data for event in listener.events if event.type == "text.delta"]
-    assert deltas == [{"text": "g", "sample": 0}, {"text": "1", "sample": 0}]
+    assert deltas == [{"text": "g", "sample": 0, "attempt": 1}, {"text": "1", "sample": 0, "attempt": 1}]
 
 
 # Listeners

@@ -2,12 +2,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stratagem.errors import RateLimited
-from stratagem.models.limits import Gate, gate_of
+from stratagem.models.limits import FOREVER, Gate, Limits, Pass, gate_of
 from tests.conftest import HandClock
 
-FOREVER = 1 << 62
+ONE = Pass(0, 0.0)
 
 
 def gate_on(clock: HandClock, most: int = 64) -> tuple[Gate, list[float]]:
@@ -36,12 +38,12 @@ async def test_sixteen_begin_at_once_and_who_comes_first_goes_first(clock: HandC
     tasks = [asyncio.create_task(one(number)) for number in range(20)]
     await turn()
     assert order == [*range(16)]
-    gate.leave(0)
-    gate.leave(0)
+    gate.leave(ONE)
+    gate.leave(ONE)
     await turn()
     assert order == [*range(18)]
-    gate.leave(0)
-    gate.leave(0)
+    gate.leave(ONE)
+    gate.leave(ONE)
     await asyncio.gather(*tasks)
     assert order == [*range(20)]
     assert gate.inside == 16
@@ -98,11 +100,11 @@ async def test_who_gives_up_waiting_takes_nobodys_turn(clock: HandClock) -> None
     await turn()
     gone.cancel()
     await turn()
-    gate.leave(0)
+    gate.leave(ONE)
     await stays
     late = asyncio.create_task(gate.enter(FOREVER))
     await turn()
-    gate.leave(0)  # its turn is called, and it is cancelled before it takes it
+    gate.leave(ONE)  # its turn is called, and it is cancelled before it takes it
     late.cancel()
     with pytest.raises(asyncio.CancelledError):
         await late
@@ -116,3 +118,101 @@ async def test_models_of_one_origin_and_key_share_a_gate(clock: HandClock) -> No
     assert gate_of("https://a:443", 1, clock, sleep, 8) is mine
     assert gate_of("https://a:443", 2, clock, sleep, 8) is not mine
     assert gate_of("https://b:443", 1, clock, sleep, 8) is not mine
+
+
+# Turns by run
+
+
+async def test_a_single_call_is_served_next_however_many_of_another_run_wait(clock: HandClock) -> None:
+    gate, _ = gate_on(clock, 4)
+    order: list[str] = []
+
+    async def one(run: str) -> None:
+        await gate.enter(FOREVER, run)
+        order.append(run)
+
+    tasks = [asyncio.create_task(one("wide")) for _ in range(1004)]
+    await turn()
+    assert order == ["wide"] * 4
+    tasks.append(asyncio.create_task(one("single")))
+    await turn()
+    gate.leave(ONE)
+    await turn()
+    assert order == ["wide"] * 4 + ["single"]
+    for _ in range(1000):
+        gate.leave(ONE)
+        await turn()
+    await asyncio.gather(*tasks)
+    assert order[5:] == ["wide"] * 1000
+
+
+async def test_runs_take_turns_and_within_a_run_the_first_comes_first(clock: HandClock) -> None:
+    gate, _ = gate_on(clock, 1)
+    order: list[str] = []
+
+    async def one(run: str, number: int) -> None:
+        await gate.enter(FOREVER, run)
+        order.append(f"{run}{number}")
+
+    tasks = [asyncio.create_task(one(run, number)) for run in "abc" for number in range(3)]
+    await turn()
+    for _ in range(8):
+        gate.leave(ONE)
+        await turn()
+    await asyncio.gather(*tasks)
+    assert order == ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["enter", "enter", "leave", "cancel", "slow"]), st.integers(0, 3)), max_size=80)
+)
+async def test_whatever_happens_no_turn_is_lost(events: list[tuple[str, int]]) -> None:
+    clock = HandClock()
+    gate, _ = gate_on(clock, 3)
+    inside: list[Pass] = []
+    waiting: list[asyncio.Task[None]] = []
+
+    async def one(run: str) -> None:
+        inside.append(await gate.enter(FOREVER, run, 5.0))
+
+    for event, number in events:
+        if event == "enter":
+            waiting.append(asyncio.create_task(one(str(number))))
+        elif event == "cancel" and waiting:
+            waiting.pop(number % len(waiting)).cancel()
+        elif event in ("leave", "slow") and inside:
+            slow = event == "slow"
+            gate.leave(inside.pop(), good=not slow, slow=slow, closed_s=1.0 if slow else None)
+        if number:
+            await turn()
+    await turn()
+    assert gate.inside == len(inside) <= 3
+    while inside:
+        gate.leave(inside.pop(), good=True)
+        await turn()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (gate.inside, gate._waiting, gate._keeper) == (0, {}, False)
+    assert gate._under_way == 0
+
+
+async def test_a_run_that_waits_for_its_rate_does_not_take_anothers_turn(clock: HandClock) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await turn()
+        clock.advance(seconds)
+
+    gate = Gate(clock, sleep, 64, Limits(rpm=2))
+    order: list[str] = []
+
+    async def one(run: str) -> None:
+        gate.leave(await gate.enter(FOREVER, run), good=True)
+        order.append(run)
+
+    wide = [asyncio.create_task(one("wide")) for _ in range(6)]
+    await asyncio.sleep(0)
+    single = asyncio.create_task(one("single"))
+    await asyncio.gather(*wide, single)
+    assert order[:4] == ["wide", "wide", "wide", "single"]  # the third was at the gate already
+    assert slept == [30] * 5

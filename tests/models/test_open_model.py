@@ -12,6 +12,7 @@ import stratagem.models
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models import LATER, catalogue, open_model
 from stratagem.models.hosted_table import HOSTED
+from stratagem.models.chain import Chain
 from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
@@ -98,9 +99,29 @@ def test_a_model_of_a_later_version_is_a_missing_capability(prefix: str) -> None
     assert str(caught.value) == (f"this version does not open models `{prefix}:`: '{prefix}:name'")
 
 
-def test_a_chain_is_a_missing_capability() -> None:
-    with pytest.raises(CapabilityError, match=r"does not open chains of models: 'offline\|openai:gpt-5'"):
-        open_model("offline|openai:gpt-5")
+def test_a_chain_is_opened_model_by_model(tmp_path: Path) -> None:
+    script = tmp_path / "a.jsonl"
+    script.write_text("")
+    chain = open_model(f"script:{script}| offline")
+    assert isinstance(chain, Chain)
+    assert (chain.spec, [model.spec for model in chain.models]) == (
+        f"script:{script}|offline", [f"script:{script}", "offline"]
+    )  # fmt: skip
+    for wrong in ("offline|", "|offline", "offline|offline", "offline|ofline", "offline|opnai:m"):
+        with pytest.raises(UsageError):
+            open_model(wrong)
+    with pytest.raises(UsageError, match=r"an address is that of one model, and 'vllm:a\|vllm:b' names 2"):
+        open_model("vllm:a|vllm:b", base_url="http://127.0.0.1:1/v1")
+
+
+def test_a_model_of_a_chain_that_cannot_be_opened_here_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratagem.models.LATER", ("later",))
+    chain = open_model("later:a|offline")
+    assert isinstance(chain, Chain)
+    assert [model.spec for model in chain.models] == ["offline"]
+    assert chain.spec == "later:a|offline"
+    with pytest.raises(CapabilityError, match="does not open models `later:`"):
+        open_model("later:a|later:b")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from stratagem import errors
+from stratagem.errors import ModelError
 from stratagem.models.retry import AFTER_BAD, ATTEMPTS, Answered, Failure, pause, refused, wait_of
 
 
@@ -37,6 +38,7 @@ def test_what_a_status_means(status: int, body: str, error: str, attempts: int, 
     failure = meant(status, body)
     kind = type(failure.error).__name__
     assert (kind, failure.attempts, failure.ran, failure.slow) == (error, attempts, ran, slow)
+    assert isinstance(failure.error, ModelError)
     assert failure.error.status == status
 
 

@@ -438,9 +438,10 @@ async def test_a_huge_reply_is_not_read_to_its_end(server: ModelServer) -> None:
 
 async def test_log_probabilities_that_do_not_come_are_an_error(server: ModelServer) -> None:
     server.add(Said("4", logprobs=False))
-    error = await failed(Wired(server.url), logprobs=True)
-    assert (type(error), error.attempts) == (BadReply, 1)
-    assert "no log-probabilities" in str(error)
+    wired = Wired(server.url)
+    with pytest.raises(CapabilityError, match="no log-probabilities") as caught:
+        await answered(wired, wired.request(logprobs=True))
+    assert caught.value.usage[:4] == (1, 1, 9, 1)  # it was answered, and says what that cost
 
 
 @pytest.mark.parametrize("kind", ["slow", "stall"])

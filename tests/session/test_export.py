@@ -339,9 +339,8 @@ json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(m
 def rows(draw: Any) -> list[Row]:
     made: list[Row] = []
     for seq in range(draw(st.integers(0, 4))):
-        usage = draw(
-            st.none() | st.builds(Usage, st.integers(0, 5), usd=st.none() | st.floats(0, 9), seconds=st.floats(0, 9))
-        )
+        money = {name: st.floats(0, 9) for name in ("seconds", "known_usd")}
+        usage = draw(st.none() | st.builds(Usage, st.integers(0, 5), usd=st.none() | st.floats(0, 9), **money))
         wait = {"wait": draw(st.text(max_size=150)), "schema": {}}
         whole = [draw(st.integers(0, 2**53)), *(draw(st.integers(0, 2**45)) for _ in range(3))]
         result = encoded(draw(json_values))

@@ -35,7 +35,7 @@ class Check(NamedTuple):
 
 def system() -> list[Check]:
     """Check what a run needs of the machine."""
-    return [_python(), *_packages(), *_sqlite(), _strategies(), _files(), _terminal()]
+    return [_python(), *_packages(), _prices(), *_sqlite(), _strategies(), _files(), _terminal()]
 
 
 def state(home: Path, journal: str | None = None, *, sweep: bool = False) -> list[Check]:
@@ -62,6 +62,16 @@ def _packages() -> Iterator[Check]:
             yield Check(name, "ok", version(name))
         except PackageNotFoundError:
             yield Check(name, "fail", "not installed", f"pip install {name}")
+
+
+def _prices() -> Check:
+    """Say which table of prices there is; it has no date of its own, so its version stands for its state."""
+    from stratagem.models.prices import table
+
+    said = table()
+    return Check(
+        "prices", "ok", f"table {said}" if said else "no table: what is not in `prices` of the settings is unknown"
+    )
 
 
 def _sqlite() -> Iterator[Check]:

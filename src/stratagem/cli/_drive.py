@@ -13,6 +13,7 @@ from stratagem.cli._ends import OF_STOP, PIPE_CLOSED, RUN_NOTE, understood
 from stratagem.cli._interrupts import Interrupts
 from stratagem.cli._output import SCHEMA, Mode, say, warn
 from stratagem.cli._reading import budget_document, counts_of, inbox, reused, usage_of
+from stratagem.cli._settings import tables
 from stratagem.cli._told import Listening, ending
 from stratagem.core import Answer, Budget, budget_of
 from stratagem.errors import StratagemError
@@ -52,7 +53,7 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
     with listening, Interrupts(journal.aclose, listening.close) as interrupts:
         try:
             async with stratagem.open(
-                home=home, journal=journal, on_event=listening, **mode.server, **settings
+                home=home, journal=journal, on_event=listening, **mode.server, **tables(), **settings
             ) as session:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)

@@ -137,6 +137,6 @@ def reused(counts: EffectCounts | None) -> str:
     return f"{counted(counts.reused, 'effect')} reused · {counts.performed:,} performed{left}"
 
 
-def money(usd: float | None) -> str:
-    """Return money as the answer's last line has it; unknown is never zero."""
-    return "unknown" if usd is None else f"${usd:.4g}" if usd else "-"
+def money(used: Usage) -> str:
+    """Return what something cost, for a column: short where all is unknown, or nothing is charged."""
+    return {"cost unknown": "unknown", "no charge": "-"}.get(used.money, used.money)

@@ -26,6 +26,7 @@ FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
 TEXTS = ("strategy", "model", "base-url", "api-key-env", "approve", "budget", "home", "journal")
 LISTS = ("root", "tool")
 KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
+TABLES = ("prices", "limits")  # of files only: `[prices."vllm:NAME"]`, `[limits.openai]`
 PATHS = ("home", "root")
 # How models are reached (`models/routes.py`): no flags, and only in the user's own file.
 NETWORK = ("proxy", "ca-file", "client-cert", "client-key", "allow-http", "providers")
@@ -61,8 +62,17 @@ def from_files(folder: "Path | None" = None) -> dict[str, Setting]:
     for path, project in ((here / "stratagem.toml", True), (here / "pyproject.toml", True), (user_file(), False)):
         table = _table(path)
         for key, value in _checked(table, path, project=project).items():
-            found.setdefault(key, Setting(value, str(path)))
+            nearer = found.get(key)
+            if key in TABLES and nearer is not None:  # entry by entry
+                found[key] = Setting({**value, **nearer.value}, f"{nearer.origin}, {path}")
+            else:
+                found.setdefault(key, Setting(value, str(path)))
     return found
+
+
+def tables() -> dict[str, Any]:
+    """Return what the files set of prices and limits, as `stratagem.open` takes them."""
+    return {key: setting.value for key, setting in from_files().items() if key in TABLES}
 
 
 def resolved() -> dict[str, Setting]:
@@ -75,6 +85,7 @@ def resolved() -> dict[str, Setting]:
             found[key] = Setting(said, variable(key))
         else:
             found[key] = files.get(key, Setting(DEFAULTS[key], "default"))
+    found.update({key: files[key] for key in TABLES if key in files})
     return found
 
 
@@ -149,8 +160,8 @@ def _checked(table: Mapping[str, Any], path: "Path", *, project: bool) -> dict[s
             )
         if key in NETWORK:
             continue  # `network_of` reads them
-        if key not in KEYS:
-            known = KEYS if project else (*KEYS, *NETWORK)
+        if key not in (*KEYS, *TABLES):
+            known = (*KEYS, *TABLES) if project else (*KEYS, *TABLES, *NETWORK)
             raise usage(
                 f"{path} sets {key!r}, which does not exist{nearest(key, known)}", f"The keys: {', '.join(known)}."
             )
@@ -162,6 +173,8 @@ def _checked(table: Mapping[str, Any], path: "Path", *, project: bool) -> dict[s
 
 def _misfit(key: str, value: Any) -> str:
     """Return what the value of a key should be; empty if it is."""
+    if key in TABLES:
+        return _misfit_table(key, value)
     if key in FLAGS:
         return "" if isinstance(value, bool) else "true or false"
     if key == "seed":
@@ -172,6 +185,22 @@ def _misfit(key: str, value: Any) -> str:
     if key == "approve" and value not in ("ask", "never"):
         return "'ask' or 'never'"
     return "" if isinstance(value, str) else "a text"
+
+
+def _misfit_table(key: str, value: Any) -> str:
+    """Return what is wrong with a table of prices or limits; empty if nothing is."""
+    if not isinstance(value, dict):
+        return "a table"
+    from stratagem.errors import UsageError
+    from stratagem.models.limits import limits_of
+    from stratagem.models.prices import own_price
+
+    check = own_price if key == "prices" else limits_of
+    try:
+        check(value, "")  # pyright: ignore[reportUnknownArgumentType]
+    except UsageError as failure:
+        return f"wrong: {failure}"
+    return ""
 
 
 def _placed(key: str, value: Any, folder: "Path") -> Any:

@@ -58,6 +58,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
         "question": first_line(record.question, 400),
         "strategy": record.strategy or "(cannot be named)",
         "model": record.model,
+        "prices": facts.get("prices", ""),
         "budget": _limits(record),
         "roots": ", ".join(facts.get("roots", ())),
         "parent": record.parent,
@@ -82,7 +83,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
     if reuse := reused(record.counts):
         say(f"\n{reuse}")
     used = usage_of(record)
-    say(f"\n{counted(used.calls, 'call')} · {counted(used.tokens, 'token')} · {_charge(used)} · {used.seconds:.1f} s")
+    say(f"\n{counted(used.calls, 'call')} · {counted(used.tokens, 'token')} · {used.money} · {used.seconds:.1f} s")
 
 
 def _limits(record: RunRecord) -> str:
@@ -90,10 +91,6 @@ def _limits(record: RunRecord) -> str:
     over = budget_document(record)["overshoot"]
     said = ",".join(f"{name}={amount:g}" for name, amount in over.items())
     return f"{record.record.get('budget', '')}{f' · overshoot {said}' if over else ''}"
-
-
-def _charge(used: Usage) -> str:
-    return {"unknown": "cost unknown", "-": "no charge"}.get(money(used.usd), money(used.usd))
 
 
 def _effects(record: RunRecord, rows: list[Row]) -> None:
@@ -239,7 +236,7 @@ def costs(record: RunRecord) -> None:
             name,
             counted(count, "time"),
             f"{used.prompt_tokens:,} + {used.completion_tokens:,} tokens",
-            money(used.usd),
+            money(used),
             f"{used.seconds:.2f} s",
         )
         for (kind, name), (count, used) in ordered
@@ -251,7 +248,7 @@ def costs(record: RunRecord) -> None:
             "",
             counted(whole.calls, "call"),
             f"{whole.prompt_tokens:,} + {whole.completion_tokens:,} tokens",
-            money(whole.usd),
+            money(whole),
             f"{whole.seconds:.2f} s",
         )
     )
@@ -292,11 +289,18 @@ def one_effect(record: RunRecord, number: int) -> None:
         _section("error", f"{result[0]}: {_text(row)}")
     elif isinstance(text, str):
         _section("text", text)
-        rest = {key: value for key, value in result.items() if key != "text"}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        via = result.get("via")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(via, dict):
+            _section("came by", "\n".join(f"{name}: {_listed(value)}" for name, value in via.items()))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        rest = {key: value for key, value in result.items() if key not in ("text", "via")}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         if rest:
             _section("beside it", json_text(rest, indent=2))
     else:
         _section("result", json_text(result, indent=2))
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _section(name: str, text: str) -> None:

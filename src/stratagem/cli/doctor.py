@@ -65,6 +65,8 @@ def _print(mode: Mode, checks: list[Any], settings: dict[str, Setting]) -> None:
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(value)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):

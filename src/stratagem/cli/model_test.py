@@ -51,12 +51,13 @@ def _place(mode: Mode, spec: str) -> dict[str, str]:
 
 
 async def _tested(mode: Mode, spec: str, limits: Any) -> int:
-    from stratagem.core._admission import check_price
+    from stratagem.core._admission import check_price, learn_price
     from stratagem.models.findings import row_of
     from stratagem.models.probe import Probe
 
     declared, trial = await _opened(mode, spec)
     try:
+        await learn_price(declared)
         check_price(declared, limits)
         probe = Probe(trial, declared.capabilities, limits)
         mode.tell(

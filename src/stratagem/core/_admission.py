@@ -1,15 +1,17 @@
 """When an effect may be performed, and what is reserved for it. Core only."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from stratagem.core._budget import ONE_CALL, Budget, Meter, Need, take, wait
+from stratagem.core._budget import NANO, ONE_CALL, Budget, Meter, Need, take, wait
 from stratagem.core._canonical import text_of
 from stratagem.core._model import Model, Request
 from stratagem.core._strand import Strand
 from stratagem.errors import BudgetExhausted, UsageError
 
 NOTHING = Need()
+IMAGE = 2000  # tokens of an image at most, where its provider's formula is not known
+MANY = 1_000_000  # tokens, for the price of one
 CLOCKS_DIFFER_S = 0.002  # the event loop's timers and the run's clock may tell the end of a limit a moment apart
 
 
@@ -27,7 +29,8 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
         return ONE_CALL
     for meter in strand.meters:
         check_price(model, meter.limits)
-    prompt = model.tokens(request.message)
+    worth = model.capabilities.worth if any(meter.limits.usd is not None for meter in strand.meters) else None
+    prompt = model.tokens(request.message) + IMAGE * len(request.attached)
     if request.steps is not None:
         prompt += request.steps.size(model.spec, model.tokens)
     if request.tools is not None and request.native:
@@ -36,14 +39,42 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
         prompt += sum(map(model.tokens, texts))
     most = request.options.get("max_tokens")
     if most is None:
-        most, request.max_tokens = model.capabilities.max_output, None
-        left = min(
-            min(meter.left("completion_tokens", reserved=False), meter.left("tokens", reserved=False) - n * prompt)
-            for meter in strand.meters
-        )
+        most = model.capabilities.max_output
+        request.max_tokens = None if worth is None else most  # a bound in money has to be one
+        left = min(cap[0] for cap in caps(strand, request, n, prompt, reserved=False))
         if n <= left < most * n:
             most = request.max_tokens = int(left // n)
-    return Need(1, prompt, most)
+    return Need(1, prompt, most, 0 if worth is None else worth(prompt, most))
+
+
+def caps(
+    strand: Strand, request: Request, n: int = 1, prompt: int = 0, *, reserved: bool = True
+) -> list[tuple[float, Meter, str]]:
+    """Return how many tokens `n` replies to a prompt may have together, under each limit of each budget."""
+    found: list[tuple[float, Meter, str]] = []
+    worth = request.head.model.capabilities.worth
+    for meter in strand.meters:
+        found.append((meter.left("completion_tokens", reserved=reserved), meter, "completion_tokens"))
+        found.append((meter.left("tokens", reserved=reserved) - n * prompt, meter, "tokens"))
+        if worth is not None and meter.limits.usd is not None:
+            asked = worth(prompt, 0)
+            of_one = (worth(prompt, MANY) - asked) / MANY
+            left = meter.left("usd", reserved=reserved) * NANO - n * asked
+            found.append((left / of_one if of_one else math.inf, meter, "usd"))
+    return found
+
+
+async def learn_price(model: Model) -> None:
+    """Let a model that has to look it up find out its price."""
+    learn: Callable[[], Awaitable[None]] | None = getattr(model, "learn", None)
+    if learn is not None:
+        await learn()
+
+
+async def learn_if_limited(strand: Strand, model: Model) -> None:
+    """Let a model find out its price, if a budget limits money."""
+    if strand.counted and any(meter.limits.usd is not None for meter in strand.meters):
+        await learn_price(model)
 
 
 def check_price(model: Model, limits: Budget) -> None:
@@ -51,7 +82,7 @@ def check_price(model: Model, limits: Budget) -> None:
     if limits.usd is not None and not model.capabilities.priced:
         raise UsageError(
             f"a limit of usd needs the price of the model {model.spec!r}, which is unknown",
-            remedy="Limit calls or tokens instead, or use a model whose price is known.",
+            remedy="Limit calls or tokens instead, name its price (`prices`), or use a model whose price is known.",
         )
 
 

@@ -6,11 +6,11 @@ Rule 3: cancellation is never recorded; what was started and cancelled is billed
         been performed.
 """
 
-import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from stratagem.core._admission import CLOCKS_DIFFER_S, admit, nothing, price, refuse, seconds_left
+from stratagem.core._admission import admit, caps, learn_if_limited, nothing, price, refuse
+from stratagem.core._attempt import FAILED, addressed, cost_of, deltas, in_time, keeps_time, no_reply
 from stratagem.core._book import Key, calls_of
 from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
 from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
@@ -28,8 +28,6 @@ from stratagem.errors import (
     BadReply,
     BudgetExhausted,
     Diverged,
-    ModelError,
-    NoReply,
     StratagemError,
     Suspended,
     record,
@@ -38,7 +36,6 @@ from stratagem.errors import (
 
 UNWRITABLE = (ValueError, TypeError, AttributeError, RecursionError)  # of a draw that is no text, or no JSON
 BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
-FAILED = Usage(calls=1)
 _TAGS: dict[str, bytes] = {"tool": b"o", "memory": b"m", "wait": b"w", "decision": b"d", "order": b"p", "reset": b"e"}
 
 
@@ -75,6 +72,7 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
 async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
     """Return one draw that may have to wait for its admission."""
     world = strand.world
+    await learn_if_limited(strand, request.head.model)
     try:
         need = await admit(strand, lambda: price(strand, request))
     except BudgetExhausted as refusal:
@@ -94,6 +92,7 @@ def performed(strand: Strand, request: Request, need: Need, sample: int = -1) ->
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=model.spec)
     services.in_flight += 1
     begun = clock.stamp()
+    addressed(strand, request, need)
     try:
         made = model.complete(request, on_delta=deltas(strand) if world.feeds else None)
     except StratagemError as failure:
@@ -168,15 +167,18 @@ async def _awaited(
     services, limit = strand.world.services, float(request.options.get("timeout_s", TIMEOUT_S))
     made: Reply | Awaitable[Reply] | StratagemError
     try:
-        async with services.clock.limit(limit):
+        if keeps_time(request):
             made = await pending
+        else:
+            async with services.clock.limit(limit):
+                made = await pending
     except TimeoutError:
-        made = _no_reply(request, limit)
+        made = no_reply(request, limit)
     except StratagemError as failure:
         made = failure
-    except BaseException:
+    except BaseException as left:
         services.in_flight -= 1
-        settle(strand.meters, need, FAILED, 1)
+        settle(strand.meters, need, cost_of(left), 1)
         raise
     if type(made) is Reply:
         try:
@@ -231,20 +233,20 @@ async def all_draws(
     try:
         if isinstance(made, StratagemError):
             raise made
-        reply = made if type(made) is Reply else await _in_time(strand, request, made)  # pyright: ignore[reportArgumentType]
+        reply = made if type(made) is Reply else await in_time(strand, request, made)  # pyright: ignore[reportArgumentType]
         usage, samples = reply.usage, reply.samples
         results = _checked(strand, request, samples)
-    except NOT_PERFORMED:
-        services.in_flight -= 1
-        settle(strand.meters, need, None, 0)
-        raise
     except StratagemError as raised:
+        if isinstance(raised, NOT_PERFORMED) and raised.usage is None:
+            services.in_flight -= 1
+            settle(strand.meters, need, None, 0)
+            raise
         failure = raised
-        if isinstance(raised, ModelError) and raised.usage is not None:
+        if raised.usage is not None:
             usage = raised.usage
-    except BaseException:
+    except BaseException as left:
         services.in_flight -= 1
-        settle(strand.meters, need, usage, request.n)
+        settle(strand.meters, need, cost_of(left), request.n)
         raise
     first = world.book.seq
     if failure is None:
@@ -264,7 +266,9 @@ async def all_draws(
         over = (
             usage.tokens - need.prompt - need.completion if usage is not None and need.prompt + need.completion else 0
         )
-        more: dict[str, Json] = {"overshoot": over} if over > 0 else {}
+        more: dict[str, Json] = dict(samples[0].via or {}) if samples else {}
+        if over > 0:
+            more["overshoot"] = over
         took = (services.clock.stamp() - begun) / 1e6
         finished(strand, "model", request.signature.name, took, failure, usage, **more)
     await settled(strand, durable)
@@ -281,9 +285,9 @@ def _checked(strand: Strand, request: Request, samples: tuple[Sample, ...]) -> l
         results = [sample_bytes(drawn) for drawn in samples]
     except UNWRITABLE as failure:
         raise BadReply(f"{request.head.spec} sent what is no reply: {type(failure).__name__}: {failure}") from None
-    if request.max_tokens is not None and any(drawn.finish == "length" for drawn in samples):
-        lefts = [(m.left(limit), m, limit) for m in strand.meters for limit in ("tokens", "completion_tokens")]
-        _, tightest, limit = min(lefts, key=lambda one: one[0])  # the one that the cap was derived from
+    derived = request.max_tokens is not None and request.max_tokens < request.head.model.capabilities.max_output
+    if derived and any(drawn.finish == "length" for drawn in samples):
+        _, tightest, limit = min(caps(strand, request), key=lambda one: one[0])  # the one that the cap was derived from
         refusal = tightest.refuse(limit)
         refuse(strand, refusal)
         raise refusal
@@ -299,33 +303,6 @@ async def settled(strand: Strand, durable: Awaitable[None] | None) -> None:
     services.turns += 1
     if services.turns % BREATH == 0:
         await asyncio.sleep(0)
-
-
-async def _in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -> Reply:
-    limit = float(request.options.get("timeout_s", TIMEOUT_S))
-    left, tightest = seconds_left(strand) if strand.timed else (math.inf, None)
-    try:
-        async with strand.world.services.clock.limit(min(limit, left)):
-            return await pending
-    except TimeoutError:
-        if tightest is not None and tightest.left("seconds", strand.world.active()) < CLOCKS_DIFFER_S:
-            refusal = tightest.refuse("seconds")
-            refuse(strand, refusal)
-            raise refusal from None
-        raise _no_reply(request, limit) from None
-
-
-def _no_reply(request: Request, limit: float) -> NoReply:
-    return NoReply(f"{request.head.spec} did not answer within {limit:g} s", remedy="Raise `timeout_s`.")
-
-
-def deltas(strand: Strand) -> Callable[[Any], None]:
-    world, path = strand.world, strand.path
-
-    def hand(delta: Any) -> None:
-        world.emit("text.delta", path, text=delta.text, sample=delta.sample)
-
-    return hand
 
 
 def drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Drawn:

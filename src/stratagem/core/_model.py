@@ -4,6 +4,7 @@
 (`offline`, `sim:`, `script:`, the test kit) read `signature` and `inputs`, which are never sent and never hashed.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,9 +30,11 @@ class Capabilities:
         max_output: tokens of a reply if the request does not say.
         free: whether it costs nothing, and counts no tokens.
         priced: whether every reply says what it costs; a limit of money refuses a model of which that is unknown.
+        worth: returns what a prompt and a reply of so many tokens cost at most, in nano-dollars; None says that a limit
+            of money counts what replies cost, and reserves nothing for them.
     """
 
-    __slots__ = ("context", "fields", "free", "max_output", "media", "native_n", "priced", "schema")
+    __slots__ = ("context", "fields", "free", "max_output", "media", "native_n", "priced", "schema", "worth")
 
     def __init__(
         self,
@@ -44,9 +47,11 @@ class Capabilities:
         max_output: int = 4096,
         free: bool = False,
         priced: bool = False,
+        worth: Callable[[int, int], int] | None = None,
     ) -> None:
         self.fields, self.native_n, self.schema, self.media = fields, native_n, schema, media
         self.context, self.max_output, self.free, self.priced = context, max_output, free, free or priced
+        self.worth = worth
 
 
 FLOOR = -9999.0  # of a log-probability: providers send it, or minus infinity, for what cannot be
@@ -63,9 +68,11 @@ class Sample:
         logprobs: of each token, if asked for.
         parts: its message part by part, if it must be sent back exactly (thoughts, signatures). What is opaque of a part
             is JSON by the provider family that reads it back; it is kept in the journal, and part of no digest.
+        via: how it was come by, as JSON, where that was not as usual: `attempts` that failed before, `model` of a chain
+            that answered, `corrected` capabilities. It is recorded with the draw, and is no part of what was said.
     """
 
-    __slots__ = ("calls", "finish", "logprobs", "parts", "text")
+    __slots__ = ("calls", "finish", "logprobs", "parts", "text", "via")
 
     def __init__(
         self,
@@ -76,9 +83,10 @@ class Sample:
         parts: tuple[Part, ...] | None = None,
     ) -> None:
         self.text, self.calls, self.finish, self.logprobs, self.parts = text, calls, finish, logprobs, parts
+        self.via: dict[str, Json] | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sample) and self.form() == other.form()
+        return isinstance(other, Sample) and {**self.form(), "via": None} == {**other.form(), "via": None}
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -97,6 +105,8 @@ class Sample:
             form["logprobs"] = [max(logprob, FLOOR) for logprob in self.logprobs]
         if self.parts is not None:
             form["parts"] = parts_form(self.parts, self.text)
+        if self.via:
+            form["via"] = self.via
         return form
 
     @staticmethod
@@ -108,7 +118,9 @@ class Sample:
         calls = tuple((name, arguments) for name, arguments in form.get("calls", ()))
         parts = parts_of(form["parts"], form["text"], calls) if "parts" in form else None
         finish, probed = form.get("finish", "stop"), None if logprobs is None else tuple(logprobs)
-        return Sample(form["text"], calls, finish, probed, parts)
+        made = Sample(form["text"], calls, finish, probed, parts)
+        made.via = form.get("via")
+        return made
 
 
 def parts_form(parts: tuple[Part, ...], text: str) -> Json:
@@ -152,7 +164,7 @@ def parts_of(form: Json, text: str, calls: tuple[tuple[str, Any], ...]) -> tuple
 def sample_bytes(sample: Sample) -> bytes:
     """Return a draw as canonical JSON; lone surrogates in it become U+FFFD, in the draw as well."""
     try:
-        if sample.finish == "stop" and sample.logprobs is None and sample.parts is None:
+        if sample.finish == "stop" and sample.logprobs is None and sample.parts is None and sample.via is None:
             calls = f'"calls":{text_of(list(map(list, sample.calls)))},' if sample.calls else ""
             return f'{{{calls}"text":{quoted(sample.text)}}}'.encode()
         return encoded(sample.form())
@@ -163,9 +175,17 @@ def sample_bytes(sample: Sample) -> bytes:
 
 
 class Reply:
-    """What came of one request: its draws and what they cost. `usage` None costs nothing and counts no tokens."""
+    """What came of one request: its draws and what they cost. `usage` None costs nothing and counts no tokens.
 
-    __slots__ = ("attempts", "dropped", "request_id", "samples", "usage")
+    Attributes:
+        dropped: soft options that were left off.
+        attempts: what failed before, each in a word or two.
+        request_id: the provider's own id of the request.
+        by: spec of the model that answered, if the one that was asked is a chain of several.
+        headers: of the answer, names in lower case, for whoever counts rates; they are not recorded.
+    """
+
+    __slots__ = ("attempts", "by", "dropped", "headers", "request_id", "samples", "usage")
 
     def __init__(
         self,
@@ -175,18 +195,20 @@ class Reply:
         dropped: frozenset[str] = frozenset(),
         attempts: tuple[str, ...] = (),
         request_id: str | None = None,
+        by: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.samples, self.usage, self.dropped = samples, usage, dropped
-        self.attempts, self.request_id = attempts, request_id
+        self.attempts, self.request_id, self.by, self.headers = attempts, request_id, by, headers
 
 
 class Delta:
-    """A piece of a reply that is still being written."""
+    """A piece of a reply that is still being written. What an earlier `attempt` had brought is void."""
 
-    __slots__ = ("sample", "text", "thought")
+    __slots__ = ("attempt", "sample", "text", "thought")
 
-    def __init__(self, sample: int, text: str = "", thought: str = "") -> None:
-        self.sample, self.text, self.thought = sample, text, thought
+    def __init__(self, sample: int, text: str = "", thought: str = "", attempt: int = 1) -> None:
+        self.sample, self.text, self.thought, self.attempt = sample, text, thought, attempt
 
 
 class Head:
@@ -250,11 +272,14 @@ class Request:
         max_tokens: of the reply, if the request or the budget says.
         seed: of the run.
         attached: documents and images of all inputs, in order.
+        run: id of the run that asks: gates are shared fairly between runs. Neither sent nor hashed, as the next two.
+        within_s: seconds that the run's budgets leave.
+        nano: nano-dollars that are reserved for it; 0 if money is not limited.
     """
 
     __slots__ = (
-        "attached", "digest", "head", "inputs", "max_tokens", "message", "n", "occurrence", "path", "repair", "seed", "signature",
-        "steps",
+        "attached", "digest", "head", "inputs", "max_tokens", "message", "n", "nano", "occurrence", "path", "repair",
+        "run", "seed", "signature", "steps", "within_s",
     )  # fmt: skip
 
     def __init__(
@@ -276,6 +301,7 @@ class Request:
         self.signature, self.inputs, self.head, self.message, self.steps = signature, inputs, head, message, steps
         self.repair, self.digest, self.path, self.occurrence = repair, digest, path, occurrence
         self.n, self.max_tokens, self.seed, self.attached = n, max_tokens, seed, attached
+        self.run, self.within_s, self.nano = "", math.inf, 0
 
     @property
     def options(self) -> Mapping[str, Any]:

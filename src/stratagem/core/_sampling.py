@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable
 
-from stratagem.core._admission import NOTHING, admit, price
+from stratagem.core._admission import NOTHING, admit, learn_if_limited, price
+from stratagem.core._attempt import FAILED, addressed, deltas
 from stratagem.core._book import Key
 from stratagem.core._budget import Need, settle
 from stratagem.core._divergence import diverged
-from stratagem.core._effects import FAILED, Drawn, all_draws, deltas, drawn_again, performed, request_form, unperformed
+from stratagem.core._effects import Drawn, all_draws, drawn_again, performed, request_form, unperformed
 from stratagem.core._late import asyncio
 from stratagem.core._ledger import Asked
 from stratagem.core._model import Reply, Request
@@ -28,6 +29,7 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
     each = NOTHING
     if missing and not world.replaying:
         k = len(missing)
+        await learn_if_limited(strand, request.head.model)
         try:
             together = await admit(strand, lambda: price(strand, request, k).times(k))
         except BudgetExhausted as refusal:
@@ -83,6 +85,7 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=request.head.spec)
     services.in_flight += 1
     begun = services.clock.stamp()
+    addressed(strand, request, need)
     made: Reply | Awaitable[Reply] | StratagemError
     try:
         made = request.head.model.complete(request, on_delta=deltas(strand) if world.feeds else None)

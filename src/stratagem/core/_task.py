@@ -92,8 +92,7 @@ class Answer(Value):
     def cost(self) -> str:
         """Return one line: stop reason, calls, tokens, money, time, run."""
         used = self.usage
-        money = "cost unknown" if used.usd is None else "no charge" if not used.usd else f"${used.usd:.4g}"
-        parts = [self.stop, f"{used.calls:,} calls", f"{used.tokens:,} tokens", money, f"{used.seconds:.1f} s"]
+        parts = [self.stop, f"{used.calls:,} calls", f"{used.tokens:,} tokens", used.money, f"{used.seconds:.1f} s"]
         return " · ".join([*parts, *([f"run {self.run_id}"] if self.run_id else [])])
 
     def cited(self) -> str:

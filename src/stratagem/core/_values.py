@@ -251,6 +251,8 @@ class Usage(NamedTuple):
         completion_tokens: reasoning included.
         usd: None is unknown, never zero.
         estimated: whether a part is an upper bound that nobody confirmed.
+        known_usd: where `usd` is unknown, the part of it that is known.
+        unpriced: where `usd` is unknown, the calls whose price is; 0 in what one call cost.
     """
 
     calls: int = 0
@@ -263,6 +265,8 @@ class Usage(NamedTuple):
     usd: float | None = 0.0
     seconds: float = 0.0
     estimated: bool = False
+    known_usd: float = 0.0
+    unpriced: int = 0
 
     @property
     def tokens(self) -> int:
@@ -270,13 +274,29 @@ class Usage(NamedTuple):
         return self.prompt_tokens + self.completion_tokens
 
     def plain(self) -> Json:
-        """Return the usage as JSON: the keys of the command line's `usage`."""
-        return self._asdict()
+        """Return the usage as JSON: the keys of the command line's `usage`; the last two only where a price is unknown."""
+        form = self._asdict()
+        if self.usd is not None:
+            del form["known_usd"], form["unpriced"]
+        return form
+
+    @property
+    def money(self) -> str:
+        """What it cost, in words; what is unknown is never left out, and never zero."""
+        if self.usd is not None:
+            return f"${self.usd:.4g}" if self.usd else "no charge"
+        if not self.known_usd:
+            return "cost unknown"
+        calls = f"{self.unpriced:,} call{'' if self.unpriced == 1 else 's'}"
+        return f"${self.known_usd:.4g} + {calls} of unknown price"
 
     def __add__(self, other: object) -> "Usage":
         """Add up field by field; an unknown price makes the sum unknown."""
         if not isinstance(other, Usage):
             return NotImplemented
+        known, unpriced = 0.0, 0
+        if self.usd is None or other.usd is None:
+            known, unpriced = self.known + other.known, self.unknown + other.unknown
         return Usage(
             self.calls + other.calls,
             self.requests + other.requests,
@@ -288,7 +308,19 @@ class Usage(NamedTuple):
             None if self.usd is None or other.usd is None else self.usd + other.usd,
             self.seconds + other.seconds,
             self.estimated or other.estimated,
+            known,
+            unpriced,
         )
+
+    @property
+    def known(self) -> float:
+        """The dollars that are known."""
+        return self.known_usd if self.usd is None else self.usd
+
+    @property
+    def unknown(self) -> int:
+        """The calls whose price is not."""
+        return 0 if self.usd is not None else self.unpriced or max(self.calls, 1)
 
 
 class EffectCounts(NamedTuple):

@@ -6,6 +6,7 @@ The reply is streamed where somebody listens, and where it may be long, since pr
 import contextlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, SystemClock
 from stratagem.core._canonical import is_object
@@ -72,13 +73,17 @@ class Compatible:
         await self.key.ready()
         most = request.max_tokens or request.options.get("max_tokens") or 0
         stream = on_delta is not None or most > LONG
-        form = body(request, self.row, self.name, n, stream=stream)
+        row, constrained = self.row, self.capabilities.schema  # which may have turned out to be less
+        row = row if row.schema == constrained else replace(row, schema=constrained)
+        form = body(request, row, self.name, n, stream=stream)
         data = json.dumps(form, ensure_ascii=False).encode(errors="replace")
         incoming = await self._transport.post(self._url, data, self._headers(request, number), until)
         try:
             return await self._read(request, incoming, on_delta)
         except Failure as failure:
-            failure.error.request_id = failure.error.request_id or self._id(incoming.answered)
+            if isinstance(failure.error, ModelError):
+                failure.error.request_id = failure.error.request_id or self._id(incoming.answered)
+            failure.headers = incoming.answered.headers
             raise
         finally:
             incoming.close()
@@ -112,9 +117,13 @@ class Compatible:
             form = self._form((await incoming.whole()).decode(errors="replace"), answered, found)
             found.done = self.row.unfinished
             found.add(form, key="message")
-        samples = found.samples()
         usage = usage_of(found.usage, request_bound(request), bound(found.received))
-        return Reply(samples, usage, request_id=self._id(answered))
+        try:
+            samples = found.samples()
+        except Failure as failure:
+            failure.usage = usage if found.usage is not None else None
+            raise
+        return Reply(samples, usage, request_id=self._id(answered), headers=answered.headers)
 
     async def _stream(self, incoming: Incoming, found: Collected) -> None:
         events = Events()
@@ -167,9 +176,3 @@ def refused_by(capabilities: Capabilities, request: Request) -> frozenset[str]:
     if any(one.media_type not in capabilities.media for one in request.attached):
         refused.add("media")
     return frozenset(refused)
-
-
-def provided(error: ModelError, provider: str, attempts: int) -> ModelError:
-    """Return an error that says whose model it was and how often it was tried."""
-    error.provider, error.attempts = provider, attempts
-    return error

@@ -13,7 +13,7 @@ from typing import cast
 from stratagem.core import Delta, Json, Request, Sample, Usage
 from stratagem.core._canonical import is_object
 from stratagem.core.message import Blob, Call, Message, Part, Result, Text, Thought
-from stratagem.models.retry import bad, cut
+from stratagem.models.retry import bad, cut, undelivered
 from stratagem.models.table import Row
 
 MOST_STOPS = 4
@@ -306,9 +306,8 @@ class Collected:
             raise cut(f"{self._where} ended its reply without a reason for the end", self.received)
         samples = tuple(draft.sample(self._request, self._row) for draft in drafts)
         if wants_logprobs(self._request) and any(one.logprobs is None for one in samples):
-            failure = bad(f"{self._where} sent no log-probabilities", attempts=1, received=self.received)
-            failure.error.remedy = "Use a server that sends them, or leave `logprobs` off."
-            raise failure
+            remedy = "Use a server that sends them, or leave `logprobs` off."
+            raise undelivered(f"{self._where} sent no log-probabilities", self.received, remedy)
         return samples
 
 

@@ -1,26 +1,31 @@
 """A model behind a wire: attempts, waits, limits and what they cost. Each attempt is one HTTP request.
 
-Rule 1: every attempt is ours and counts in `Usage.requests`; what may have run is billed, as estimated.
-Rule 2: no wait goes beyond the call's time limit: what would is raised at once.
+Rule 1: every attempt is ours and counts in `Usage.requests`; what may have run is billed, as estimated, and so is what was
+        under way when the call was cancelled.
+Rule 2: no wait between attempts goes beyond `timeout_s` or what the budgets leave: what would is raised at once. Waiting
+        for a turn does not count against `timeout_s`.
 Rule 3: a reply with fewer draws than were asked for is not lost: the rest is asked for one by one.
+Rule 4: what a server was thought to honour and does not is corrected, for as long as the model is open.
+Rule 5: under a limit of money no attempt follows once failed ones have cost what was reserved for the call.
 """
 
 import asyncio
+import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 from stratagem.core import Capabilities, Clock, Delta, Reply, Request, Sample, SystemClock, Usage
-from stratagem.core._options import TIMEOUT_S
-from stratagem.errors import ModelError
-from stratagem.models.compatible import provided
+from stratagem.errors import CapabilityError, ModelError, StratagemError
+from stratagem.models.breaker import down
+from stratagem.models.call import SPARE_S, Call
+from stratagem.models.compatible_body import closed
 from stratagem.models.keys import Key, loopback
-from stratagem.models.limits import HOSTED, LOOPBACK, Gate, Sleep, gate_of
-from stratagem.models.retry import LONGEST_S, Failure, pause
-from stratagem.models.tokens import bound, message_bound, request_bound
-
-SPARE_S = 0.05  # by which a call ends before the core's own limit, so that what it cost is known
+from stratagem.models.limits import HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
+from stratagem.models.prices import Price, listable, listed_price, own_price, table
+from stratagem.models.retry import LONGEST_S, Failure, pause, silent
+from stratagem.models.tokens import message_bound
 
 
 class Backend(Protocol):
@@ -68,7 +73,11 @@ class Gateway:
 
     Attributes:
         lacks: what a session raises before it begins a run; recorded runs can be replayed all the same.
+        keeps_time: says to the core that `timeout_s` is kept to here, where waiting for a turn is not counted.
+        priced_by: where its price comes from: `own`, or the table and its version; empty if it is unknown.
     """
+
+    keeps_time = True
 
     def __init__(
         self,
@@ -83,12 +92,27 @@ class Gateway:
         self.spec, self.capabilities = spec, backend.capabilities
         self.lacks = backend.key.lacks
         self._clock: Clock = clock if clock is not None else SystemClock()
-        self._sleep, self._dice, self._gate = sleep, dice, gate
+        self._sleep, self._dice, self._gate, self._limits = sleep, dice, gate, UNSET
         self._most = LOOPBACK if loopback(backend.origin) else HOSTED
         self._backend = backend
+        self._price: Price | None = None
+        self._learning: asyncio.Future[Price | None] | None = None
+        self._learnt = not listable(spec, backend.origin)
+        self.priced_by = "" if self._learnt else table()
 
     def __repr__(self) -> str:
         return f"Gateway({self.spec!r})"
+
+    def configure(self, prices: Mapping[str, Any] | None, limits: Mapping[str, Any] | None) -> None:
+        """Take what a user has set, before the first call: prices by spec, limits by the prefix of specs.
+
+        Raises:
+            UsageError: what is set is no price, or no limit.
+        """
+        self._limits = limits_of(limits, self.spec.partition(":")[0])
+        if (price := own_price(prices, self.spec)) is not None:
+            self._learnt = True
+            self._priced(price)
 
     def refuses(self, request: Request) -> frozenset[str]:
         """Return the options that the provider does not honour, and `media` for attachments that it cannot read."""
@@ -99,7 +123,7 @@ class Gateway:
 
         Raises:
             ModelError: after all attempts; `usage` of the error says what they cost.
-            CapabilityError: there is no key.
+            CapabilityError: there is no key; or, with its `usage`, what came lacks what was asked for.
         """
         if self.lacks is not None:
             raise self.lacks
@@ -109,84 +133,188 @@ class Gateway:
         """Return a bound that the tokens of a message with this text do not exceed."""
         return message_bound(text)
 
+    async def learn(self) -> None:
+        """Find out what the model costs, in a thread: `capabilities.priced` and `worth` say so then."""
+        if self._learnt:
+            return
+        if self._learning is None:
+            self._learning = asyncio.ensure_future(asyncio.to_thread(listed_price, self.spec, self._backend.origin))
+        price = await asyncio.shield(self._learning)
+        self._learnt = True
+        if price is not None:
+            self._priced(price)
+        else:
+            self.priced_by = ""
+
     async def aclose(self) -> None:
         """Close all connections."""
+        if self._learning is not None:
+            await asyncio.gather(self._learning, return_exceptions=True)
         await self._backend.aclose()
 
+    def _priced(self, price: Price) -> None:
+        self._price, self.priced_by = price, price.source
+        self.capabilities.priced, self.capabilities.worth = True, self._worth
+
+    def _worth(self, prompt: int, completion: int) -> int:
+        rates = self._price and self._price.rates(self._clock.wall())
+        return rates.most(prompt, completion) if rates else 0
+
     async def _complete(self, request: Request, on_delta: Callable[[Delta], None] | None) -> Reply:
-        limit = float(request.options.get("timeout_s", TIMEOUT_S))
-        until = self._clock.stamp() + round((limit - min(SPARE_S, limit / 10)) * 1e6)
-        call = _Call(request, until)
-        n, first = request.n, None
-        while len(call.samples) < n:
-            reply = await self._attempted(call, n if first is None else 1, on_delta)
+        call = Call(request, self._clock.stamp(), on_delta)
+        learning = None if self._learnt else asyncio.ensure_future(self.learn())  # while the server thinks
+        try:
+            reply = await self._drawn(call)
+            if learning is not None:
+                await learning
+        except (ModelError, CapabilityError) as error:
+            if not self._learnt:
+                await self.learn()
+            error.usage = self._bill(call)
+            raise
+        except asyncio.CancelledError as left:
+            vars(left)["usage"] = self._bill(call)
+            raise
+        finally:
+            if learning is not None:
+                learning.cancel()  # of the wait for it; the look-up itself goes on
+        if via := call.via():
+            reply.samples[0].via = via
+        reply.usage = self._bill(call)
+        return reply
+
+    async def _drawn(self, call: Call) -> Reply:
+        """Return all draws; what they cost is in the call."""
+        request, first = call.request, None
+        while len(call.samples) < request.n:
+            reply = await self._attempted(call, request.n if first is None else 1)
+            if first is None and len(reply.samples) < request.n:
+                self._correct(call, "native_n")
             first = first or reply
-            call.samples += reply.samples[: n - len(call.samples)]
-            call.spend(reply.usage)
-            on_delta = None  # of a draw that is asked for once more nobody could say which it is
+            call.samples += reply.samples[: request.n - len(call.samples)]
+            call.hear = None  # of a draw that is asked for once more nobody could say which it is
         assert first is not None
+        if self.capabilities.schema == "constrained" and _unconstrained(request, call.samples):
+            self._correct(call, "schema")
         return Reply(
-            tuple(call.samples), call.usage._replace(calls=1), dropped=request.head.dropped,
-            attempts=tuple(call.attempts), request_id=first.request_id,
+            tuple(call.samples), dropped=request.head.dropped, attempts=tuple(call.attempts),
+            request_id=first.request_id,
         )  # fmt: skip
 
-    async def _attempted(self, call: "_Call", n: int, on_delta: Callable[[Delta], None] | None) -> Reply:
+    async def _attempted(self, call: Call, n: int) -> Reply:
+        """Return the reply to a request for `n` draws, after as many attempts as it takes."""
         gate = self._gate = self._gate or self._shared()
         for number in count(1):
             try:
-                epoch = await gate.enter(call.until)
-            except ModelError as closed:
-                raise self._ended(closed, call, number - 1) from None
+                entered = await self._entered(gate, call)
+            except ModelError as closed_gate:
+                raise self._ended(closed_gate, number - 1) from None
             try:
-                reply = await self._backend.attempt(call.request, n, number, call.until, on_delta)
+                reply = await self._once(call, n, number)
             except Failure as failure:
-                gate.leave(epoch, slow=failure.slow, closed_s=_closing(failure))
+                _left(gate, entered, failure)
                 call.failed(failure)
-                wait = pause(number, failure.wait, self._dice)
-                beyond = wait > LONGEST_S or self._clock.stamp() + wait * 1e6 > call.until
-                if number >= failure.attempts or beyond:
-                    raise self._ended(failure.error, call, number) from None
-                await self._sleep(wait)
+                await self._paused(call, failure, number)
             except BaseException:
-                gate.leave(epoch)
+                gate.breaker.gone()
+                gate.leave(entered)
                 raise
             else:
-                gate.leave(epoch, good=True)
+                gate.breaker.answered()
+                used = None if reply.usage is None else reply.usage.tokens
+                gate.leave(entered, good=True, used=used, headers=reply.headers)
+                call.parts.append(reply.usage or Usage())
                 return reply
         raise AssertionError  # `count` has no end
 
+    async def _entered(self, gate: Gate, call: Call) -> Pass:
+        """Return once it is the call's turn; the time that it waited is not counted."""
+        at_once = gate.pass_at_once(call.request.run)
+        if at_once is not None:
+            return at_once
+        begun = self._clock.stamp()
+        patience = min(LONGEST_S, max(0.0, (call.until - begun) / 1e6))
+        entered = await gate.enter(call.ends, call.request.run, call.weight() if gate.weighs else 0.0, patience)
+        call.until = min(call.ends, call.until + self._clock.stamp() - begun)
+        return entered
+
+    async def _once(self, call: Call, n: int, number: int) -> Reply:
+        """Make one attempt; it ends in time, whatever the backend does."""
+        left = (call.until - self._clock.stamp()) / 1e6
+        call.begin()
+        try:
+            async with self._clock.limit(left + SPARE_S):
+                reply = await self._backend.attempt(call.request, n, number, call.until, call.hear)
+        except TimeoutError:
+            raise silent(f"{self.spec} did not answer within {max(left, 0):g} s", call.received) from None
+        call.sent = False
+        return reply
+
+    async def _paused(self, call: Call, failure: Failure, number: int) -> None:
+        """Wait until another attempt may follow; raise what it was if none may."""
+        wait = pause(number, failure.wait, self._dice)
+        beyond = wait > LONGEST_S or self._clock.stamp() + wait * 1e6 >= call.until
+        if number >= failure.attempts or beyond:
+            raise self._ended(failure.error, number) from None
+        if failure.ran and call.request.nano and (self._bill(call).usd or 0) * 1e9 >= call.request.nano:
+            raise self._ended(failure.error, number) from None
+        await self._sleep(wait)
+
     def _shared(self) -> Gate:
         backend = self._backend
-        return gate_of(backend.origin, hash(backend.key), self._clock, self._sleep, self._most)
+        gate = gate_of(backend.origin, hash(backend.key), self._clock, self._sleep, self._most, self._limits)
+        gate.breaker.what = f"the server at {backend.origin}"
+        return gate
 
-    def _ended(self, error: ModelError, call: "_Call", attempts: int) -> ModelError:
-        error.usage = call.usage._replace(calls=1)
-        return provided(error, self.spec.partition(":")[0], attempts)
-
-
-def _closing(failure: Failure) -> float | None:
-    """Return for how long a failure closes the gate; a time that nobody would wait for closes nothing."""
-    return failure.wait if failure.wait is not None and failure.wait <= LONGEST_S else None
-
-
-class _Call:
-    """One call, as far as it has come: its draws, its failed attempts, and what all of it cost."""
-
-    def __init__(self, request: Request, until: int) -> None:
-        self.request, self.until = request, until
-        self.samples: list[Sample] = []
-        self.attempts: list[str] = []
-        self.usage = Usage()
-
-    def spend(self, usage: Usage | None) -> None:
-        if usage is not None:
-            self.usage += usage
-
-    def failed(self, failure: Failure) -> None:
-        status = f" {failure.error.status}" if failure.error.status else ""
-        self.attempts.append(f"{type(failure.error).__name__}{status}")
-        if failure.ran:
-            prompt = request_bound(self.request)
-            self.spend(Usage(0, 1, prompt, bound(failure.received), usd=None, estimated=True))
+    def _correct(self, call: Call, what: str) -> None:
+        """Correct what the server was thought to honour."""
+        if what == "schema":
+            self.capabilities.schema = "advisory"
         else:
-            self.spend(Usage(0, 1))
+            self.capabilities.native_n = False
+        call.corrected.append(what)
+
+    def _bill(self, call: Call) -> Usage:
+        """Return what a call has cost so far, with an attempt that is under way."""
+        rates = None if self._price is None else self._price.rates(self._clock.wall())
+        parts = call.all_parts()
+        if len(parts) == 1 and parts[0].calls == 1 and rates is None:
+            return parts[0]
+        total = Usage()
+        for part in parts:
+            if part.usd is None and rates is not None:
+                total += part._replace(usd=rates.nano(part) / 1e9)
+            else:
+                total += part
+        return total._replace(calls=1, unpriced=0)
+
+    def _ended(self, error: StratagemError, attempts: int) -> StratagemError:
+        if isinstance(error, ModelError):
+            error.provider, error.attempts = self.spec.partition(":")[0], attempts
+        return error
+
+
+def _left(gate: Gate, entered: Pass, failure: Failure) -> None:
+    """Tell a gate how an attempt failed."""
+    if isinstance(failure.error, ModelError) and down(failure.error):
+        gate.breaker.failed()
+    else:
+        gate.breaker.answered()
+    closing = failure.wait if failure.wait is not None and failure.wait <= LONGEST_S else None  # what nobody waits for
+    used = None if failure.ran else 0.0
+    gate.leave(entered, slow=failure.slow, closed_s=closing, used=used, headers=failure.headers)
+
+
+def _unconstrained(request: Request, samples: list[Sample]) -> bool:
+    """Return whether a reply that was to be constrained to a schema is no JSON at all."""
+    if request.head.schema is None or not closed(request.head.schema):
+        return False
+    return any(one.finish == "stop" and not one.calls and not _is_json(one.text) for one in samples)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

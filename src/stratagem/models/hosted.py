@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stratagem.core import Capabilities, Clock, Delta, Reply, Request, SystemClock
-from stratagem.errors import CapabilityError, Rejected
+from stratagem.errors import CapabilityError, ModelError, Rejected
 from stratagem.models.compatible import LONG, refused_by
 from stratagem.models.hosted_table import HostedRow
 from stratagem.models.hosted_wire import CURRENT, Attempt, Wire
@@ -126,7 +126,7 @@ class Hosted:
         if on_delta is not None and not self.row.streams:
             on_delta(Delta(0, sample.text))
         usage = form.usage_of(said, size, bound(sample.text) + bound(str(sample.calls)))
-        return Reply((sample,), usage, request_id=self._id(attempt))
+        return Reply((sample,), usage, request_id=self._id(attempt), headers=attempt.answered.headers)
 
     async def _streamed(self, asked: Any, attempt: Attempt, on_delta: Callable[[Delta], None] | None) -> Any:
         messages, settings, parameters = asked
@@ -152,7 +152,9 @@ class Hosted:
 
     def _completed(self, failure: Failure, attempt: Attempt) -> Failure:
         failure.received = failure.received or attempt.received
-        failure.error.request_id = failure.error.request_id or self._id(attempt)
+        failure.headers = attempt.answered.headers
+        if isinstance(failure.error, ModelError):
+            failure.error.request_id = failure.error.request_id or self._id(attempt)
         return failure
 
     def _id(self, attempt: Attempt) -> str | None:

@@ -1,22 +1,74 @@
 """How many requests are under way to one origin at once, and whether any may begin.
 
-Rule 1: first come, first served.
+Rule 1: those that wait are let in by turns over the runs they belong to, and within a run in the order of asking.
 Rule 2: a round of good replies allows one more at once; a reply that asks to slow down allows 0.7 times as many, and those
         that were sent before it was read count as one.
-Rule 3: a time that the server names closes the gate for everybody.
+Rule 3: a time that the server names closes the gate for everybody; so does an empty bucket of requests or tokens. Whoever's
+        turn it is waits at the gate, and the others behind.
+Rule 4: while the server is taken to be down nobody waits: calls fail at once.
 """
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from stratagem.core import Clock
-from stratagem.errors import RateLimited
+from stratagem.errors import RateLimited, UsageError
+from stratagem.models.breaker import Breaker
+from stratagem.models.rates import REQUESTS, TOKENS, Bucket, told
+from stratagem.models.retry import LONGEST_S
 
 START, HOSTED, LOOPBACK = 16, 64, 256
+FOREVER = 1 << 62  # a stamp
 
 Sleep = Callable[[float], Awaitable[object]]
+
+
+class Limits(NamedTuple):
+    """What a user allows a provider; None is what the provider bears.
+
+    Attributes:
+        rpm: requests a minute.
+        tpm: tokens a minute, prompts and replies together.
+        concurrency: requests at once.
+    """
+
+    rpm: float | None = None
+    tpm: float | None = None
+    concurrency: int | None = None
+
+
+UNSET = Limits()
+
+
+def limits_of(given: Mapping[str, Any] | None, prefix: str) -> Limits:
+    """Return what a user has set for a provider: `{"openai": {"rpm": 500}}`; `UsageError` for what is no limit."""
+    for name, values in (given or {}).items():
+        if not isinstance(values, Mapping):
+            raise UsageError(f"limits of {name!r} are a table of {', '.join(Limits._fields)}, got {values!r}")
+        for key, value in values.items():  # pyright: ignore[reportUnknownVariableType]
+            if key not in Limits._fields:
+                raise UsageError(f"limits of {name!r}: there is no {key!r}; there are {', '.join(Limits._fields)}")
+            whole = str(key) == "concurrency"  # pyright: ignore[reportUnknownArgumentType]
+            kind: Any = int if whole else (int, float)
+            if not isinstance(value, kind) or isinstance(value, bool) or not 0 < value < math.inf:  # pyright: ignore[reportUnknownArgumentType]
+                wanted = "a whole number from 1 up" if whole else "a number above 0"
+                raise UsageError(f"limits of {name!r}: {key} must be {wanted}, got {value!r}")
+    return Limits(**(given or {}).get(prefix, {}))
+
+
+class Pass(NamedTuple):
+    """What `Gate.leave` needs to know of one that entered: how often the limit had been lowered, and what it took."""
+
+    epoch: int
+    tokens: float
+
+
+THROUGH, KEEPER, DOWN = range(3)  # what a turn is: it went through; it waits at the gate; there is none, it fails
+_Turn = tuple["asyncio.Future[int]", float]  # with the tokens that it will take
 
 
 class Gate:
@@ -26,43 +78,110 @@ class Gate:
         clock: tells the time.
         sleep: waits so many seconds.
         most: requests at once, however well it goes.
+        limits: that the user has set.
 
     Attributes:
         limit: requests at once, for now.
         inside: requests under way.
+        breaker: says whether the server is down.
     """
 
-    def __init__(self, clock: Clock, sleep: Sleep, most: int = HOSTED) -> None:
-        self._clock, self._sleep, self._most = clock, sleep, most
-        self.limit, self.inside = min(START, most), 0
+    def __init__(self, clock: Clock, sleep: Sleep, most: int = HOSTED, limits: Limits = UNSET) -> None:
+        self._clock, self._sleep = clock, sleep
+        self._most = limits.concurrency or most
+        self.limit, self.inside = limits.concurrency or min(START, most), 0
+        self.breaker = Breaker(clock)
         self._good = 0  # replies since the limit changed
         self._epoch = 0  # how often it was lowered
         self._closed = 0  # stamp until which nobody may begin
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._keeper = False  # whether somebody has a turn and waits at the gate for the time
+        self._under_way = 0.0  # tokens that were taken and not settled
+        now = clock.stamp()
+        self._own = {kind: Bucket(size, now) for kind, size in ((REQUESTS, limits.rpm), (TOKENS, limits.tpm)) if size}
+        self._server: dict[str, Bucket] = {}
+        self._waiting: dict[str, deque[_Turn]] = {}  # by run
+        self._rota: deque[str] = deque()  # runs that wait, but for the last one served
+        self._last = ""
 
-    async def enter(self, until: int) -> int:
-        """Wait for a turn; return what `leave` needs. `RateLimited` if the gate stays closed beyond a stamp."""
-        if self.inside >= self.limit or self._waiting:
-            await self._turn()
+    @property
+    def weighs(self) -> bool:
+        """Whether tokens are counted."""
+        return TOKENS in self._own or TOKENS in self._server
+
+    def pass_at_once(self, run: str) -> Pass | None:
+        """Return what `enter` would, if nothing is counted and nobody waits; else None."""
+        free = not (self._waiting or self._keeper or self._closed or self._own or self._server or self.breaker.is_open)
+        if not free or self.inside >= self.limit:
+            return None
+        self.inside, self._last = self.inside + 1, run
+        return Pass(self._epoch, 0.0)
+
+    async def enter(self, until: int, run: str = "", tokens: float = 0.0, patience_s: float = LONGEST_S) -> Pass:
+        """Wait for a turn; return what `leave` needs.
+
+        Args:
+            until: stamp by which it must have its turn.
+            run: that it belongs to.
+            tokens: that it will take, as far as is known.
+            patience_s: how long it bears to wait because the server says so.
+
+        Raises:
+            RateLimited: the gate stays closed beyond the stamp, or the server names a time that nobody waits for.
+            Unavailable: the server is taken to be down.
+        """
+        if self.breaker.is_open:
+            return self._found_out(tokens)
+        if self._waiting or self._keeper or self.inside >= self.limit:
+            turn = await self._turn(run, tokens)
+            if turn == THROUGH:
+                return Pass(self._epoch, tokens)
+            if turn == DOWN:
+                return self._found_out(tokens)
         else:
-            self.inside += 1
+            self.inside, self._last, self._keeper = self.inside + 1, run, True
         try:
-            while (left := self._closed - self._clock.stamp()) > 0:
-                if self._closed > until:
-                    seconds = left / 1e6
-                    raise RateLimited(
-                        f"the server is to be asked again in {seconds:.0f} s, which is beyond the time limit",
-                        retry_after=seconds, attempts=0,
-                    )  # fmt: skip
-                await self._sleep(left / 1e6)
+            while (left := self._left_s(tokens, until, patience_s)) > 0:
+                await self._sleep(left)
+                if self.breaker.is_open:
+                    self.breaker.check()
         except BaseException:
+            self._keeper = False
             self._out()
             raise
-        return self._epoch
+        self._keeper = False
+        self._take(tokens)
+        if self._waiting:
+            self._serve()
+        return Pass(self._epoch, tokens)
 
-    def leave(self, epoch: int, *, good: bool = False, slow: bool = False, closed_s: float | None = None) -> None:
-        """End a request: `good` if it brought a reply, `slow` if the server asks for less, for `closed_s` for nothing."""
-        if slow and epoch == self._epoch:
+    def _found_out(self, tokens: float) -> Pass:
+        """Let the one through that finds out whether the server is there again; it waits for nobody."""
+        self.breaker.check()
+        self.inside += 1
+        self._take(tokens)
+        return Pass(self._epoch, tokens)
+
+    def leave(
+        self,
+        entered: Pass,
+        *,
+        good: bool = False,
+        slow: bool = False,
+        closed_s: float | None = None,
+        used: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """End a request.
+
+        Args:
+            entered: what `enter` returned.
+            good: whether it brought a reply.
+            slow: whether the server asks for less.
+            closed_s: for how many seconds it asks for nothing at all.
+            used: tokens that it took; None is what was expected.
+            headers: of the answer, if there was one.
+        """
+        if slow and entered.epoch == self._epoch:
             self.limit, self._good, self._epoch = max(1, int(self.limit * 0.7)), 0, self._epoch + 1
         if slow and closed_s is not None:
             self._closed = max(self._closed, self._clock.stamp() + round(closed_s * 1e6))
@@ -70,34 +189,114 @@ class Gate:
             self._good += 1
             if self._good >= self.limit < self._most:
                 self.limit, self._good = self.limit + 1, 0
+        self._under_way -= entered.tokens
+        self._counted(entered.tokens, used, headers)
         self._out()
+
+    def _counted(self, expected: float, used: float | None, headers: Mapping[str, str] | None) -> None:
+        """Put right what a request has taken out of the buckets."""
+        now = self._clock.stamp()
+        if used is not None:
+            for buckets in (self._own, self._server):
+                if TOKENS in buckets:
+                    buckets[TOKENS].take(used - expected, now)
+        for kind, said in (told(headers, self._clock.wall()) if headers else {}).items():
+            if kind not in self._server:
+                self._server[kind] = Bucket(said.limit, now)
+                self._server[kind].level = said.remaining
+            self._server[kind].hear(said, self.inside - 1 if kind == REQUESTS else self._under_way, now)
+
+    def _take(self, tokens: float) -> None:
+        """Take a request out of the buckets."""
+        self._under_way += tokens
+        if self._own or self._server:
+            now = self._clock.stamp()
+            for buckets in (self._own, self._server):
+                for kind, bucket in buckets.items():
+                    bucket.take(1 if kind == REQUESTS else tokens, now)
+
+    def _left_s(self, tokens: float, until: int = FOREVER, patience_s: float = math.inf) -> float:
+        """Return for how many seconds nobody may begin what takes so many tokens; raise if that is too long."""
+        if not (self._closed or self._own or self._server):
+            return 0.0
+        now = self._clock.stamp()
+        own, theirs = (
+            max(
+                (bucket.wait_s(1 if kind == REQUESTS else tokens, now) for kind, bucket in buckets.items()), default=0.0
+            )
+            for buckets in (self._own, self._server)
+        )
+        theirs = max(theirs, (self._closed - now) / 1e6)
+        left = math.ceil(max(own, theirs) * 1e6) / 1e6
+        if left > 0 and (now + left * 1e6 > until or theirs > patience_s):
+            what = "the server is to be asked again" if theirs >= own else "the rate that you have set allows a call"
+            raise RateLimited(
+                f"{what} in {left:.0f} s, which is beyond the time limit", retry_after=left, attempts=0
+            )  # fmt: skip
+        return max(0.0, left)
 
     def _out(self) -> None:
         self.inside -= 1
-        while self._waiting and self.inside < self.limit:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self.inside += 1
-                turn.set_result(None)
+        if self._waiting:
+            self._serve()
 
-    async def _turn(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+    def _serve(self) -> None:
+        """Give turns to those that wait, as far as there may be some."""
+        down = self.breaker.is_open
+        while self._waiting and (down or (not self._keeper and self.inside < self.limit)):
+            turn, tokens = self._next()
+            if turn.done():
+                continue
+            if down:
+                turn.set_result(DOWN)
+                continue
+            self.inside += 1
+            if self._left_s(tokens) > 0:
+                self._keeper = True  # it waits at the gate, and all others behind it
+                turn.set_result(KEEPER)
+            else:
+                self._take(tokens)
+                turn.set_result(THROUGH)
+
+    def _next(self) -> "_Turn":
+        """Return the first of the run whose turn it is; the run that was served last comes after all others."""
+        if self._last in self._waiting:
+            self._rota.append(self._last)
+        self._last = self._rota.popleft()
+        mine = self._waiting[self._last]
+        turn = mine.popleft()
+        if not mine:
+            del self._waiting[self._last]
+        return turn
+
+    async def _turn(self, run: str, tokens: float) -> int:
+        """Wait in the queue; return how it ended: `THROUGH`, `KEEPER` or `DOWN`."""
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if run not in self._waiting:
+            self._waiting[run] = deque()
+            if run != self._last:
+                self._rota.append(run)
+        self._waiting[run].append((turn, tokens))
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._out()  # it was this one's turn
+            if turn.done() and not turn.cancelled() and turn.result() != DOWN:  # it was this one's turn
+                if turn.result() == KEEPER:
+                    self._keeper = False
+                else:
+                    self._under_way -= tokens
+                    self._counted(tokens, 0.0, None)
+                self._out()
             raise
 
 
-_gates: "WeakValueDictionary[tuple[int, str, int], Gate]" = WeakValueDictionary()
+_gates: "WeakValueDictionary[tuple[int, str, int, Limits], Gate]" = WeakValueDictionary()
 
 
-def gate_of(origin: str, key: int, clock: Clock, sleep: Sleep, most: int) -> Gate:
-    """Return the gate that all models of an event loop share for one origin and one key (its hash)."""
-    place = (id(asyncio.get_running_loop()), origin, key)
+def gate_of(origin: str, key: int, clock: Clock, sleep: Sleep, most: int, limits: Limits = UNSET) -> Gate:
+    """Return the gate that all models of an event loop share for one origin, one key (its hash) and one set of limits."""
+    place = (id(asyncio.get_running_loop()), origin, key, limits)
     gate = _gates.get(place)
     if gate is None:
-        gate = _gates[place] = Gate(clock, sleep, most)
+        gate = _gates[place] = Gate(clock, sleep, most, limits)
     return gate

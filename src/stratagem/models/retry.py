@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, NamedTuple
 
+from stratagem.core import Usage
 from stratagem.core._canonical import is_object
 from stratagem.errors import (
     BadReply,
+    CapabilityError,
     ContextTooLong,
     CutReply,
     ModelError,
@@ -48,11 +50,15 @@ class Failure(Exception):
         wait: seconds after which the server may be asked again, if it said so.
         slow: whether the server asks to slow down.
         received: text that came before it broke off.
+
+    Attributes:
+        headers: of the answer, if there was one; names in lower case.
+        usage: what it cost, if the answer said so.
     """
 
     def __init__(
         self,
-        error: ModelError,
+        error: ModelError | CapabilityError,
         *,
         attempts: int = 1,
         ran: bool = False,
@@ -63,6 +69,8 @@ class Failure(Exception):
         super().__init__(str(error))
         self.error, self.attempts, self.ran = error, attempts, ran
         self.wait, self.slow, self.received = wait, slow, received
+        self.headers: Mapping[str, str] | None = None
+        self.usage: Usage | None = None
 
 
 class Answered(NamedTuple):
@@ -80,6 +88,11 @@ def cut(what: str, received: str = "") -> Failure:
 def bad(what: str, *, attempts: int = AFTER_BAD, received: str = "") -> Failure:
     """Return the failure of a reply that is not what its protocol says."""
     return Failure(BadReply(what), attempts=attempts, ran=True, received=received)
+
+
+def undelivered(what: str, received: str, remedy: str) -> Failure:
+    """Return the failure of a reply that lacks what the server was thought to send with it."""
+    return Failure(CapabilityError(what, remedy=remedy), ran=True, received=received)
 
 
 def silent(what: str, received: str = "") -> Failure:

@@ -24,7 +24,7 @@ from stratagem.core import (
     encoded,
     json_of,
 )
-from stratagem.core._admission import check_price
+from stratagem.core._admission import check_price, learn_price
 from stratagem.core._canonical import encoded_clean, text_of
 from stratagem.core._value import replace
 from stratagem.errors import (
@@ -40,6 +40,7 @@ from stratagem.errors import (
     UsageError,
 )
 from stratagem.session._loading import policy_of, tools_of, unknown, versions
+from stratagem.session._recorded import prepared
 from stratagem.session._records import RunRecord
 
 if TYPE_CHECKING:
@@ -207,13 +208,15 @@ def prompts_of(changes: Mapping[str, Any]) -> dict[str, str]:
     return {name[7:]: str(text) for name, text in changes.items() if name.startswith("prompt.")}
 
 
-def check_model(services: Services, options: Mapping[str, Any], budget: Budget) -> None:
+async def check_model(services: Services, options: Mapping[str, Any], budget: Budget) -> None:
     """Refuse a model that lacks its key, or whose price is unknown under a limit of money, before anything is recorded."""
+    await prepared(services, options)
     model = services.named_model(options.get("model"))
     lacks: StratagemError | None = getattr(model, "lacks", None)
     if lacks is not None:
         raise lacks
     if budget.usd is not None:
+        await learn_price(model)
         check_price(model, budget)
 
 
@@ -285,4 +288,5 @@ def facts_of(services: Services, roots: Sequence["Path"], options: Mapping[str, 
         "policy": services.policy.spec,
         "sandbox": services.sandbox.spec if services.sandbox else None,
         "versions": versions(),
+        **({"prices": priced} if (priced := getattr(services.model, "priced_by", "")) else {}),
     }

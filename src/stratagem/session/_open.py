@@ -54,6 +54,8 @@ async def open(  # noqa: A001  (the contract's name)
     base_url: str | None = None,
     api_key_env: str | None = None,
     network: "Mapping[str, Any] | Routes | None" = None,
+    prices: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[Session, None]:
     """Open a session.
 
@@ -80,6 +82,9 @@ async def open(  # noqa: A001  (the contract's name)
         api_key_env: environment variable with the key for that address.
         network: how providers are reached, with the keys of the user's settings file: `proxy`, `ca-file`, `client-cert`,
             `client-key`, `allow-http` and `providers`; None is as usual.
+        prices: of models by spec, in USD per million tokens: `{"vllm:m": {"input_per_mtok": 0.1, "output_per_mtok": 0.4}}`;
+            else the table of the extra `prices` is asked.
+        limits: of providers by prefix, a minute and at once: `{"openai": {"rpm": 500, "tpm": 200_000, "concurrency": 8}}`.
 
     Yields:
         The session; leaving the block closes its files.
@@ -91,11 +96,11 @@ async def open(  # noqa: A001  (the contract's name)
     _check_numbers(repairs, seed)
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
-    limits = budget_of(budget)
+    allowed = budget_of(budget)
     granted = tools_of(tools, paths)
     kept = _journal(journal, folder)
     model = await with_id(kept, model)
-    reached = await _reached(model, network, base_url, api_key_env)
+    reached = {**await _reached(model, network, base_url, api_key_env), "prices": prices, "limits": limits}
 
     def opened(given: Model | str) -> Model:
         return model_of(given, home=folder, recorded=partial(recorded, kept), **reached)
@@ -115,7 +120,7 @@ async def open(  # noqa: A001  (the contract's name)
     )
     session = Session(
         services,
-        limits,
+        allowed,
         roots=tuple(paths),
         options=options or {},
         home=folder,

@@ -181,7 +181,7 @@ class Session:
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan = await self._again(record, strategy, task)  # what cannot be loaded is said before the run is claimed
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
-        check_model(plan.services, plan.options, plan.budget)
+        await check_model(plan.services, plan.options, plan.budget)
         plan.edited = _loading.changed_since(record.record, plan.strategy)
         facts = {} if strategy is None else _loading.facts_of(plan.strategy)  # from now on it is this one's run
         while True:  # once, unless an answer comes in while the run parks
@@ -300,8 +300,7 @@ class Session:
     # How a run is made, continued and driven
 
     async def _new(self, strategy: Strategy, task: Task, budget: Budget, run_id: str) -> Plan:
-        await prepared(self._services, self._options)
-        check_model(self._services, self._options, budget)
+        await check_model(self._services, self._options, budget)
         record = self._record(strategy, task, budget)
         now = int(self._services.clock.wall() * 1e6)
         stored = StoredRun(run_id, "running", now, now, record=record, owner=self._lives.owner)
@@ -407,7 +406,7 @@ class Session:
         )
         plan = await self._again(_records.RunRecord(made), strategy, None, parent)
         plan.budget = self._budget.tightened(budget)
-        check_model(plan.services, plan.options, plan.budget)
+        await check_model(plan.services, plan.options, plan.budget)
         self._lives.beat()
         self._services.journal.create(made)  # only now: what was refused leaves no run
         return plan

@@ -1,0 +1,137 @@
+"""When a server is taken to be down, and how that is found to be over."""
+
+import asyncio
+
+import pytest
+
+from stratagem.errors import BadReply, NoReply, RateLimited, Rejected, Unavailable, Unreachable
+from stratagem.models.breaker import COOL_S, FAILURES, LONG_S, Breaker, down
+from stratagem.models.limits import gate_of
+from tests.conftest import HandClock
+from tests.models._backend import Gated, fails, said, turns
+
+
+def tripped(clock: HandClock) -> Breaker:
+    breaker = Breaker(clock)
+    for _ in range(FAILURES):
+        breaker.failed()
+        clock.advance(2)
+    return breaker
+
+
+def test_what_means_that_a_server_is_down() -> None:
+    up = (RateLimited("?", status=429), Rejected("?", status=400), BadReply("?"), Unavailable("?", status=409))
+    assert [down(error) for error in up] == [False] * 4
+    lost = (Unreachable("?"), NoReply("?"), Unavailable("?", status=500), Unavailable("?", status=503))
+    assert [down(error) for error in lost] == [True] * 4
+
+
+def test_a_moment_without_a_server_is_no_reason(clock: HandClock) -> None:
+    breaker = Breaker(clock)
+    for _ in range(1000):
+        breaker.failed()
+    clock.advance(LONG_S - 1)
+    breaker.failed()
+    assert not breaker.is_open
+    clock.advance(1)
+    breaker.failed()
+    assert breaker.is_open
+
+
+def test_failures_that_are_not_in_a_row_are_no_reason(clock: HandClock) -> None:
+    breaker = Breaker(clock)
+    for _ in range(5):
+        for _ in range(FAILURES - 1):
+            breaker.failed()
+            clock.advance(LONG_S)
+        breaker.answered()
+    assert not breaker.is_open
+
+
+def test_calls_fail_at_once_and_are_told_since_when_and_until_when(clock: HandClock) -> None:
+    breaker = tripped(clock)
+    with pytest.raises(Unavailable, match=r"down since 22:13:20 UTC: calls fail at once until 22:14:08 UTC"):
+        breaker.check()
+
+
+def test_after_the_cool_down_one_is_let_through_and_its_end_counts_for_all(clock: HandClock) -> None:
+    breaker = tripped(clock)
+    clock.advance(COOL_S)
+    breaker.check()
+    with pytest.raises(Unavailable, match="until one call has found out"):
+        breaker.check()
+    breaker.failed()
+    with pytest.raises(Unavailable, match="down since 22:13:20 UTC"):
+        breaker.check()
+    clock.advance(COOL_S)
+    breaker.check()
+    breaker.gone()  # it was cancelled: the next one finds out
+    breaker.check()
+    breaker.answered()
+    assert not breaker.is_open
+    breaker.check()
+
+
+async def test_calls_to_a_dead_server_fail_at_once_until_it_answers(clock: HandClock) -> None:
+    gated = Gated(fails(Unreachable("nobody answers")), clock=clock)
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await gated.ask()
+    seen = gated.backend.seen
+    assert seen == 10
+    with pytest.raises(Unavailable, match="has been down since") as caught:
+        await gated.ask()
+    assert (caught.value.attempts, caught.value.usage.requests, gated.backend.seen) == (0, 0, seen)
+    clock.advance(COOL_S)
+    gated.backend.outcomes = [said()]
+    assert (await gated.ask()).samples[0].text == "yes"
+    assert (await gated.ask()).samples[0].text == "yes"
+
+
+async def test_all_that_wait_learn_that_the_server_is_down(clock: HandClock) -> None:
+    gated = Gated(fails(Unreachable("nobody answers"), attempts=1), clock=clock)
+
+    async def one() -> str:
+        try:
+            await gated.ask()
+        except Unavailable as failure:
+            return type(failure).__name__
+        except Unreachable:
+            clock.advance(1)
+            return "Unreachable"
+        return "answered"
+
+    found = await asyncio.gather(*(one() for _ in range(200)))
+    assert set(found) == {"Unreachable", "Open"}
+    assert gated.backend.seen < 50
+    assert gated.gate.inside == 0
+
+
+async def test_a_probe_that_is_cancelled_leaves_the_question_open(clock: HandClock) -> None:
+    gated = Gated(fails(Unreachable("nobody answers")), clock=clock)
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await gated.ask()
+    clock.advance(COOL_S)
+    gated.backend.outcomes = [asyncio.Event().wait]
+    probe = asyncio.create_task(gated.ask())
+    await turns()
+    with pytest.raises(Unavailable):
+        await gated.ask()
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    gated.backend.outcomes = [said()]
+    assert (await gated.ask()).samples[0].text == "yes"
+
+
+async def test_models_of_one_origin_and_key_share_the_breaker(clock: HandClock) -> None:
+    async def sleep(_: float) -> None: ...
+
+    gate = gate_of("https://a:443", 1, clock, sleep, 8)
+    assert gate_of("https://a:443", 1, clock, sleep, 8).breaker is gate.breaker
+    first, second = Gated(said(), clock=clock, gate=gate), Gated(said(), clock=clock, gate=gate, spec="openai:n")
+    gate.breaker = tripped(clock)
+    for gated in (first, second):
+        with pytest.raises(Unavailable):
+            await gated.ask()
+    assert first.backend.seen == second.backend.seen == 0
