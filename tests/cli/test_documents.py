@@ -130,7 +130,7 @@ def test_a_page_of_the_catalogue(cli: Any, valid: Any, tmp_path: Path) -> None:
 def test_every_schema_is_used_and_says_what_it_describes(cli: Any) -> None:
     schemas = sorted((Path(__file__).parents[2] / "docs" / "schema").glob("*.json"))
     assert [path.stem for path in schemas] == [
-        "catalog", "diff", "doctor", "error", "event", "export", "import", "models", "new", "removed", "replay", "run",
+        "catalog", "diff", "doctor", "error", "event", "export", "import", "models", "models_test", "new", "removed", "replay", "run",
         "runs", "show",
     ]  # fmt: skip
     for path in schemas:

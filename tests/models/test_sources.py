@@ -25,7 +25,7 @@ class Kept(keyring.backend.KeyringBackend):
     """A keyring in memory."""
 
     priority: Any = 5
-    name = "a keyring of the tests"
+    name: Any = "a keyring of the tests"
 
     def __init__(self, secrets: dict[str, str], before: Any = None) -> None:
         super().__init__()
