@@ -11,8 +11,8 @@ import pytest
 import stratagem.models
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models import LATER, catalogue, open_model
-from stratagem.models.hosted_table import HOSTED
 from stratagem.models.chain import Chain
+from stratagem.models.hosted_table import HOSTED
 from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
