@@ -252,7 +252,6 @@ def _imported(spec: str) -> Tool:
 
 def model_of(
     given: Model | str,
-    *,
     home: "Path | None" = None,
     base_url: str | None = None,
     api_key_env: str | None = None,

@@ -95,8 +95,7 @@ async def open(  # noqa: A001  (the contract's name)
     model = await with_id(kept, model)
 
     def opened(given: Model | str) -> Model:
-        load = partial(recorded, kept)
-        return model_of(given, home=folder, base_url=base_url, api_key_env=api_key_env, recorded=load)
+        return model_of(given, folder, base_url, api_key_env, partial(recorded, kept))
 
     services = Services(
         opened(model),
