@@ -60,6 +60,7 @@ class Plan:
         "budget",
         "dropped",
         "edited",
+        "first",
         "options",
         "origin",
         "own",
@@ -88,6 +89,7 @@ class Plan:
         self.prompts: dict[str, str] = {}
         self.origin = stored.run_id
         self.edited: list[str] = []  # what has another source than when it was recorded
+        self.first = 0  # number of its first row
         self.raised = False  # whether the budget was raised by whoever resumes
 
 

@@ -162,8 +162,9 @@ class RunRecord:
         return decoded(self._row(head).request)["head"] if isinstance(head, int) else head
 
     def _row(self, seq: int) -> Row:
-        if seq < len(self.rows) and self.rows[seq].seq == seq:
-            return self.rows[seq]
+        place = seq - self.rows[0].seq if self.rows else 0
+        if 0 <= place < len(self.rows) and self.rows[place].seq == seq:
+            return self.rows[place]
         found = next((row for row in self.rows if row.seq == seq), None)
         return _LOST if found is None else found
 
