@@ -10,7 +10,7 @@ Rule 2: a program that is not known to have changed asks a pool's branches for w
         replay: that is no news. Where something new came first, it is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stratagem.core._canonical import Json
@@ -117,7 +117,10 @@ def turns_form(turns: Mapping[int, int]) -> Json:
     return form
 
 
-def turns_in(form: Json) -> dict[int, int]:
+def turns_in(form: Sequence[Sequence[Sequence[int]]]) -> dict[int, int]:
     """Return the turns that `turns_form` wrote."""
-    pairs: Iterable[tuple[int, Any]] = enumerate(form, 1)
-    return {number: turn for turn, ranges in pairs for first, last in ranges for number in range(first, last + 1)}
+    turns: dict[int, int] = {}
+    for turn, pairs in enumerate(form, 1):
+        for first, last in pairs:
+            turns.update(dict.fromkeys(range(first, last + 1), turn))
+    return turns

@@ -90,7 +90,7 @@ async def ancestry(journal: Journal, record: RunRecord, parent: RunRecord | None
         turns=turns_in(fork.get("turns", ())), unsure=fork.get("unsure", ()),
     )  # fmt: skip
     owners = {id(row): owner for owner, row in have}
-    if "reply" in changes:
+    if at is not None and "reply" in changes:
         replaced = owners[id(numbered(rows, at))]
         found = [(owners.get(id(row), replaced), row) for row in kept]
     else:
@@ -113,6 +113,20 @@ def lineage(older: Sequence[Owned], record: RunRecord, limit: int | None = None)
         taken = {(row.path, row.digest, row.occurrence) for row in rows}
         older = [(owner, row) for owner, row in older if (row.path, row.digest, row.occurrence) not in taken]
     return [*older, *((record, row) for row in rows)]
+
+
+def reused(record: RunRecord, found: Sequence[Owned]) -> list[Owned]:
+    """Return the effects that a fork has asked for of those that it could reuse, by number.
+
+    Args:
+        record: of the fork, with its rows.
+        found: as `ancestry` found them.
+    """
+    unasked = {n for first, last in record.end.get("unasked", ()) for n in range(first, last + 1)}
+    asked = [one for n, one in enumerate(found) if n not in unasked and one[1].kind != "intent"]
+    mine = {(row.path, row.digest, row.occurrence) for row in record.rows if row.kind != "intent"}
+    theirs = [one for one in asked if (one[1].path, one[1].digest, one[1].occurrence) not in mine]
+    return sorted(theirs, key=lambda one: one[1].seq)
 
 
 def fork_record(

@@ -61,10 +61,12 @@ class RunRecord:
         record: everything that was stored when it began.
         counts: how many effects were reused, performed and left unused when it was driven last; None while it runs.
         rows: its effects.
+        inherited: of a fork, the effects that it reuses of its ancestors, each with the record of the run that has it.
     """
 
     def __init__(self, stored: StoredRun, rows: list[Row] | None = None) -> None:
         self.stored, self.rows = stored, rows or []
+        self.inherited: list[tuple[RunRecord, Row]] = []
         self.id, self.state, self.parent = stored.run_id, stored.state, stored.parent
         self.record: Json = decoded(stored.record)
         self.end: Json = decoded(stored.end) if stored.end else {}
@@ -106,9 +108,20 @@ class RunRecord:
             "labels": self.record.get("labels", {}),
         }
 
-    def effects(self) -> list[Json]:
-        """Return the run's effects as JSON, in order: `n kind name scope state started seconds usage reused error`."""
-        return [self.effect(row) for row in self.rows]
+    def effects(self, *, inherited: bool = False) -> list[Json]:
+        """Return the run's effects as JSON, in order: `n kind name scope state started seconds usage reused error`.
+
+        Args:
+            inherited: whether those that a fork reuses of its ancestors come first, with `reused` true.
+        """
+        older = self.inherited if inherited else ()
+        reused = [{**owner.effect(row), "reused": True} for owner, row in older]
+        return [*reused, *(self.effect(row) for row in self.rows)]
+
+    def found(self, number: int) -> "tuple[RunRecord, Row] | None":
+        """Return an effect by its number, of this run or reused by it, with the record of the run that has it."""
+        own = next(((self, row) for row in self.rows if row.seq == number), None)
+        return own or next((one for one in self.inherited if one[1].seq == number), None)
 
     def effect(self, row: Row) -> Json:
         """Return one effect as JSON."""

@@ -59,6 +59,7 @@ from stratagem.session._forks import (
     fork_record,
     lineage,
     ordered,
+    reused,
     settings_of,
 )
 from stratagem.session._lives import Lives
@@ -271,7 +272,11 @@ class Session:
     async def show(self, run_id: str) -> _records.RunRecord:
         """Return a run's record and its effects; `run_id` may be a unique prefix, or `last`."""
         stored, rows = await self._services.journal.load(await self.find(run_id))
-        return _records.RunRecord(stored, rows)
+        record = _records.RunRecord(stored, rows)
+        if record.parent:
+            with contextlib.suppress(UsageError):  # an ancestor is gone
+                record.inherited = reused(record, (await ancestry(self._services.journal, record)).found)
+        return record
 
     async def find(self, run: str) -> str:
         """Return the id that an id, a unique prefix, or `last` means; `UsageError` with the nearest if there is none."""
