@@ -43,8 +43,8 @@ class Book:
     """
 
     __slots__ = (
-        "_append", "_begin", "_blobs", "_heads", "_order", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intents",
-        "own_rows", "parent", "performed", "recorded", "reused", "seq",
+        "_append", "_begin", "_blobs", "_heads", "_order", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intended", "intents",
+        "own_rows", "parent", "performed", "reached", "recorded", "reused", "seq",
     )  # fmt: skip
 
     def __init__(
@@ -71,9 +71,12 @@ class Book:
         self.seq = self._begin = first
         self._order: list[Any] = []  # what was asked for in this drive, as `turns_of` takes it
         self.intents: dict[Key, list[bool]] = {}  # for each time that it was begun, whether the parent did
+        self.intended: dict[Key, bytes] = {}  # the requests of those
+        self.reached: set[Key] = set()  # tool calls that the program has come to, where there are intents
         for row in self.parent:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
+                self.intended[key] = row.request
                 self.intents[key] = [True]  # a fork asks before it performs again what may happen once only
             else:
                 self.recorded[key] = row
@@ -84,6 +87,7 @@ class Book:
         for row in own:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
+                self.intended[key] = row.request
                 self.intents.setdefault(key, []).append(False)
             elif row.seq not in forgotten:
                 self.recorded[key] = row  # of two with one key the later holds: it was performed again
@@ -188,6 +192,15 @@ class Book:
         """Return the recorded calls of a tool that the program has not asked for: what they did is done."""
         rows = [row for row in (*self.recorded.values(), *self.dropped) if row.kind == "tool"]
         return [row for row in rows if decoded(row.request).get("tool") == tool]
+
+    def begun(self, tool: str) -> list[Json]:
+        """Return the requests of calls of a tool that may have happened, to which the program has not come.
+
+        Each has no result. One that has no `tool` may have been of any: its record is damaged.
+        """
+        over = {*self.reached, *self.recorded, *((row.path, row.digest, row.occurrence) for row in self.dropped)}
+        left = [decoded(request) for key, request in self.intended.items() if key not in over]
+        return [form for form in left if form.get("tool", tool) == tool]
 
     def unused(self) -> list[Row]:
         """Return the rows that the program has not asked for, in order."""
