@@ -250,8 +250,6 @@ async def _put(strand: Strand, number: str, question: str, schema: Json) -> None
     """Put a question to whoever reads the inbox, and return when it is answered."""
     world = strand.world
     world.questions[number] = {"id": number, "question": question, "schema": schema}
-    if world.feeds:
-        world.emit("question.asked", strand.path, id=number, question=question, wants=schema)
     form = {
         **world.questions[number],
         "scope": strand.path,
@@ -261,6 +259,8 @@ async def _put(strand: Strand, number: str, question: str, schema: Json) -> None
     durable = world.services.journal.ask(world.run_id, number, encoded_clean(form))
     if durable is not None:
         await durable
+    if world.feeds:  # who hears of it may answer at once, from another process
+        world.emit("question.asked", strand.path, id=number, question=question, wants=schema)
     try:
         world.book.answers[number] = await world.gate.answered(world.reply(number))
     except Suspended:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from stratagem.core._budget import Need, need_of
+from stratagem.core._budget import Budget, Need, need_of
 from stratagem.core._canonical import Json, decoded, encoded, plain, quoted, text_of
 from stratagem.core._journal import Journal, Kind, Row
 from stratagem.core._transcript import Transcript
@@ -403,6 +403,18 @@ class Newest:
 def _by_the_run(row: Row) -> bool:
     form = decoded(row.result)
     return form[0] == "BudgetExhausted" and form[3] == ""
+
+
+def standing(rows: Sequence[Row], budget: Budget) -> list[Row]:
+    """Return rows without refusals under other limits than a run's last ones: its last drive has met none of them.
+
+    Args:
+        rows: of one run.
+        budget: the limits by which its last drive may have been refused a call.
+    """
+    refusals = (row for row in rows if row.failed and _by_the_run(row))
+    gone = {row.seq for row in refusals if getattr(budget, (form := decoded(row.result))[1]) != form[2]}
+    return [row for row in rows if row.seq not in gone]
 
 
 def shows(later: str, error: str) -> bool:

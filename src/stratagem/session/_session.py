@@ -22,6 +22,7 @@ from stratagem.core import (
     decoded,
     encoded,
 )
+from stratagem.core._book import standing
 from stratagem.core._canonical import quoted, text_of
 from stratagem.core._late import asyncio
 from stratagem.errors import (
@@ -248,7 +249,10 @@ class Session:
     async def replay(self, run_id: str) -> Answer:
         """Run a recorded run again with performing forbidden; `Diverged` at the first effect that is not recorded."""
         stored, rows = await self._services.journal.load(run_id)
-        plan = await self._again(_records.RunRecord(stored, rows), None, None)
+        record = _records.RunRecord(stored, rows)
+        plan = await self._again(record, None, None)
+        over = record.state == "finished" and record.stop != "budget"  # so no limit of its own has refused anything
+        plan.own = standing(rows, Budget() if over else budget_of(record.record.get("budget", "")))
         answer = await self._drive(plan, None, replaying=True)
         assert answer is not None
         return answer
