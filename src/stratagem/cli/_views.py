@@ -36,6 +36,7 @@ def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
     return {
         "run": record.plain(),
         "answer": record.end.get("answer"),
+        "error": record.error,
         "usage": usage_of(record).plain(),
         "budget": budget_document(record),
         "waiting": record.questions(),
@@ -73,6 +74,8 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
         say()
         _effects(record, rows)
     answer: dict[str, Any] = record.end.get("answer") or {}
+    if record.error is not None:
+        say(f"\n{record.error['kind']}: {record.error['message']}")
     if answer.get("reason"):
         say(f"\n{answer['reason']}")
     if answer.get("text"):

@@ -59,6 +59,7 @@ class RunRecord:
         stop: why it ended, if it has.
         parent: the run it was forked from.
         record: everything that was stored when it began.
+        error: `kind` and `message` of the exception that ended it, if one did.
         counts: how many effects were reused, performed and left unused when it was driven last; None while it runs.
         rows: its effects.
         inherited: of a fork, the effects that it reuses of its ancestors, each with the record of the run that has it.
@@ -74,6 +75,7 @@ class RunRecord:
         self.model: str = self.record.get("model", "")
         self.question: str = _question(self.record)
         self.stop: str | None = self.end.get("answer", {}).get("stop")
+        self.error: Json = self.end.get("error")
         self.counts = EffectCounts(*self.end["counts"]) if "counts" in self.end else None
 
     def __repr__(self) -> str:

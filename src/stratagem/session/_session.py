@@ -453,6 +453,9 @@ class Session:
             if run_id not in self._stopping:
                 raise
             driving.uncancel()
+        except Exception as failure:
+            plan.failure = failure
+            raise
         finally:
             self._lives.drop(run_id)
             self._stopping.discard(run_id)
@@ -471,7 +474,7 @@ class Session:
             rows=0,
             owner=b"",
             record=ordered(plan.stored.record, world.book),
-            end=end_of(world, answer, state),
+            end=end_of(world, answer, state, plan.failure),
         )
         if answer is not None and state == "finished" and answer.stop not in GOES_ON:
             self._ended[plan.stored.run_id] = answer
