@@ -59,12 +59,14 @@ class Ancestry(NamedTuple):
         origin: its first ancestor.
         changes: what it changes, and its ancestors before it.
         dropped: tool calls that it does not reuse: what they did in the world is done.
+        runs: its ancestors with their rows, the nearest first.
     """
 
     found: list[Owned]
     origin: str
     changes: dict[str, Json]
     dropped: list[Row]
+    runs: list[RunRecord]
 
 
 async def ancestry(journal: Journal, record: RunRecord, parent: RunRecord | None = None) -> Ancestry:
@@ -77,7 +79,7 @@ async def ancestry(journal: Journal, record: RunRecord, parent: RunRecord | None
     """
     fork = record.record.get("fork")
     if not record.parent or fork is None:
-        return Ancestry([], record.id, {}, [])
+        return Ancestry([], record.id, {}, [], [])
     if parent is None:
         parent = RunRecord(*await journal.load(record.parent))
     family = await ancestry(journal, parent)
@@ -97,7 +99,16 @@ async def ancestry(journal: Journal, record: RunRecord, parent: RunRecord | None
         found = [(owners[id(row)], row) for row in kept]
     held = {row.seq for row in kept}
     dropped = [*family.dropped, *(row for row in rows if row.kind == "tool" and row.seq not in held)]
-    return Ancestry(found, family.origin, {**family.changes, **changes}, dropped)
+    return Ancestry(found, family.origin, {**family.changes, **changes}, dropped, [parent, *family.runs])
+
+
+async def whole(journal: Journal, record: RunRecord) -> RunRecord:
+    """Return a record with its rows, if its task can be told from them only."""
+    if record.rows or "question" not in record.record.get("unnamed", ()):
+        return record
+    if await journal.find(record.id) is None:
+        return record  # a fork that is about to be made
+    return RunRecord(*await journal.load(record.id))
 
 
 def lineage(older: Sequence[Owned], record: RunRecord, limit: int | None = None) -> list[Owned]:

@@ -31,7 +31,7 @@ from stratagem.errors import (
     UsageError,
 )
 from stratagem.session import _loading, _records
-from stratagem.session._again import strategy_again, task_again
+from stratagem.session._again import question_facts, strategy_again, task_again
 from stratagem.session._ends import (
     GOES_ON,
     Plan,
@@ -62,6 +62,7 @@ from stratagem.session._forks import (
     ordered,
     reused,
     settings_of,
+    whole,
 )
 from stratagem.session._lives import Lives
 from stratagem.session._owner import elsewhere
@@ -187,9 +188,11 @@ class Session:
     ) -> Answer:
         record = _records.RunRecord(stored)
         if record.stop is not None and record.stop not in GOES_ON and record.state == "finished":
-            if record.id not in self._ended:
-                await self._services.journal.load(record.id)  # a damaged one is named
-            return self._ended.get(record.id) or _records.answer_of(record.end, task_again(record, task))
+            if record.id in self._ended:
+                return self._ended[record.id]
+            record = _records.RunRecord(*await self._services.journal.load(record.id))  # a damaged one is named
+            ancestors = (await ancestry(self._services.journal, record)).runs if record.record.get("unnamed") else []
+            return _records.answer_of(record.end, task_again(record, task, [record, *ancestors]))
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan = await self._again(record, strategy, task)  # what cannot be loaded is said before the run is claimed
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
@@ -342,6 +345,7 @@ class Session:
             "task": text_of(task.plain()),
             "unnamed": text_of(list(task.unnamed())),
             "budget": quoted(str(budget)),
+            **{name: text_of(fact) for name, fact in question_facts(task).items()},
         }
         return f"{{{','.join([f'{quoted(name)}:{record[name]}' for name in sorted(record)])}}}".encode()
 
@@ -363,17 +367,12 @@ class Session:
     ) -> Plan:
         made = strategy_again(record, strategy)
         options = record.record.get("options", {})
-        plan = Plan(
-            record.stored,
-            made,
-            task_again(record, task),
-            Budget(),
-            as_recorded(record, self._services, own_policy=self._own_policy),
-            options,
-        )
-        plan.own = record.rows
-        await prepared(plan.services, options)
         family = await ancestry(self._services.journal, record, parent)
+        asked_again = task_again(record, task, [await whole(self._services.journal, record), *family.runs])
+        services = as_recorded(record, self._services, own_policy=self._own_policy)
+        plan = Plan(record.stored, made, asked_again, Budget(), services, options)
+        plan.own = record.rows
+        await prepared(services, options)
         plan.base, plan.origin, plan.dropped = [row for _, row in family.found], family.origin, family.dropped
         plan.prompts, plan.first = prompts_of(family.changes), record.record.get("fork", {}).get("first", 0)
         return plan
