@@ -10,6 +10,7 @@ Rule 2: a program that is not known to have changed asks a pool's branches for w
         replay: that is no news. Where something new came first, it is.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from stratagem.core._canonical import Json
 Turn = tuple[int, int]  # and the number of the row
 
 _NEVER: Turn = (-1, -1)
+_NOBODY = (_NEVER, "")
 
 
 class _Scope:
@@ -27,9 +29,9 @@ class _Scope:
 
     def __init__(self) -> None:
         self.own = _NEVER
-        self.first = self.second = (_NEVER, "")  # of two waves, so that one of them is another one
-        self.pools: dict[str, tuple[Turn, Turn]] = {}  # of each pool: of all rows, and of the new ones
-        self.within: dict[str, _Scope] = {}
+        self.first = self.second = _NOBODY  # of two waves, so that one of them is another one
+        self.pools: dict[str, tuple[Turn, Turn]] | None = None  # of each pool: of all rows, and of the new ones
+        self.within: dict[str, _Scope] | None = None
 
     def heard(self, wave: str, turn: Turn) -> None:
         """Take note of what happened in a wave."""
@@ -50,15 +52,20 @@ def turns_of(asked: Sequence[Any], begin: int, *, edited: bool) -> dict[int, int
         begin: number of the first row that is new.
         edited: whether the program is known to have changed.
     """
+    if all(map(operator.lt, (numbers := [row[0] for row in asked]), numbers[1:])):
+        return {}
     root, turns = _Scope(), dict[int, int]()
     last, path, new = _NEVER, None, False
+    way: _Way = []
     for row in asked:
         number, place = row[0], row[2]
         if place != path or new != (number >= begin):
             if path is not None:
-                _heard(root, path, last, new=new)
+                _heard(way, last, new=new)
+            if place != path:
+                way = _way(root, place)
             path, new = place, number >= begin
-            last = _before(root, place, whole=new or edited)
+            last = _before(way, whole=new or edited)
         turn = max(0, last[0] if number > last[1] else last[0] + 1)
         if turn:
             turns[number] = turn
@@ -66,39 +73,59 @@ def turns_of(asked: Sequence[Any], begin: int, *, edited: bool) -> dict[int, int
     return turns
 
 
-def _heard(root: _Scope, path: str, turn: Turn, *, new: bool) -> None:
-    """Take note of the last row of a strand, in every scope above it."""
+_Way = list[tuple[_Scope, str, bool]]  # from the root: each scope, the wave that leads on, and whether that is a pool
+
+
+def _way(root: _Scope, path: str) -> _Way:
+    """Return the scopes that lead to a strand, and its own; they are made if they are not there."""
+    way: _Way = []
     scope = root
     for name in path.split("/") if path else ():
         wave, branch, _ = name.partition("[")
+        way.append((scope, wave, bool(branch) and wave.startswith("pool")))
+        within = scope.within
+        if within is None:
+            within = scope.within = {}
+        found = within.get(name)
+        if found is None:
+            found = within[name] = _Scope()
+        scope = found
+    way.append((scope, "", False))
+    return way
+
+
+def _heard(way: _Way, turn: Turn, *, new: bool) -> None:
+    """Take note of the last row of a strand, in every scope above it."""
+    for scope, wave, pool in way[:-1]:
         scope.heard(wave, turn)
-        if branch and wave.startswith("pool"):
+        if pool:
+            if scope.pools is None:
+                scope.pools = {}
             every, news = scope.pools.get(wave, (_NEVER, _NEVER))
             scope.pools[wave] = max(every, turn), max(news, turn) if new else news
-        scope = scope.within.setdefault(name, _Scope())
-    scope.own = max(scope.own, turn)
+    own = way[-1][0]
+    if turn > own.own:
+        own.own = turn
 
 
-def _before(root: _Scope, path: str, *, whole: bool) -> Turn:
+def _before(way: _Way, *, whole: bool) -> Turn:
     """Return the newest of what came before a row: not what runs beside it in a branch of the same `map`.
 
     Args:
-        root: of the run.
-        path: of the row.
+        way: to the row's strand.
         whole: whether what is recorded of the other branches of a pool counts as well.
     """
-    scope, newest = root, _NEVER
-    for name in path.split("/") if path else ():
-        wave, branch, _ = name.partition("[")
-        other = scope.second if scope.first[1] == wave else scope.first
-        newest = max(newest, scope.own, other[0])
-        if branch and wave in scope.pools:
+    own = way[-1][0]
+    newest = max(own.own, own.first[0])
+    for scope, wave, pool in way[:-1]:
+        other = (scope.second if scope.first[1] == wave else scope.first)[0]
+        if other > newest:
+            newest = other
+        if scope.own > newest:
+            newest = scope.own
+        if pool and scope.pools and wave in scope.pools:
             newest = max(newest, scope.pools[wave][0 if whole else 1])
-        found = scope.within.get(name)
-        if found is None:
-            return newest
-        scope = found
-    return max(newest, scope.own, scope.first[0])
+    return newest
 
 
 def turns_form(turns: Mapping[int, int]) -> Json:
