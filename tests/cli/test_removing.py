@@ -23,7 +23,8 @@ def ids(cli: Any) -> list[str]:
 
 
 def forked(cli: Any, run_id: str) -> str:
-    return cli.json("fork", run_id, "--at", "0")["run"]["id"]
+    first = cli.json("show", run_id)["effects"][0]["n"]
+    return cli.json("fork", run_id, "--at", str(first))["run"]["id"]
 
 
 def begun(cli: Any, run_id: str) -> str:

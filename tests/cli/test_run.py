@@ -124,7 +124,10 @@ def test_an_exception_that_is_not_ours_is_70_and_the_traceback_is_in_a_private_f
     assert log.stat().st_mode & 0o777 == 0o600
     assert log.parent.stat().st_mode & 0o777 == 0o700
     assert "in broken" in log.read_text()
-    assert cli.json("show", found[2])["run"]["state"] == "failed"
+    document = cli.json("show", found[2])
+    assert document["run"]["state"] == "failed"
+    assert document["error"] == {"kind": "ZeroDivisionError", "message": "by \x1b[31mdesign"}
+    assert "\nZeroDivisionError: by \\x1b[31mdesign\n" in cli("show", found[2]).stdout
     assert "Traceback (most recent call last)" in cli("run", "Well?", "--strategy", "mine.py:broken", "--debug").stderr
 
 

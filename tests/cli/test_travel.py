@@ -54,7 +54,7 @@ def done(cli: Any, script: Any) -> str:
 
 
 def performed(cli: Any, run_id: str) -> list[str]:
-    return [effect["name"] for effect in cli.json("show", run_id)["effects"]]
+    return [effect["name"] for effect in cli.json("show", run_id)["effects"] if not effect["reused"]]
 
 
 def test_the_run_is_what_the_tests_say(cli: Any, done: str) -> None:
@@ -197,7 +197,26 @@ def test_equal_runs_do_not_part(cli: Any, done: str) -> None:
     assert result.stdout.endswith("answers: the same\n")
     document = cli.json("diff", done, fork)
     assert (document["first"], document["same_answer"]) == (None, True)
-    assert document["pairs"][3]["right"] == {"run": fork, "n": 0}
+    assert document["pairs"][3]["right"] == {"run": fork, "n": 4}
+
+
+def test_a_fork_shows_what_it_reuses_and_is_forked_by_the_numbers_that_it_shows(cli: Any, done: str) -> None:
+    fork = cli.json("fork", done, "--at", "2")["run"]["id"]
+    document = cli.json("show", fork)
+    effects = [(one["n"], one["name"], one["reused"]) for one in document["effects"]]
+    assert effects == [(0, "mine.plan", True), (1, "wait", True), (4, "look", False), (5, "mine.write", False)]
+    lines = [re.split(" {2,}", line.strip())[:3] for line in cli("show", fork).stdout.splitlines()]
+    assert [line for line in lines if line[0] in ("=", "✓")] == [
+        ["=", "0", "mine.plan"], ["=", "1", "wait"], ["✓", "4", "look"], ["✓", "5", "mine.write"],
+    ]  # fmt: skip
+    assert "Plan it." in cli("show", fork, "--effect", "0").stdout
+    assert cli.json("show", fork, "--effect", "0")["effects"][0]["reused"] is True
+    result = cli("show", fork, "--effect", "2")
+    assert (result.exit_code, "they are numbered 0 to 5" in result.stderr) == (2, True)
+
+    again = cli.json("fork", fork, "--at", "0", "--set", "reply=another")
+    assert again["answer"]["text"] == "otherwise"
+    assert performed(cli, again["run"]["id"]) == ["look", "mine.write"]
 
 
 def test_a_fork_alone_is_compared_with_its_parent(cli: Any, done: str) -> None:

@@ -1,5 +1,6 @@
 """Damage is found and named, never read as data: changed, missing, moved and cut records, any byte, any length."""
 
+import contextlib
 import random
 import sqlite3
 from pathlib import Path
@@ -344,6 +345,24 @@ def test_a_changed_byte_is_never_read_as_data(path, sound):
         for at in places(sound, 250)
     )
     assert noticed > 150
+
+
+def test_a_description_of_a_table_that_is_no_text_any_more_is_refused(path, sound):
+    expected, changed = read_runs(path), 0
+    for at in range(100, 4096):  # whether a value is text is a bit of the byte before it
+        data = sound[:at] + bytes([sound[at] ^ 0x01]) + sound[at + 1 :]
+        if "blob" in kinds_of(data):
+            changed += 1
+            assert same_or_refused(path, expected, data) == len(expected)
+    assert changed > 0
+
+
+def kinds_of(data: bytes) -> set[str]:
+    """Return of what kinds the descriptions of a file's tables are."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as file, contextlib.suppress(sqlite3.DatabaseError):
+        file.deserialize(data[:18] + b"\x01\x01" + data[20:])  # without a log beside it
+        return {kind for (kind,) in file.execute("SELECT typeof(sql) FROM sqlite_master")}
+    return set()
 
 
 @pytest.mark.chaos

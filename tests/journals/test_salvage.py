@@ -98,7 +98,8 @@ async def driven(journal: str, run_id: str, *, resume: bool = False) -> tuple[li
                 questions.append(question)
                 text = question.partition('"text":"')[2].partition('"')[0]
                 arrived = {"happened": True, "result": f"sent {text}"}
-                await one.answer(run_id, arrived if "happen?" in question else "yes", asked["id"])
+                said = arrived if "happen?" in question else True if "again" in question else "yes"
+                await one.answer(run_id, said, asked["id"])
             answer = await one.resume(run_id, strategy=working, task="?")
     return questions, answer
 
@@ -258,6 +259,30 @@ async def test_a_result_whose_key_cannot_be_read_does_not_let_its_mail_be_sent_a
         questions, done = await place.resumed()
         assert [one.partition("?")[0] for one in questions] == [f'Did mail({{"text":"{MAILS[at]}"}}) happen']
         assert done == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "path={elsewhere}, took=took+1",
+        "occurrence=occurrence+1, took=took+1",
+        "digest={junk}, request={junk}",
+        "kind={other}, path={elsewhere}",
+        "kind={other}, digest={junk}, request={junk}, seal={junk}",
+    ],
+)
+async def test_a_mail_that_was_about_to_be_sent_is_asked_for_although_nobody_can_read_which_it_was(
+    made: Making, change: str
+) -> None:
+    for at in set(made.rows) & MAILS.keys():
+        place = await made.place()
+        place.change(f"DELETE FROM {{effect}} WHERE {{own}} AND seq>={at}")
+        place.change(f"UPDATE {{effect}} SET {change} WHERE {{own}} AND seq={at - 1}")
+        gone, rows = await place.kept()
+        assert (gone, [row.kind for row in rows]) == (1, KINDS[:at])
+        questions, done = await place.resumed()
+        assert questions[0].startswith(f'Did mail({{"text":"{MAILS[at]}"}}) happen?')
+        assert f"mail {MAILS[at]}" not in done
 
 
 async def test_a_missing_row_costs_the_next_one_too(made: Making) -> None:

@@ -193,10 +193,28 @@ async def test_an_exception_that_is_not_ours_leaves_the_run_failed_and_resumable
     async with opened(WORLD) as s:
         with pytest.raises(type(failure)):
             await s.run(failing, "?", run_id="mine")
-        assert (await s.show("mine")).state == "failed"
+        record = await s.show("mine")
+        assert (record.state, record.error) == ("failed", {"kind": type(failure).__name__, "message": str(failure)})
         raising.clear()
         assert (await s.resume("mine")).text == "the end"
         assert len(s._services.model.requests) == 2
+
+
+async def test_what_is_kept_of_an_exception_is_short_and_has_no_keys(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-1")
+    raising.append(RuntimeError(f"header: sk-canary-1, body: {'x' * 600}"))
+    async with opened(WORLD) as s:
+        with pytest.raises(RuntimeError, match="canary"):
+            await s.run(failing, "?", run_id="mine")
+        raising.clear()
+        stored = await s._services.journal.find("mine")
+        assert b"canary" not in stored.end
+        message = (await s.show("mine")).error["message"]
+        assert (message[:16], message[-7:], len(message)) == ("header: ***, bod", "x [cut]", 506)
+        await s.resume("mine")
+        assert (await s.show("mine")).error is None
 
 
 async def test_a_model_error_from_the_model_is_raised_and_asked_again(opened: Any) -> None:

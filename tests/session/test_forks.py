@@ -383,3 +383,32 @@ async def test_replay_of_a_run_that_a_budget_ended_ends_so_again(opened: Any) ->
         first = await s.run(NESTED, "?", run_id="mine", budget="calls=3")
         again = await s.replay("mine")
         assert (again.stop, again.usage.calls) == (first.stop, first.usage.calls) == ("budget", 3)
+
+
+@strategy(calls="0")
+async def listing(run: Run, task: Task) -> Answer:
+    """Think about each of the words."""
+    return task.answer("".join([await run.ask(think, question=word, number=0) for word in WORDS]))
+
+
+WORDS: list[str] = []
+LISTING = f"{Path(__file__).resolve()}:listing"
+
+
+async def test_replay_of_a_program_that_was_put_back_asks_for_what_a_smaller_budget_had_refused(opened: Any) -> None:
+    async with opened(WORLD) as s:
+        WORDS[:] = "abc"
+        assert (await s.run(LISTING, "?", run_id="mine", budget="calls=2")).stop == "budget"
+        WORDS[:] = "axy"
+        assert (await s.resume("mine", budget="calls=3")).stop == "budget"  # `b` was paid for
+        WORDS[:] = "abc"
+        with pytest.raises(Diverged) as caught:
+            await s.replay("mine")
+        assert caught.value.place == "listing"
+        WORDS[:] = "axy"
+        assert (await s.replay("mine")).reason == "budget exhausted: calls limit is 3"
+        assert (await s.resume("mine", budget="calls=9")).text == "[a.0][x.0][y.0]"
+        assert (await s.replay("mine")).text == "[a.0][x.0][y.0]"
+        WORDS[:] = "abc"
+        with pytest.raises(Diverged):
+            await s.replay("mine")

@@ -357,3 +357,24 @@ async def test_a_value_that_cannot_be_set_is_refused(at: int, reply: Any, said: 
         await one.resume("mine", strategy=posting)
         with pytest.raises(UsageError, match=said):
             await one.fork("mine", at=at, set={"reply": reply})
+
+
+async def test_a_question_is_told_when_it_is_stored_and_can_be_answered() -> None:
+    events: list[str] = []
+
+    class Slow(MemoryJournal):
+        async def _stored(self, run_id: str, question: str, form: bytes) -> None:
+            await asyncio.sleep(0)
+            events.append("stored")
+            super().ask(run_id, question, form)
+
+        def ask(self, run_id: str, question: str, form: bytes) -> Any:
+            return self._stored(run_id, question, form)
+
+    def hear(event: Any) -> None:
+        if event.type == "question.asked":
+            events.append("told")
+
+    async with session.open(model=ScriptedModel(WORLD), memory="none", journal=Slow(), on_event=hear) as one:
+        assert (await one.run(narrow, "?", run_id="mine")).stop == "suspended"
+    assert events == ["stored", "told"]

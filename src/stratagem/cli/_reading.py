@@ -19,7 +19,7 @@ T = TypeVar("T")
 SPENT = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
 
 SIGNS = {"answered": "✓", "running": "●", "suspended": "?", "budget": "!", "cancelled": "-", "failed": "✗"}
-HUES = {"✓": "green", "●": "yellow", "?": "yellow", "!": "yellow", "-": "", "·": "", "✗": "red"}
+HUES = {"✓": "green", "●": "yellow", "?": "yellow", "!": "yellow", "-": "", "·": "", "=": "", "✗": "red"}
 GONE = "running, but its process is gone"
 
 

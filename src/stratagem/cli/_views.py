@@ -22,18 +22,21 @@ from stratagem.errors import revive
 from stratagem.session import RunRecord
 
 BRIEF = 100  # characters of a request or a result in a list
+REUSED = "="  # of an effect that a fork has of an ancestor
 DECISIONS = ("decision", "order")  # bookkeeping that only `--events` shows
 
 
 def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
     """Return the JSON of `show`: `run effects notes`, and what the run has come to."""
-    rows = [row for row in record.rows if effect is None or row.seq == effect]
-    effects = [record.effect(row) for row in rows]
-    if effect is not None:
-        effects[0] |= {"request": record.request(rows[0]), "result": _result(rows[0])}
+    effects = record.effects(inherited=True)
+    if effect is not None and (found := record.found(effect)) is not None:
+        owner, row = found
+        facts = {**owner.effect(row), "reused": owner is not record}
+        effects = [{**facts, "request": owner.request(row), "result": _result(row)}]
     return {
         "run": record.plain(),
         "answer": record.end.get("answer"),
+        "error": record.error,
         "usage": usage_of(record).plain(),
         "budget": budget_document(record),
         "waiting": record.questions(),
@@ -67,11 +70,13 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
     for name, value in lines.items():
         if value:
             say(f"  {name:9} {value}")
-    rows = [row for row in record.rows if row.kind not in DECISIONS]
-    if rows:
+    every = [*record.inherited, *((record, row) for row in record.rows)]
+    if rows := [one for one in every if one[1].kind not in DECISIONS]:
         say()
         _effects(record, rows)
     answer: dict[str, Any] = record.end.get("answer") or {}
+    if record.error is not None:
+        say(f"\n{record.error['kind']}: {record.error['message']}")
     if answer.get("reason"):
         say(f"\n{answer['reason']}")
     if answer.get("text"):
@@ -93,20 +98,20 @@ def _limits(record: RunRecord) -> str:
     return f"{record.record.get('budget', '')}{f' · overshoot {said}' if over else ''}"
 
 
-def _effects(record: RunRecord, rows: list[Row]) -> None:
-    signs = [_sign(row) for row in rows]
+def _effects(record: RunRecord, rows: list[tuple[RunRecord, Row]]) -> None:
+    signs = [_sign(row) if owner is record else REUSED for owner, row in rows]
     table(
         [
             (
                 mark,
                 str(row.seq),
-                record.name(row),
+                owner.name(row),
                 row.path,
                 "" if row.kind == "intent" else f"{row.took / 1e6:.2f} s",
-                _tokens(record, row),
+                _tokens(owner, row),
                 _brief(row),
             )
-            for mark, row in zip(signs, rows, strict=True)
+            for mark, (owner, row) in zip(signs, rows, strict=True)
         ],
         elastic=6,
         colours=[HUES[mark] for mark in signs],
@@ -257,7 +262,9 @@ def costs(record: RunRecord) -> None:
 
 def one_effect(record: RunRecord, number: int) -> None:
     """Print all of one effect: what was asked, and what came."""
-    row = next(row for row in record.rows if row.seq == number)
+    found = record.found(number)
+    assert found is not None
+    record, row = found
     facts = record.effect(row)
     say(f"effect {number} · {row.kind} · {record.name(row)} · {facts['started']} · {row.took / 1e6:.3f} s")
     say(f"scope: {row.path or '(root)'}")

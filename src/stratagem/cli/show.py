@@ -32,8 +32,9 @@ def show(mode: Mode, run: str, view: str | None, effect: int | None) -> int:
         return record, await abandoned(journal, record)
 
     record, gone = look(mode, load)
-    if effect is not None and effect not in {row.seq for row in record.rows}:
-        numbers = f"they are numbered 0 to {record.rows[-1].seq}" if record.rows else "it has none"
+    if effect is not None and record.found(effect) is None:
+        every = [row.seq for row in (*(row for _, row in record.inherited), *record.rows)]
+        numbers = f"they are numbered {min(every)} to {max(every)}" if every else "it has none"
         raise usage(f"run {record.id!r} has no effect {effect}: {numbers}", f"See `stratagem show {record.id}`.")
     if mode.json:
         mode.document({"schema": SCHEMA, **_views.document(record, effect)})

@@ -96,7 +96,7 @@ def _reply(record: Any, at: int, text: str) -> Any:
     from stratagem.core import decoded
     from stratagem.session._fitting import fitted
 
-    row = next((row for row in record.rows if row.seq == at), None)
+    _, row = record.found(at) or (record, None)
     if row is None or row.kind in ("model", "tool"):
         return text  # an effect that does not exist is refused where the fork is made
     if row.kind == "wait":

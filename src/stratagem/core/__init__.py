@@ -1,6 +1,6 @@
 """Execution core: what a strategy may use, and the protocols of what a session puts into a run."""
 
-from stratagem.core._book import Book, forked
+from stratagem.core._book import Book
 from stratagem.core._budget import Budget, Meter, Purse, budget_of
 from stratagem.core._canonical import Json, decoded, encoded, json_of, plain
 from stratagem.core._clock import Clock, SystemClock
@@ -16,6 +16,7 @@ from stratagem.core._environment import (
     Sandbox,
 )
 from stratagem.core._events import Event, Feed, Listener
+from stratagem.core._forked import forked
 from stratagem.core._inquiry import Inquiry
 from stratagem.core._journal import VERSION, Condition, Journal, Row, State, StoredRun, missing
 from stratagem.core._label import SYSTEM, UNKNOWN, USER, Label

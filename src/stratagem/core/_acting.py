@@ -28,6 +28,7 @@ HAPPENED = {
 }
 
 _CRASH = "The process ended after it was begun and before its result was recorded."
+_LOST = "A call was begun, and the record of it is damaged: it may have been this one."
 _PARENT = (
     "The run that this one was forked from has begun it: its record says what came of it. If not, it is performed."
 )
@@ -49,6 +50,8 @@ async def called(strand: Strand, name: str, given: Mapping[str, Any], call: Tool
     key: Key = (strand.path, digest, strand.occurrence(digest))
     strand.steps += 1
     book = strand.world.book
+    if book.intents:
+        book.reached.add(key)
     if key not in book.recorded:  # a refusal is no effect: in a replay it is said again
         decision = _decided(strand, tool, arguments)
         if decision.kind != "allow":
@@ -154,21 +157,45 @@ async def _intended(strand: Strand, tool: Tool, arguments: Json, key: Key, reque
     begun = world.book.intents.get(key, [])
     if begun and tool.repeat == "keyed":
         return None
-    if not begun and tool.repeat == "once" and (done := world.book.done(tool.name)):
-        before = "; ".join(encoded(decoded(row.request)["arguments"]).decode() for row in done[:3])
-        question = f"{tool.name} was called before, with {before}. Call it again, with {shown}?"
-        if not await asked(strand, question, {"type": "boolean"}, key):
-            return Observation(f"`{tool.name}` was not called again: a person refused", failed=True)
+    if not begun and tool.repeat == "once":
+        seen = await _before(strand, tool, arguments, key)
+        if seen is not None:
+            return seen
     for parents in begun:  # one question for each time that it was begun
-        said = await asked(strand, f"Did {tool.name}({shown}) happen? {_PARENT if parents else _CRASH}", HAPPENED, key)
-        if said["happened"] is True:
-            return Observation(str(said.get("result", "")))
-        if said["happened"] is None:
-            return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
+        seen = await _happened(strand, tool, shown, key, _PARENT if parents else _CRASH)
+        if seen is not None:
+            return seen
     times = world.times(world.services.clock.stamp())
     durable = world.book.add("intent", key, request, b"", times, None, False, -1, world.alone())
     if durable is not None:
         await durable
+    return None
+
+
+async def _before(strand: Strand, tool: Tool, arguments: Json, key: Key) -> Observation | None:
+    """Ask a person, if the record has calls of a `once` tool to which the program has not come; None performs it."""
+    book, shown = strand.world.book, encoded(arguments).decode()
+    begun = [form.get("arguments") for form in book.begun(tool.name)]
+    if any(known is None or known == arguments for known in begun):  # perhaps of this very call
+        return await _happened(strand, tool, shown, key, _LOST)
+    done = [decoded(row.request)["arguments"] for row in book.done(tool.name)]
+    if not (done or begun):
+        return None
+    before = "; ".join(encoded(one).decode() for one in [*done, *begun][:3])
+    was = "was" if done else "may have been"
+    question = f"{tool.name} {was} called before, with {before}. Call it again, with {shown}?"
+    if await asked(strand, question, {"type": "boolean"}, key):
+        return None
+    return Observation(f"`{tool.name}` was not called again: a person refused", failed=True)
+
+
+async def _happened(strand: Strand, tool: Tool, shown: str, key: Key, why: str) -> Observation | None:
+    """Ask a person what became of a call that was begun; None if it did not happen."""
+    said = await asked(strand, f"Did {tool.name}({shown}) happen? {why}", HAPPENED, key)
+    if said["happened"] is True:
+        return Observation(str(said.get("result", "")))
+    if said["happened"] is None:
+        return Observation(f"`{tool.name}` may have happened: nobody knows", failed=True)
     return None
 
 
@@ -223,8 +250,6 @@ async def _put(strand: Strand, number: str, question: str, schema: Json) -> None
     """Put a question to whoever reads the inbox, and return when it is answered."""
     world = strand.world
     world.questions[number] = {"id": number, "question": question, "schema": schema}
-    if world.feeds:
-        world.emit("question.asked", strand.path, id=number, question=question, wants=schema)
     form = {
         **world.questions[number],
         "scope": strand.path,
@@ -234,6 +259,8 @@ async def _put(strand: Strand, number: str, question: str, schema: Json) -> None
     durable = world.services.journal.ask(world.run_id, number, encoded_clean(form))
     if durable is not None:
         await durable
+    if world.feeds:  # who hears of it may answer at once, from another process
+        world.emit("question.asked", strand.path, id=number, question=question, wants=schema)
     try:
         world.book.answers[number] = await world.gate.answered(world.reply(number))
     except Suspended:

@@ -8,15 +8,15 @@ Rule 2: an error is history once a later row, or a question to a person, stands 
 Rule 3: a fresh run has nothing recorded and pays nothing for looking.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from stratagem.core._budget import Need, need_of
+from stratagem.core._budget import Budget, Need, need_of
 from stratagem.core._canonical import Json, decoded, encoded, plain, quoted, text_of
 from stratagem.core._journal import Journal, Kind, Row
 from stratagem.core._transcript import Transcript
+from stratagem.core._turns import turns_of
 from stratagem.core._value import made
 from stratagem.core._values import Attachment, EffectCounts, Usage
 from stratagem.errors import CIRCUMSTANCES
@@ -39,11 +39,12 @@ class Book:
         raised: whether the budget was raised, so that its refusals do not stay.
         dropped: rows of a parent that a fork performs again: what they did in the world is done.
         asked: scope of each question that was put to a person, and how many rows the run had then.
+        first: number of a fork's first row: those of its ancestors are smaller.
     """
 
     __slots__ = (
-        "_append", "_blobs", "_heads", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intents", "own_rows", "parent",
-        "performed", "recorded", "reused", "seq",
+        "_append", "_begin", "_blobs", "_heads", "_order", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intended", "intents",
+        "own_rows", "parent", "performed", "reached", "recorded", "reused", "seq",
     )  # fmt: skip
 
     def __init__(
@@ -57,16 +58,25 @@ class Book:
         raised: bool = False,
         dropped: Iterable[Row] = (),
         asked: Iterable[tuple[str, int]] = (),
+        first: int = 0,
     ) -> None:
         self._append, self._run_id = journal.append, run_id
-        self.seq = own[-1].seq + 1 if own else 0
         self.recorded: dict[Key, Row] = {}
         self.base: set[Key] = set()
         self.parent = tuple(base)
+        if own:
+            first = own[-1].seq + 1
+        elif self.parent:
+            first = max(first, 1 + max([row.seq for row in self.parent]))
+        self.seq = self._begin = first
+        self._order: list[Any] = []  # what was asked for in this drive, as `turns_of` takes it
         self.intents: dict[Key, list[bool]] = {}  # for each time that it was begun, whether the parent did
+        self.intended: dict[Key, bytes] = {}  # the requests of those
+        self.reached: set[Key] = set()  # tool calls that the program has come to, where there are intents
         for row in self.parent:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
+                self.intended[key] = row.request
                 self.intents[key] = [True]  # a fork asks before it performs again what may happen once only
             else:
                 self.recorded[key] = row
@@ -77,6 +87,7 @@ class Book:
         for row in own:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
+                self.intended[key] = row.request
                 self.intents.setdefault(key, []).append(False)
             elif row.seq not in forgotten:
                 self.recorded[key] = row  # of two with one key the later holds: it was performed again
@@ -86,6 +97,14 @@ class Book:
             [row for key, row in self.recorded.items() if key not in self.base] if self.base else self.recorded.values()
         )
         self.own_rows = sorted(mine)  # by their numbers: no two have the same
+        if self.recorded:
+            append = self._append
+
+            def noted(run_id: str, row: Row, *, alone: bool = False) -> Awaitable[None] | None:
+                self._order.append(row[:3])
+                return append(run_id, row, alone=alone)
+
+            self._append = noted
         self.reused = self.performed = 0
         self._heads: dict[bytes, int] = {}
         self._texts: dict[str, int] = {}
@@ -97,6 +116,7 @@ class Book:
         row = self.recorded.pop(key, None)
         if row is not None:
             self.reused += 1
+            self._order.append(row)
         return row
 
     def add(
@@ -173,6 +193,15 @@ class Book:
         rows = [row for row in (*self.recorded.values(), *self.dropped) if row.kind == "tool"]
         return [row for row in rows if decoded(row.request).get("tool") == tool]
 
+    def begun(self, tool: str) -> list[Json]:
+        """Return the requests of calls of a tool that may have happened, to which the program has not come.
+
+        Each has no result. One that has no `tool` may have been of any: its record is damaged.
+        """
+        over = {*self.reached, *self.recorded, *((row.path, row.digest, row.occurrence) for row in self.dropped)}
+        left = [decoded(request) for key, request in self.intended.items() if key not in over]
+        return [form for form in left if form.get("tool", tool) == tool]
+
     def unused(self) -> list[Row]:
         """Return the rows that the program has not asked for, in order."""
         return sorted(self.recorded.values(), key=lambda row: row.seq)
@@ -185,6 +214,25 @@ class Book:
             for n, row in enumerate(self.parent)
             if row.kind != "intent" and (row.path, row.digest, row.occurrence) in left
         ]
+
+    @property
+    def asked(self) -> bool:
+        """Whether the program has asked for anything that was recorded before this drive."""
+        return bool(self._order)
+
+    def turns(self, before: Mapping[int, int], *, edited: bool) -> dict[int, int]:
+        """Return the turns of the rows of this run and its ancestors, in the order in which the program has asked now.
+
+        What it has not asked for, or not yet, comes last.
+
+        Args:
+            before: the turns until now.
+            edited: whether the program is known to have changed.
+        """
+        if self.parent and max([row.seq for row in self.parent]) >= self._begin:
+            return {}  # a fork of an earlier version: its numbers are its ancestors' as well
+        left = sorted(self.recorded.values(), key=lambda row: (before.get(row.seq, 0), row.seq))
+        return turns_of([*self._order, *left], self._begin, edited=edited)
 
     def counts(self) -> EffectCounts:
         """Return how many rows were reused and performed, and how many the program has not asked for."""
@@ -357,6 +405,18 @@ def _by_the_run(row: Row) -> bool:
     return form[0] == "BudgetExhausted" and form[3] == ""
 
 
+def standing(rows: Sequence[Row], budget: Budget) -> list[Row]:
+    """Return rows without refusals under other limits than a run's last ones: its last drive has met none of them.
+
+    Args:
+        rows: of one run.
+        budget: the limits by which its last drive may have been refused a call.
+    """
+    refusals = (row for row in rows if row.failed and _by_the_run(row))
+    gone = {row.seq for row in refusals if getattr(budget, (form := decoded(row.result))[1]) != form[2]}
+    return [row for row in rows if row.seq not in gone]
+
+
 def shows(later: str, error: str) -> bool:
     """Return whether a row at one place shows that the program went on from an earlier error at another.
 
@@ -384,59 +444,3 @@ def shows(later: str, error: str) -> bool:
 def siblings(one: Row, other: Row) -> bool:
     """Return whether both are draws of one sample."""
     return one.sample >= 0 and (one.path, one.digest, one.sample) == (other.path, other.digest, other.sample)
-
-
-UNCHANGED: Any = object()  # stands for no reply, where null is one
-
-
-def forked(
-    rows: Sequence[Row], *, at: int | None = None, reply: Json = UNCHANGED, decisions: bool = False
-) -> list[Row]:
-    """Return the rows that a fork may reuse: without effect `at` and all that could have depended on it.
-
-    With `reply`, effect `at` is kept with another value and nothing is dropped: what depends on it asks differently
-    and is performed for that reason. Without `at` the program has changed. Only `decisions` keeps clock and budget
-    readings and completion orders; no fork keeps refusals or other circumstances. Intents are kept, whatever becomes
-    of their results: what may happen once only is not performed again without a person's word.
-    """
-    intents = [row for row in rows if row.kind == "intent"]
-    replaced = at if reply is not UNCHANGED else None
-    kept = [row for row in rows if row.kind != "intent" and (row.seq == replaced or not circumstance(row))]
-    if not decisions:
-        kept = [row for row in kept if row.kind not in ("decision", "order")]
-    if at is None:
-        return [*intents, *kept]
-    origin = next((row for row in rows if row.seq == at), None)
-    if origin is None:
-        from stratagem.errors import UsageError  # noqa: PLC0415  (only for the message)
-
-        raise UsageError(f"there is no effect {at}: the run has {len(rows)}, from 0", remedy="See `stratagem show`.")
-    if replaced is not None:
-        kept = [row._replace(result=_reworded(row, reply), failed=False) if row.seq == at else row for row in kept]
-        return [*intents, *kept]
-    kept = [r for r in kept if r.seq != at and (r.seq < at or siblings(r, origin) or apart(r.path, origin.path))]
-    return [*intents, *kept]
-
-
-def _reworded(row: Row, said: Json) -> bytes:
-    if row.kind == "model":
-        return encoded({"text": said})
-    if row.kind == "tool":
-        return encoded({**decoded(row.result), "text": said, "result": None})
-    return encoded(said)
-
-
-_WAVE = re.compile(r"(map(#\d+)?)\[")
-
-
-def apart(path: str, origin: str) -> bool:
-    """Return whether two places part in different branches of one `map`.
-
-    >>> apart("map[1]/react", "map[0]"), apart("pool[1]", "pool[0]")
-    (True, False)
-    """
-    for one, other in zip(path.split("/"), origin.split("/"), strict=False):
-        if one != other:
-            first, second = _WAVE.match(one), _WAVE.match(other)
-            return bool(first and second and first[1] == second[1])
-    return False

@@ -36,7 +36,15 @@ from stratagem.errors import (
 
 UNWRITABLE = (ValueError, TypeError, AttributeError, RecursionError)  # of a draw that is no text, or no JSON
 BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
-_TAGS: dict[str, bytes] = {"tool": b"o", "memory": b"m", "wait": b"w", "decision": b"d", "order": b"p", "reset": b"e"}
+_TAGS: dict[str, bytes] = {
+    "tool": b"o",
+    "memory": b"m",
+    "wait": b"w",
+    "decision": b"d",
+    "order": b"p",
+    "reset": b"e",
+    "intent": b"i",
+}
 
 
 Drawn = tuple[Sample, int]  # a draw, and the number of its effect in this run (-1 if a parent run has it)

@@ -16,16 +16,16 @@ import psycopg
 
 from stratagem.core import Row, StoredRun
 from stratagem.core._canonical import clean, decoded
-from stratagem.core._journal import FIRST, Condition, missing
-from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere, UsageError
+from stratagem.core._journal import Condition, missing
+from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere
 from stratagem.journals import _postgres_care as care
 from stratagem.journals import _postgres_records as records
 from stratagem.journals._postgres_arrays import Blobs, Integers, Texts
 from stratagem.journals._postgres_batch import Head, Part, checked, sent, updated
-from stratagem.journals._postgres_effects import Effects
+from stratagem.journals._postgres_joined import READING, Outcome, groups, outcomes, possible
 from stratagem.journals._postgres_link import Link
 from stratagem.journals._postgres_schema import Connection
-from stratagem.journals._writer import Write
+from stratagem.journals._writer import Joined, Write
 
 T = TypeVar("T")
 
@@ -35,11 +35,6 @@ SAID_KEPT = 10_000  # runs whose answers are remembered
 
 # What the encoder says of a value that no row can hold: an integer beyond 64 bits, text with NUL, 1 GB.
 MISFITS = (OverflowError, TypeError, ValueError, AttributeError, struct.error)
-
-_ANSWER = (
-    "WITH said AS (UPDATE {s}.question SET value = %s, said = %s WHERE run = %s AND question = %s)"
-    " UPDATE {s}.meta SET answers = answers + 1"
-)
 
 
 class Store:
@@ -191,6 +186,39 @@ class Store:
             f"run {run_id!r} does not belong to this process", remedy="Create or claim it before writing to it."
         )
 
+    def together(self, items: Sequence[Write]) -> None:
+        """Do calls that were joined, in as few transactions as it takes."""
+        for group in groups(items):
+            self._together(group)
+
+    def _together(self, items: Sequence[Write]) -> None:
+        """Do calls of one verb in one transaction. What cannot be stored ends it: then each is done by itself."""
+        calls: list[Joined] = [item.what for item in items]
+        verb = calls[0].verb
+
+        def work(connection: Connection) -> list[Outcome]:
+            return outcomes(self.link, connection, calls)
+
+        try:
+            found = self._reading(lambda: self.link.read(work)) if verb in READING else self._writing(work)
+        except Exception as error:  # noqa: BLE001  (it belongs to who asked)
+            cause = error.__cause__
+            away = isinstance(cause, psycopg.OperationalError) and not isinstance(
+                cause, psycopg.errors.DeadlockDetected
+            )
+            for item in items:
+                if away or len(items) == 1:  # the server, or the only one to blame
+                    item.error = error
+                else:
+                    self._together([item])
+            return
+        for item, (result, error) in zip(items, found, strict=True):
+            item.result, item.error = result, error
+            if verb == "claim" and error is None:
+                self._heads[result.run_id] = result
+                self._lost.pop(result.run_id, None)
+                self._ended.pop(result.run_id, None)
+
     def park(self, run: StoredRun, waiting: Sequence[str]) -> dict[str, bytes]:
         """Let go of a run, unless one of the questions that it waits for has been answered."""
         head = self._heads.get(run.run_id)
@@ -231,27 +259,6 @@ class Store:
             found[question] = value
         return found
 
-    def answer(self, run_id: str, question: str, value: bytes) -> StoredRun | None:
-        """Store what a person said, once."""
-        return self._writing(lambda connection: self._answered(connection, run_id, question, value))
-
-    def _answered(self, connection: Connection, run_id: str, question: str, value: bytes) -> StoredRun | None:
-        row = self._locked(connection, run_id)
-        number, name = row[0], records.bytes_of(question)
-        asked = records.questions_of(self.link.rows(connection, records.QUESTIONS, (Integers((number,)),)))
-        questions = {one.key: one for one in asked.get(number, ())}
-        one = questions.get(name)
-        if one is None:
-            raise UsageError(
-                f"run {run_id!r} has not asked {question!r}", remedy=f"See what it asks: `stratagem show {run_id}`."
-            )
-        if one.value is not None:
-            return None
-        questions[name] = one._replace(value=value)
-        run = records.verified(records.read(row, questions.values()))  # before anything is built upon it
-        self.link.rows(connection, _ANSWER, (value, records.said_seal(run_id, name, value), number, name))
-        return run
-
     def answers(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
         """Return what persons said to these runs; one short statement if that is what it was the last time."""
         return self._reading(lambda: self._heard(run_ids))
@@ -262,7 +269,7 @@ class Store:
         if pulse != self._pulse or len(self._said) > SAID_KEPT:
             self._said.clear()
             self._pulse = pulse
-        unknown = [run_id for run_id in run_ids if run_id not in self._said and _possible(run_id)]
+        unknown = [run_id for run_id in run_ids if run_id not in self._said and possible(run_id)]
         if unknown:
             text = (
                 "SELECT r.id, q.question, q.value, q.said FROM {s}.run r"
@@ -274,46 +281,11 @@ class Store:
                     kept.update(self._verified(run_id, [tuple(said)]))
         return {run_id: dict(self._said[run_id]) for run_id in run_ids if run_id in self._said}
 
-    def claim(self, run_id: str, epoch: int, owner: bytes) -> None:
-        """Take a run over, if it still has this epoch."""
-        self._heads[run_id] = self._writing(lambda connection: self._taken_over(connection, run_id, epoch, owner))
-        self._lost.pop(run_id, None)
-        self._ended.pop(run_id, None)
-
-    def _taken_over(self, connection: Connection, run_id: str, epoch: int, owner: bytes) -> Head:
-        found = records.read(self._locked(connection, run_id))
-        if found.run.epoch != epoch:
-            raise OwnedElsewhere(f"run {run_id!r} has been taken over by another process meanwhile")
-        run = records.verified(found)._replace(epoch=epoch + 1, owner=owner)
-        text = "UPDATE {s}.run SET epoch = %s, owner = %s, stands = %s WHERE n = %s"
-        self.link.rows(connection, text, (run.epoch, owner, records.stands_of(run), found.number))
-        text = "SELECT count(*) OVER (), seq, seal FROM {s}.effect WHERE run = %s ORDER BY seq DESC LIMIT 1"
-        last = self.link.rows(connection, text, (found.number,))
-        rows, seq, chain = last[0] if last else (0, -1, FIRST)
-        return Head(run_id, run.epoch, found.number, rows, chain, seq)
-
     def age(self, owner: bytes) -> float | None:
         """Return the seconds since an owner's last beat, by the server's clock; never less than 0."""
         text = "SELECT extract(epoch FROM clock_timestamp() - beat)::float8 FROM {s}.lease WHERE owner = %s"
         found = self._reading(lambda: self.link.ask(text, (_owner_id(owner),)))
         return max(0.0, found[0][0]) if found else None
-
-    def find(self, run_id: str) -> StoredRun | None:
-        """Return a run's record, verified; None if there is none."""
-        found = self._listed("id = %s", (run_id,)) if _possible(run_id) else []
-        return found[0] if found else None
-
-    def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
-        """Return a run and its rows, verified."""
-        return self._reading(lambda: self.link.read(lambda connection: self._loaded(connection, run_id)))
-
-    def _loaded(self, connection: Connection, run_id: str) -> tuple[StoredRun, list[Row]]:
-        found = self._found(connection, run_id)
-        run = records.verified(found)
-        log = Effects(lambda text, values: self.link.rows(connection, text, values), found)
-        if log.damage is not None:
-            raise JournalCorrupt(f"run {run_id!r}: {log.damage}")
-        return run, log.rows
 
     def drop_damaged(self, run_id: str) -> int:
         """Remove the rows of a run that are not as they were written; return how many went."""
@@ -360,7 +332,7 @@ class Store:
 
     def ids(self, prefix: str) -> list[str]:
         """Return the ids that begin with `prefix`, newest first, at most 20."""
-        if not _possible(prefix):
+        if not possible(prefix):
             return []
         # "~" and DEL are the last of ASCII, of which ids are.
         text = "SELECT id FROM {s}.run WHERE id >= %s AND id < %s ORDER BY created DESC, n DESC LIMIT 20"
@@ -369,7 +341,7 @@ class Store:
 
     def children(self, run_id: str) -> list[str]:
         """Return the ids of the runs that were forked from this one, oldest first."""
-        if not _possible(run_id) or not run_id:
+        if not possible(run_id) or not run_id:
             return []
         text = "SELECT id FROM {s}.run WHERE parent = %s ORDER BY created, n"
         return [child for (child,) in self._reading(lambda: self.link.ask(text, (run_id,)))]
@@ -386,13 +358,9 @@ class Store:
         asked = records.questions_of(self.link.rows(connection, records.QUESTIONS, (numbers,)) if rows else ())
         return [records.read(row, asked.get(row[0], ())) for row in rows]
 
-    def _found(self, connection: Connection, run_id: str) -> records.Found:
-        found = self._with_questions(connection, "id = %s", (run_id,)) if _possible(run_id) else []
-        return found[0] if found else self._missing(connection, run_id)
-
     def _locked(self, connection: Connection, run_id: str) -> tuple[Any, ...]:
         """Return what `records.READ` reads of a run, which nobody else can change before this transaction ends."""
-        rows = self.link.rows(connection, records.READ + "id = %s FOR UPDATE", (run_id,)) if _possible(run_id) else []
+        rows = self.link.rows(connection, records.READ + "id = %s FOR UPDATE", (run_id,)) if possible(run_id) else []
         return rows[0] if rows else self._missing(connection, run_id)
 
     def _missing(self, connection: Connection, run_id: str) -> Any:
@@ -410,11 +378,6 @@ class Store:
 
     def _explained(self, error: Exception) -> JournalError:
         return self.link.explained(error)
-
-
-def _possible(run_id: str) -> bool:
-    """Return whether there can be a run of that id; others are no text to the server."""
-    return run_id.isascii() and "\0" not in run_id
 
 
 def _owner_id(owner: bytes) -> bytes:

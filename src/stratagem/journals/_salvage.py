@@ -7,9 +7,10 @@ Rule 2: a kind, a path, an occurrence or a digest that is damaged alone is put r
 Rule 3: a damaged row may have been the intent, or the result, of a tool that must not be performed twice. Where its key
         can be read, an intent is kept in its place, so that a person is asked before the tool is performed again. For a
         tool that may be performed freely it means nothing.
+Rule 4: where the key of an intent cannot be read, or not even whether it was one, an intent is kept that has no call of
+        its own: it makes a person be asked before any such tool is performed to which the record does not lead.
 
-Not known: what stood in rows that are missing without a trace; which call a tool's row was of whose path, occurrence,
-or digest and request are damaged beyond rule 2; whether the row after a missing one is sound. The last goes too.
+Not known: what stood in rows that are missing without a trace; whether the row after a missing one is sound. It goes too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -152,7 +153,7 @@ def _intents(stored: Sequence[Stored], sound: dict[int, Row]) -> dict[int, Row]:
     begun = {(row.path, row.digest, row.occurrence) for row in sound.values() if row.kind == "intent"}
     found: dict[int, Row] = {}
     for at, one in enumerate(stored):
-        row = None if at in sound else _intent(one.row)
+        row = None if at in sound else _intent(one.row) or _lost(one.row)
         if row is None:
             continue
         key = (row.path, row.digest, row.occurrence)
@@ -161,6 +162,22 @@ def _intents(stored: Sequence[Stored], sound: dict[int, Row]) -> dict[int, Row]:
             begun.add(key)
             found[at] = row
     return found
+
+
+def _lost(row: Row) -> Row | None:
+    """Return the intent that stands for one of which nobody knows any more which call it was of."""
+    if row.kind in KINDS and row.kind != "intent":  # the result of a tool that matters has an intent of its own
+        return None
+    request = row.request
+    try:
+        form: Any = decoded(request)
+        lost = "tool" not in form or "arguments" not in form
+    except (AttributeError, TypeError, ValueError):  # no bytes, no text, no JSON, no object
+        lost = True
+    path = row.path if type(row.path) is str else ""
+    number = row.seq if type(row.seq) is int else -1
+    request = b"{}" if lost else request
+    return Row(number, "intent", path, digest_of("intent", request), 0, 0, 0, 0, None, request, b"")
 
 
 def _intent(row: Row) -> Row | None:

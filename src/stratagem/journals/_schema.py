@@ -159,7 +159,8 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the tables, 0 for an empty file; refuse what is not ours, what is newer, what is damaged."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    tables = sorted(text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    found = [text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
+    tables = sorted(found, key=repr)  # what is damaged may be no text any more
     if not tables and not version and not application:
         return 0
     if application != APPLICATION:
@@ -173,7 +174,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             remedy="Upgrade stratagem, or name another journal.",
         )
     # Queries on tables that read otherwise could return nothing, without an error.
-    if version < 1 or (version == SCHEMA and tables != sorted(TABLES)):
+    if version < 1 or (version == SCHEMA and tables != sorted(TABLES, key=repr)):
         raise JournalCorrupt(f"{path} is damaged: the description of its tables is not what was written", remedy=COPY)
     return version
 

@@ -8,20 +8,36 @@ Rule 3: the futures of a batch are resolved by one callback in the loop.
 
 import asyncio
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Generator, Sequence
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from stratagem.core import Row
 from stratagem.errors import JournalError
 
 T = TypeVar("T")
 
+APART = ("call", "join")  # what is no write of a row or a record
 MOST_HELD = 1000  # decisions that wait for a later row before the writer is woken for them
 
 # A larger row would stop the loop for longer than the hand-over to the thread takes.
 INLINE = 64 * 1024
+
+
+class Joined(NamedTuple):
+    """A call about one run that a store may do together with others.
+
+    Attributes:
+        verb: `find load claim answer`.
+        run_id: the run.
+        given: what else it takes.
+    """
+
+    verb: str
+    run_id: str
+    given: tuple[Any, ...] = ()
 
 
 class Write:
@@ -30,7 +46,7 @@ class Write:
     __slots__ = ("done", "error", "result", "run_id", "verb", "waiters", "what", "writer")
 
     def __init__(self, verb: str, run_id: str, what: Any, writer: "Writer") -> None:
-        self.verb = verb  # what to do with a row or a record, or `call`
+        self.verb = verb  # what to do with a row or a record, or `call`, or `join`
         self.run_id = run_id
         self.what = what
         self.writer = writer
@@ -89,10 +105,18 @@ class Store(Protocol):
 
 
 class Writer:
-    """The queue in front of a store."""
+    """The queue in front of a store.
 
-    def __init__(self, store: Store, name: str) -> None:
+    Args:
+        store: the store.
+        name: of the thread.
+        together: does what was joined, in as few transactions as it takes, and sets `result` or `error` of each; needed
+            by `join` only.
+    """
+
+    def __init__(self, store: Store, name: str, together: Callable[[Sequence[Write]], None] | None = None) -> None:
         self._store = store
+        self._together = together or store.write
         self._name = name
         self._queued: list[Write] = []
         self._inbox: SimpleQueue[list[Write] | None] = SimpleQueue()
@@ -138,7 +162,7 @@ class Writer:
             return self.put("append", run_id, row)
         item = Write("append", run_id, row, self)
         items = [*self._queued, item]
-        if any(item.verb == "call" for item in items) or not self._store.write_at_once(items):
+        if any(item.verb in APART for item in items) or not self._store.write_at_once(items):
             return self.put("append", run_id, row)
         self._queued.clear()
         for one in items:
@@ -165,10 +189,18 @@ class Writer:
         await self._call(lambda: result.append(work()))
         return result[0]
 
-    def _call(self, work: Callable[[], None]) -> Write:
+    async def join(self, verb: str, run_id: str, *given: Any) -> Any:
+        """Return what a call brings that the store may do together with others, in their order: see `Joined`."""
+        if self.closed is not None:
+            raise again(self.closed)
+        item = self._call(Joined(verb, run_id, given), "join")
+        await item
+        return item.result
+
+    def _call(self, work: object, verb: str = "call") -> Write:
         if asyncio.get_running_loop() is not self._loop:
             self._adopt()
-        item = Write("call", "", work, self)
+        item = Write(verb, "", work, self)
         self._queued.append(item)
         return item
 
@@ -236,17 +268,13 @@ class Writer:
                     loop.call_soon_threadsafe(self._settle)
 
     def _perform(self, batch: list[Write]) -> None:
-        writes: list[Write] = []
-        for item in batch:
-            if item.verb != "call":
-                writes.append(item)
+        for verb, some in itertools.groupby(batch, key=lambda item: item.verb if item.verb in APART else "write"):
+            items = list(some)
+            if verb != "call":
+                (self._store.write if verb == "write" else self._together)(items)
                 continue
-            if writes:
-                self._store.write(writes)
-                writes = []
-            try:
-                item.what()
-            except Exception as error:  # noqa: BLE001  (it belongs to who asked, not to this thread)
-                item.error = error
-        if writes:
-            self._store.write(writes)
+            for item in items:
+                try:
+                    item.what()
+                except Exception as error:  # noqa: BLE001  (it belongs to who asked, not to this thread)
+                    item.error = error

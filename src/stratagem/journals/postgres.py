@@ -65,7 +65,7 @@ class PostgresJournal:
         self.spec = address.spec
         self._fresh: Callable[[], Store] = lambda: Store(Link(address, patience_s, clock))
         self._store = self._fresh()
-        self._writer = Writer(self._store, f"journal {self.spec}")
+        self._writer = Writer(self._store, f"journal {self.spec}", self._store.together)
 
     def create(self, run: StoredRun) -> Awaitable[None]:
         """Write a new run; `JournalError` if its id is taken."""
@@ -93,7 +93,7 @@ class PostgresJournal:
 
     async def answer(self, run_id: str, question: str, value: bytes) -> StoredRun | None:
         """Store what a person said, once; return the run, or None if it was answered before."""
-        return await self._writer.call(lambda: self._store.answer(run_id, question, value))
+        return await self._writer.join("answer", run_id, question, value)
 
     async def answers(self, run_ids: Sequence[str]) -> dict[str, dict[str, bytes]]:
         """Return what persons said to these runs. While nobody says anything it reads one number."""
@@ -101,7 +101,7 @@ class PostgresJournal:
 
     async def claim(self, run_id: str, epoch: int, owner: bytes) -> None:
         """Take a run over, if it still has this epoch. From then on this object may write to it."""
-        await self._writer.call(lambda: self._store.claim(run_id, epoch, owner))
+        await self._writer.join("claim", run_id, epoch, owner)
 
     def beat(self, owner: bytes) -> Awaitable[None]:
         """Say that an owner is alive, now, by the server's clock. What is older than a week is forgotten."""
@@ -113,19 +113,20 @@ class PostgresJournal:
 
     async def find(self, run_id: str) -> StoredRun | None:
         """Return a run's record, verified; None if there is none."""
-        return await self._writer.call(lambda: self._store.find(run_id))
+        return await self._writer.join("find", run_id)
 
     async def load(self, run_id: str) -> tuple[StoredRun, list[Row]]:
         """Return a run and its rows, every byte verified."""
-        return await self._writer.call(lambda: self._store.load(run_id))
+        return await self._writer.join("load", run_id)
 
     async def drop_damaged(self, run_id: str) -> int:
         """Remove the rows of a run that are not as they were written; return how many went.
 
         All that is sound stays, what comes after them too. Where a tool may have been performed of which nothing is left
         but the call, the row becomes an intent: at `resume` a person is asked, unless the tool may be performed freely.
-        Nobody can know what stood in a row that is missing without a trace, such as a cut end, or of which call a row
-        was whose scope or number among equal calls is damaged.
+        Where nobody can read any more which call it was, a person is asked before any tool is performed that may happen
+        once only and that the record does not show. Nobody can know what stood in a row that is missing without a trace,
+        such as a cut end.
 
         The run is `running` then, and nobody's, so that `resume` performs again what went. Damaged questions and answers
         are removed, and asked again. If its record is damaged where it says what the run is (strategy, task, model),

@@ -102,8 +102,9 @@ class SQLiteJournal:
 
         All that is sound stays, what comes after them too. Where a tool may have been performed of which nothing is left
         but the call, the row becomes an intent: at `resume` a person is asked, unless the tool may be performed freely.
-        Nobody can know what stood in a row that is missing without a trace, such as a cut end, or of which call a row
-        was whose scope or number among equal calls is damaged.
+        Where nobody can read any more which call it was, a person is asked before any tool is performed that may happen
+        once only and that the record does not show. Nobody can know what stood in a row that is missing without a trace,
+        such as a cut end.
 
         The run is `running` then, so that `resume` performs again what went. If its record is damaged where it says what
         the run is (strategy, task, model), that part is emptied, and must be given again at `resume`. Of a run that is

@@ -25,7 +25,7 @@ from stratagem.core import (
     json_of,
 )
 from stratagem.core._admission import check_price, learn_price
-from stratagem.core._canonical import encoded_clean, text_of
+from stratagem.core._canonical import clean, encoded_clean, text_of
 from stratagem.core._value import replace
 from stratagem.errors import (
     BudgetExhausted,
@@ -46,6 +46,7 @@ from stratagem.session._records import RunRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
+ERROR = 500  # characters of a message: foreign ones may hold a whole body
 NOTES, NOTES_BYTES = 1000, 1_000_000  # that are kept of one run: what the views draw, and no more than a journal bears
 # What somebody must repair: raised, and the run can be resumed. Every other failure of ours is an expected end.
 RAISED = (UsageError, CapabilityError, ConcurrentUse, JournalError, ModelError)
@@ -61,6 +62,8 @@ class Plan:
         "budget",
         "dropped",
         "edited",
+        "failure",
+        "first",
         "options",
         "origin",
         "own",
@@ -89,6 +92,8 @@ class Plan:
         self.prompts: dict[str, str] = {}
         self.origin = stored.run_id
         self.edited: list[str] = []  # what has another source than when it was recorded
+        self.failure: Exception | None = None  # what ended it
+        self.first = 0  # number of its first row
         self.raised = False  # whether the budget was raised by whoever resumes
 
 
@@ -124,12 +129,15 @@ def filled(answer: Answer, run: Run, world: World) -> Answer:
     return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label, counts=world.book.counts())
 
 
-def end_of(world: World, answer: Answer | None, state: State) -> bytes:
+def end_of(world: World, answer: Answer | None, state: State, failure: Exception | None = None) -> bytes:
     """Return what is stored of a run's end.
 
-    Answer, usage, open questions, counts of effects, notes, and of a fork which of its parents' rows it did not ask for.
+    Answer, usage, open questions, counts of effects, notes, and of a fork which of its parents' rows it did not ask for;
+    of a run that an exception ended, what that was.
     """
     form: dict[str, Json] = {"counts": list(world.book.counts())}
+    if failure is not None:
+        form["error"] = error_of(failure)
     if world.notes:
         form["notes"] = kept_notes(world.notes)
     if unasked := world.book.unasked():
@@ -138,6 +146,20 @@ def end_of(world: World, answer: Answer | None, state: State) -> bytes:
         waiting = list(world.questions.values()) if state == "waiting" else []
         form |= {"answer": answer.plain(), "usage": answer.usage.plain(), "waiting": waiting}
     return encoded_clean(form)
+
+
+def error_of(failure: Exception) -> Json:
+    """Return kind and message of what ended a run, without keys of providers; a long message is cut."""
+    import os  # noqa: PLC0415  (only for what failed)
+
+    from stratagem.models.table import ROWS  # noqa: PLC0415
+
+    message = clean(str(failure))
+    for variable in {row.variable for row in ROWS.values() if row.variable}:
+        if key := os.environ.get(variable, "").strip():
+            message = message.replace(key, "***")
+    message = message if len(message) <= ERROR else f"{message[:ERROR]} [cut]"
+    return {"kind": type(failure).__name__, "message": message}
 
 
 def ranges(numbers: Sequence[int]) -> list[list[int]]:

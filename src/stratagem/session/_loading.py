@@ -285,9 +285,11 @@ _usual: dict[str, ModuleType] = {}  # files that were imported in the usual way,
 
 
 def load_file(path: "Path") -> ModuleType:
-    """Import a Python file, once per content; `UsageError` if it is not there or fails."""
+    """Import a Python file, once per content; `UsageError` if it is not there or fails. It may import files beside it."""
     import importlib.util  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
+
+    from stratagem.session._beside import beside  # noqa: PLC0415
 
     path = path.expanduser().resolve()
     if not path.is_file():
@@ -312,7 +314,8 @@ def load_file(path: "Path") -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[full] = module
     try:
-        spec.loader.exec_module(module)
+        with beside(path.parent, load_file):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as failure:  # a user's file may do anything
         del sys.modules[full]
         if isinstance(failure, UsageError):

@@ -59,12 +59,15 @@ class RunRecord:
         stop: why it ended, if it has.
         parent: the run it was forked from.
         record: everything that was stored when it began.
+        error: `kind` and `message` of the exception that ended it, if one did.
         counts: how many effects were reused, performed and left unused when it was driven last; None while it runs.
         rows: its effects.
+        inherited: of a fork, the effects that it reuses of its ancestors, each with the record of the run that has it.
     """
 
     def __init__(self, stored: StoredRun, rows: list[Row] | None = None) -> None:
         self.stored, self.rows = stored, rows or []
+        self.inherited: list[tuple[RunRecord, Row]] = []
         self.id, self.state, self.parent = stored.run_id, stored.state, stored.parent
         self.record: Json = decoded(stored.record)
         self.end: Json = decoded(stored.end) if stored.end else {}
@@ -72,6 +75,7 @@ class RunRecord:
         self.model: str = self.record.get("model", "")
         self.question: str = _question(self.record)
         self.stop: str | None = self.end.get("answer", {}).get("stop")
+        self.error: Json = self.end.get("error")
         self.counts = EffectCounts(*self.end["counts"]) if "counts" in self.end else None
 
     def __repr__(self) -> str:
@@ -106,9 +110,20 @@ class RunRecord:
             "labels": self.record.get("labels", {}),
         }
 
-    def effects(self) -> list[Json]:
-        """Return the run's effects as JSON, in order: `n kind name scope state started seconds usage reused error`."""
-        return [self.effect(row) for row in self.rows]
+    def effects(self, *, inherited: bool = False) -> list[Json]:
+        """Return the run's effects as JSON, in order: `n kind name scope state started seconds usage reused error`.
+
+        Args:
+            inherited: whether those that a fork reuses of its ancestors come first, with `reused` true.
+        """
+        older = self.inherited if inherited else ()
+        reused = [{**owner.effect(row), "reused": True} for owner, row in older]
+        return [*reused, *(self.effect(row) for row in self.rows)]
+
+    def found(self, number: int) -> "tuple[RunRecord, Row] | None":
+        """Return an effect by its number, of this run or reused by it, with the record of the run that has it."""
+        own = next(((self, row) for row in self.rows if row.seq == number), None)
+        return own or next((one for one in self.inherited if one[1].seq == number), None)
 
     def effect(self, row: Row) -> Json:
         """Return one effect as JSON."""
@@ -162,8 +177,9 @@ class RunRecord:
         return decoded(self._row(head).request)["head"] if isinstance(head, int) else head
 
     def _row(self, seq: int) -> Row:
-        if seq < len(self.rows) and self.rows[seq].seq == seq:
-            return self.rows[seq]
+        place = seq - self.rows[0].seq if self.rows else 0
+        if 0 <= place < len(self.rows) and self.rows[place].seq == seq:
+            return self.rows[place]
         found = next((row for row in self.rows if row.seq == seq), None)
         return _LOST if found is None else found
 

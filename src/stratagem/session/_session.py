@@ -21,8 +21,8 @@ from stratagem.core import (
     budget_of,
     decoded,
     encoded,
-    forked,
 )
+from stratagem.core._book import standing
 from stratagem.core._canonical import quoted, text_of
 from stratagem.core._late import asyncio
 from stratagem.errors import (
@@ -31,6 +31,7 @@ from stratagem.errors import (
     UsageError,
 )
 from stratagem.session import _loading, _records
+from stratagem.session._again import question_facts, strategy_again, task_again
 from stratagem.session._ends import (
     GOES_ON,
     Plan,
@@ -50,7 +51,19 @@ from stratagem.session._ends import (
     written,
 )
 from stratagem.session._fitting import fitted
-from stratagem.session._forks import ancestry, check_changes, check_prompts, check_reply, settings_of, storable
+from stratagem.session._forks import (
+    ancestry,
+    check_changes,
+    check_prompts,
+    check_reply,
+    continued,
+    fork_record,
+    lineage,
+    ordered,
+    reused,
+    settings_of,
+    whole,
+)
 from stratagem.session._lives import Lives
 from stratagem.session._owner import elsewhere
 from stratagem.session._recorded import find_run, prepared
@@ -175,9 +188,11 @@ class Session:
     ) -> Answer:
         record = _records.RunRecord(stored)
         if record.stop is not None and record.stop not in GOES_ON and record.state == "finished":
-            if record.id not in self._ended:
-                await self._services.journal.load(record.id)  # a damaged one is named
-            return self._ended.get(record.id) or _records.answer_of(record.end, self._task(record, task))
+            if record.id in self._ended:
+                return self._ended[record.id]
+            record = _records.RunRecord(*await self._services.journal.load(record.id))  # a damaged one is named
+            ancestors = (await ancestry(self._services.journal, record)).runs if record.record.get("unnamed") else []
+            return _records.answer_of(record.end, task_again(record, task, [record, *ancestors]))
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan = await self._again(record, strategy, task)  # what cannot be loaded is said before the run is claimed
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
@@ -187,7 +202,9 @@ class Session:
         while True:  # once, unless an answer comes in while the run parks
             await self._lives.claimed(stored)
             stored, plan.own = await self._services.journal.load(stored.run_id)
-            changed = encoded({**record.record, **facts, "budget": str(plan.budget)})
+            other = plan.edited or any(record.record.get(name) != fact for name, fact in facts.items())
+            order = continued(record.record, plan.own) if other else {}
+            changed = encoded({**record.record, **facts, **order, "budget": str(plan.budget)})
             plan.stored = stored._replace(record=changed, state="running", rows=-1, seal=b"", end=b"")
             self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
             answer = await self._drive(plan, on_event)
@@ -235,7 +252,10 @@ class Session:
     async def replay(self, run_id: str) -> Answer:
         """Run a recorded run again with performing forbidden; `Diverged` at the first effect that is not recorded."""
         stored, rows = await self._services.journal.load(run_id)
-        plan = await self._again(_records.RunRecord(stored, rows), None, None)
+        record = _records.RunRecord(stored, rows)
+        plan = await self._again(record, None, None)
+        over = record.state == "finished" and record.stop != "budget"  # so no limit of its own has refused anything
+        plan.own = standing(rows, Budget() if over else budget_of(record.record.get("budget", "")))
         answer = await self._drive(plan, None, replaying=True)
         assert answer is not None
         return answer
@@ -259,7 +279,11 @@ class Session:
     async def show(self, run_id: str) -> _records.RunRecord:
         """Return a run's record and its effects; `run_id` may be a unique prefix, or `last`."""
         stored, rows = await self._services.journal.load(await self.find(run_id))
-        return _records.RunRecord(stored, rows)
+        record = _records.RunRecord(stored, rows)
+        if record.parent:
+            with contextlib.suppress(UsageError):  # an ancestor is gone
+                record.inherited = reused(record, (await ancestry(self._services.journal, record)).found)
+        return record
 
     async def find(self, run: str) -> str:
         """Return the id that an id, a unique prefix, or `last` means; `UsageError` with the nearest if there is none."""
@@ -320,6 +344,7 @@ class Session:
             "task": text_of(task.plain()),
             "unnamed": text_of(list(task.unnamed())),
             "budget": quoted(str(budget)),
+            **{name: text_of(fact) for name, fact in question_facts(task).items()},
         }
         return f"{{{','.join([f'{quoted(name)}:{record[name]}' for name in sorted(record)])}}}".encode()
 
@@ -339,43 +364,17 @@ class Session:
     async def _again(
         self, record: _records.RunRecord, strategy: Any, task: Any, parent: _records.RunRecord | None = None
     ) -> Plan:
-        made = self._strategy(record, strategy)
+        made = strategy_again(record, strategy)
         options = record.record.get("options", {})
-        plan = Plan(
-            record.stored,
-            made,
-            self._task(record, task),
-            Budget(),
-            as_recorded(record, self._services, own_policy=self._own_policy),
-            options,
-        )
-        plan.own = record.rows
-        await prepared(plan.services, options)
         family = await ancestry(self._services.journal, record, parent)
+        asked_again = task_again(record, task, [await whole(self._services.journal, record), *family.runs])
+        services = as_recorded(record, self._services, own_policy=self._own_policy)
+        plan = Plan(record.stored, made, asked_again, Budget(), services, options)
+        plan.own = record.rows
+        await prepared(services, options)
         plan.base, plan.origin, plan.dropped = [row for _, row in family.found], family.origin, family.dropped
-        plan.prompts = prompts_of(family.changes)
+        plan.prompts, plan.first = prompts_of(family.changes), record.record.get("fork", {}).get("first", 0)
         return plan
-
-    def _strategy(self, record: _records.RunRecord, given: Strategy | str | None) -> Strategy:
-        if given is not None:
-            return _loading.strategy_of(given)
-        if not record.strategy:
-            lacks = ", ".join(record.record.get("lacks", ()))
-            why = f"cannot be named, because its setting {lacks} has no name" if lacks else "has no name"
-            raise UsageError(f"the strategy of run {record.id!r} {why}: give it again, `resume(strategy=...)`")
-        return _loading.strategy_of(record.strategy)
-
-    def _task(self, record: _records.RunRecord, given: Task | str | None) -> Task:
-        if given is not None:
-            return asked(given)
-        if unnamed := record.record.get("unnamed"):
-            raise UsageError(
-                f"the task of run {record.id!r} has parts that cannot be stored ({', '.join(unnamed)}): give it again, "
-                "`resume(task=...)`"
-            )
-        if "task" not in record.record:
-            raise UsageError(f"the task of run {record.id!r} is lost: give it again, `resume(task=...)`")
-        return Task.of(record.record["task"])
 
     async def _found(self, run_id: str) -> StoredRun:
         stored = await self._services.journal.find(run_id)
@@ -387,19 +386,13 @@ class Session:
         check_changes(changes, at)
         stored, rows = await self._services.journal.load(run_id)
         parent = _records.RunRecord(stored, rows)
-        forked(rows, at=at)  # refuses an effect that does not exist
+        have = lineage((await ancestry(self._services.journal, parent)).found, parent)
+        check_reply([row for _, row in have], at, changes)
         check_prompts(parent, changes)
-        check_reply(parent, at, changes)
-        strategy = self._strategy(parent, changes.get("strategy"))
+        strategy = strategy_again(parent, changes.get("strategy"))
         strategy = strategy.using(**settings) if (settings := settings_of(changes)) else strategy
         budget = budget_of(changes.get("budget", parent.record.get("budget", "")))
-        record = {
-            **{name: fact for name, fact in parent.record.items() if name not in _loading.STRATEGY_FACTS},
-            **_loading.facts_of(strategy),
-            "budget": str(budget),
-            "model": str(changes.get("model", parent.model)),
-            "fork": {"at": at, "set": storable(changes), "rows": rows[-1].seq + 1 if rows else 0},
-        }
+        record = fork_record(parent, have, at, changes, strategy, budget)
         now = int(self._services.clock.wall() * 1e6)
         made = StoredRun(
             _records.new_id(), "running", now, now, parent=run_id, record=encoded(record), owner=self._lives.owner
@@ -425,7 +418,7 @@ class Session:
         feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
         book = Book(
             plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised,
-            dropped=plan.dropped, asked=asked_of(plan.stored),
+            dropped=plan.dropped, asked=asked_of(plan.stored), first=plan.first,
         )  # fmt: skip
         if plan.stored.answers != b"{}":
             book.answers = decoded(plan.stored.answers)
@@ -458,6 +451,9 @@ class Session:
             if run_id not in self._stopping:
                 raise
             driving.uncancel()
+        except Exception as failure:
+            plan.failure = failure
+            raise
         finally:
             self._lives.drop(run_id)
             self._stopping.discard(run_id)
@@ -475,7 +471,8 @@ class Session:
             updated=int(plan.services.clock.wall() * 1e6),
             rows=0,
             owner=b"",
-            end=end_of(world, answer, state),
+            record=ordered(plan.stored.record, world.book),
+            end=end_of(world, answer, state, plan.failure),
         )
         if answer is not None and state == "finished" and answer.stop not in GOES_ON:
             self._ended[plan.stored.run_id] = answer

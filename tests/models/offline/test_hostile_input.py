@@ -17,7 +17,7 @@ from stratagem.models.offline.control import Control
 from stratagem.models.offline.schema import described
 from stratagem.models.offline.spans import Question
 from stratagem.models.offline.tables import read
-from stratagem.strategies import autonomous_agent
+from stratagem.strategies import autonomous_agent, react
 from stratagem.tools.builtin import builtin
 from tests.models.offline.conftest import Ask
 
@@ -249,3 +249,28 @@ async def test_two_hundred_columns_of_unknown_values_hide_no_text(ask: Ask) -> N
     assert await ask("How often is the pump serviced?", files) == "[a.md:1] The pump is serviced every 6 weeks."
     assert (await ask("How many rows are there in Pumpland?", files)).startswith("cannot answer: ")
     assert (await ask("How many rows are there?", files)).endswith(": 40")
+
+
+@pytest.mark.parametrize("kind", ["csv", "sqlite"])
+async def test_a_table_that_is_too_large_to_be_read_is_named_in_the_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from stratagem.tools.builtin import csv_file, sqlite_file
+
+    monkeypatch.setattr(csv_file, "MAX_ROWS", 3)
+    monkeypatch.setattr(sqlite_file, "MAX_ROWS", 3)
+    if kind == "csv":
+        (tmp_path / "orders.csv").write_text("region,amount\n" + "North,5\n" * 4)
+        said = "`orders.csv` has more than 3 rows: too large for this tool"
+    else:
+        file = sqlite3.connect(tmp_path / "shop.db")
+        file.execute("CREATE TABLE orders (region TEXT, amount INTEGER)")
+        file.executemany("INSERT INTO orders VALUES (?, ?)", [("North", 5)] * 4)
+        file.commit()
+        file.close()
+        said = "`shop.db`: table 'orders' has more than 3 rows: use `query_sql`"
+    (tmp_path / "notes.md").write_text("Nothing about it.\n")
+    async with stratagem.open(model="offline", roots=[tmp_path], memory="none", journal="memory") as session:
+        answer = await session.run(react, "What is the total amount of the orders?")
+    assert answer.stop == "no_answer"
+    assert said in answer.reason

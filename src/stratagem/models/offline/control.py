@@ -38,6 +38,9 @@ def refuse(reason: str, nearest: str = _ABLE) -> NoReturn:
     raise NoAnswer(f"cannot answer: {reason}; {nearest}")
 
 
+_LARGE = re.compile(r"\bmore than [\d,]+ (rows|cells)\b")
+
+
 class _Wait(Exception):
     """An observation is needed first; the text says what for."""
 
@@ -54,6 +57,7 @@ class Control:
     def __init__(self, question: str, steps: Transcript, tools: Tools) -> None:
         self.question, self.roles = question, route.roles(tools)
         self.partial = False  # whether there are tables that it has not seen
+        self.large: list[str] = []  # what tools say of tables that are too large for them
         self.wanted: list[ToolCall] = []
         self.seen: dict[str, Observation] = {}
         for turn in steps:
@@ -79,7 +83,7 @@ class Control:
         hits = self._search()
         self._pause("look at what there is: columns of tables, passages that share words with the question")
         answer, reason = self._computed(self._tables(described_as), hits)
-        return answer or self._called() or self._quoted(hits, reason)
+        return answer or self._called() or self._quoted(hits, "; ".join([*filter(None, [reason]), *self.large]))
 
     def _call(self, tool: Tool, arguments: dict[str, Any]) -> Observation | None:
         """Return what the call brought; None if it is yet to be made."""
@@ -141,15 +145,18 @@ class Control:
                 places = [{route.path_of(tool): path, route.table_of(tool): name} for name in names(one.result)]
                 inner = [self._call(tool, place) for place in places[:MAX_TABLES]]
             made += own
+            self.large += [_said(seen) for seen in inner if seen is not None and _too_large(seen)]
             made += [table for seen in inner if seen and not seen.failed for table in described(seen.result)]
         self._pause("look at each table of the database")
         return made
 
     def _unreadable(self, path: str, seen: Observation | None) -> None:
-        """Refuse if the question names a file that cannot be read; any other one is left aside."""
+        """Refuse if the question names a file that cannot be read; any other one is left aside, and named if too large."""
+        if seen is not None and _too_large(seen):
+            self.large.append(_said(seen))
         name = path.rpartition("/")[2]
         if seen is not None and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", self.question, re.IGNORECASE):
-            refuse(seen.text[:300].rstrip("."))
+            refuse(_said(seen))
 
     def _search(self) -> Observation | None:
         tool = self.roles.searcher
@@ -299,6 +306,14 @@ class Control:
 
 def _key(name: str, arguments: Any) -> str:
     return f"{name} {text_of(json_of(arguments))}"
+
+
+def _too_large(seen: Observation) -> bool:
+    return seen.failed and _LARGE.search(seen.text) is not None
+
+
+def _said(seen: Observation) -> str:
+    return seen.text[:300].rstrip(".")
 
 
 def _located(seen: Observation, name: str) -> str:
