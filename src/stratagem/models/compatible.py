@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 
-from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, SystemClock
+from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, Sample, SystemClock
 from stratagem.core._canonical import is_object
 from stratagem.errors import ModelError
 from stratagem.models.compatible_body import Collected, body, usage_of
@@ -61,7 +61,7 @@ class Compatible:
         """
         most = request.max_tokens or request.options.get("max_tokens") or 0
         stream = on_delta is not None or most > LONG
-        form = body(request, self.row, self.name, n, stream=stream)
+        form = self._asked(request, n, stream=stream)
         data = json.dumps(form, ensure_ascii=False).encode(errors="replace")
         incoming = await self._transport.post(self._url, data, self._headers(request, number), until)
         try:
@@ -75,6 +75,14 @@ class Compatible:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+
+    def _asked(self, request: Request, n: int, *, stream: bool) -> dict[str, Json]:
+        """Return the body of a request for `n` draws."""
+        return body(request, self.row, self.name, n, stream=stream)
+
+    def _drawn(self, request: Request, found: Collected) -> tuple[Sample, ...]:  # noqa: ARG002  (what a subclass reads)
+        """Return the draws of a reply that has come; `Failure` if it is not whole."""
+        return found.samples()
 
     def _headers(self, request: Request, number: int) -> Mapping[str, str]:
         return {
@@ -101,7 +109,7 @@ class Compatible:
             form = self._form((await incoming.whole()).decode(errors="replace"), answered, found)
             found.done = self.row.unfinished
             found.add(form, key="message")
-        samples = found.samples()
+        samples = self._drawn(request, found)
         usage = usage_of(found.usage, request_bound(request), bound(found.received))
         return Reply(samples, usage, request_id=self._id(answered))
 
