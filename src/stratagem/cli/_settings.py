@@ -26,6 +26,7 @@ LISTS = ("root", "tool")
 KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
 PATHS = ("home", "root")
 UNSAFE = ("base-url", "api-key-env", "journal", "proxy", "ca", "ca-file")  # never from a project file
+ELSEWHERE = ("STRATAGEM_MODELS",)  # variables that are no settings of a command: where weights are kept
 DEFAULTS: dict[str, Any] = {
     "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "base-url": "", "api-key-env": "", "home": None, "journal": "", "seed": 0,
     "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
@@ -76,7 +77,7 @@ def resolved() -> dict[str, Setting]:
 
 def strange_variables() -> list[tuple[str, str]]:
     """Return the names of variables that begin as ours do and mean nothing, with the nearest that would."""
-    known = [variable(key) for key in KEYS]
+    known = [*map(variable, KEYS), *ELSEWHERE]
     return [(name, nearest(name, known)) for name in sorted(os.environ) if _looks_ours(name) and name not in known]
 
 

