@@ -46,6 +46,7 @@ def _served(settings: dict[str, Any]) -> Any:
     params.cache_ram_mib = 0  # of prompts that no slot works on: a second copy of what the slots have
     params.ui, params.endpoint_props, params.endpoint_slots = False, False, True
     params.cors_origins, params.cors_credentials = "", False
+    params.warmup = False  # the first call warms it up as well
     params.fit_params = False  # what fits today would change what is answered
     params.verbosity = 1  # errors
     params.cpuparams.n_threads = settings["threads"]

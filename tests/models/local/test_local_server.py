@@ -91,11 +91,12 @@ def test_a_server_that_is_given_back_has_ended() -> None:
     assert not alive(pid)
 
 
-def test_one_that_does_not_obey_is_killed(own: Server) -> None:
+def test_one_that_does_not_obey_is_killed(own: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     own.place()
     pid = own.pid
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)  # TERM waits until it goes on
+    monkeypatch.setattr("stratagem.models.local_server.STOP_S", 0.1)
+    monkeypatch.setattr(own._process, "terminate", lambda: None)
     own.stop()
     assert not alive(pid)
 
