@@ -22,6 +22,7 @@ ORDER = (
     "size",
     "postgres",
     "crash",
+    "local_model",
     "peers",
 )
 
