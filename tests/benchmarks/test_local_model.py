@@ -1,6 +1,8 @@
 """The questions for the small model: there are thirty, and right is what a person would call right."""
 
+import re
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,12 @@ def test_there_are_thirty_questions_and_the_same_ones_each_time() -> None:
     ("kind", "question", "right", "wrong"),
     [
         ("sum", "What is 6 + 12?", ("18", "6 + 12 = 18.", "It is 18"), ("19", "18 or 20", "", "none")),
-        ("copy", "Repeat this word and say nothing else: egg81", ("egg81", "egg81.", '"egg81"'), ("egg", "egg81 egg81", "")),
+        (
+            "copy",
+            "Repeat this word and say nothing else: egg81",
+            ("egg81", "egg81.", '"egg81"'),
+            ("egg", "egg81 egg81", ""),
+        ),
         ("yes or no", "Is 9 greater than 64? Answer yes or no.", ("No.", "no, it is not: yes"), ("Yes", "none", "")),
         (
             "order",
@@ -30,8 +37,13 @@ def test_there_are_thirty_questions_and_the_same_ones_each_time() -> None:
     ],
 )
 def test_what_is_right(kind: str, question: str, right: tuple[str, ...], wrong: tuple[str, ...]) -> None:
-    made = {"sum": local_model._sum, "copy": local_model._copy, "yes or no": local_model._yes_or_no}
-    item: Item = made.get(kind, local_model._order)(Dice(question))
+    made: dict[str, Any] = {
+        "sum": local_model._sum,
+        "copy": local_model._copy,
+        "yes or no": local_model._yes_or_no,
+        "order": local_model._order,
+    }
+    item: Item = made[kind](Dice(question))
     assert item.question == question
     assert [item.right(text) for text in right] == [True] * len(right)
     assert [item.right(text) for text in wrong] == [False] * len(wrong)
@@ -41,8 +53,6 @@ class Dice:
     """Dice that fall as a question has it."""
 
     def __init__(self, question: str) -> None:
-        import re
-
         self._numbers = [int(number) for number in re.findall(r"\d+", question)]
 
     def randint(self, low: int, high: int) -> int:

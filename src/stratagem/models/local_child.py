@@ -36,9 +36,10 @@ def main() -> None:
 
 def _served(settings: dict[str, Any]) -> Any:
     """Start the server; it returns once the model is loaded."""
-    import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
+    from importlib import import_module
 
-    params: Any = xllamacpp.CommonParams()
+    llama: Any = import_module("xllamacpp")  # an extension without types
+    params = llama.CommonParams()
     params.model.path = settings["path"]
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.api_keys = [settings["key"]]
@@ -51,7 +52,7 @@ def _served(settings: dict[str, Any]) -> Any:
     params.verbosity = 1  # errors
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
-    return xllamacpp.Server(params)
+    return llama.Server(params)
 
 
 def _end_with(pipe: int) -> None:

@@ -8,7 +8,7 @@ import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stratagem.errors import UsageError
 
@@ -130,11 +130,10 @@ def _facts(found: dict[str, Any]) -> Facts:
             raise ValueError(f"it does not say its {name.replace('_', ' ').replace('.', ', ')}")
         return value
 
-    layers, heads = int(of("block_count")), of("attention.head_count")
-    kept = of("attention.head_count_kv", heads)
-    every = sum(kept) if isinstance(kept, tuple) else int(kept) * layers  # pyright: ignore[reportUnknownArgumentType]
-    most = max(heads) if isinstance(heads, tuple) else heads  # pyright: ignore[reportUnknownArgumentType]
-    size = int(of("embedding_length")) // max(1, int(most))
+    layers, heads = int(of("block_count")), _each(of("attention.head_count"))
+    kept = _each(of("attention.head_count_kv", heads))
+    every = sum(kept) * (layers if len(kept) == 1 else 1)
+    size = int(of("embedding_length")) // max(1, *heads)
     wide = int(of("attention.key_length", size)) + int(of("attention.value_length", size))
     tokens: list[bytes] = found.get("tokenizer.ggml.tokens", [])
     types: tuple[int, ...] = found.get("tokenizer.ggml.token_type", ())
@@ -152,3 +151,8 @@ def _facts(found: dict[str, Any]) -> Facts:
         architecture, int(of("context_length")), str(found.get("tokenizer.chat_template", "")), token("bos"), token("eos"),
         marks, max(1, 2 * every * wide),
     )  # fmt: skip
+
+
+def _each(value: Any) -> tuple[int, ...]:
+    """Return a number of all layers, or those of each, as a tuple."""
+    return tuple(map(int, cast("tuple[int, ...]", value))) if isinstance(value, tuple) else (int(value),)

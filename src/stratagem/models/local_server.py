@@ -127,7 +127,8 @@ class Server:
 
     def _answer(self, process: "subprocess.Popen[bytes]", settings: bytes) -> dict[str, str]:
         """Hand over the settings, and return the line that the child says."""
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         late = threading.Timer(START_S, process.kill)
         late.daemon = True
         late.start()

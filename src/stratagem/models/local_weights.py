@@ -198,9 +198,7 @@ def sha256_of(path: Path) -> str:
 def _elsewhere(wanted: str) -> list[Path]:
     """Return files that were such weights when they were read last."""
     return [
-        Path(name)
-        for name, entry in _remembered().items()
-        if entry[-1].startswith(wanted) and Path(name).is_file()
+        Path(name) for name, entry in _remembered().items() if entry[-1].startswith(wanted) and Path(name).is_file()
     ]
 
 

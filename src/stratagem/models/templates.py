@@ -36,7 +36,7 @@ class Template:
             from jinja2.sandbox import ImmutableSandboxedEnvironment
         except ImportError:
             raise CapabilityError("chat templates need the package jinja2", remedy=f"Install it: {EXTRA}") from None
-        around = ImmutableSandboxedEnvironment(  # as Transformers does, for which templates are written
+        around: Any = ImmutableSandboxedEnvironment(  # as Transformers does, for which templates are written
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"], autoescape=False
         )
         around.filters["tojson"] = _json
@@ -72,7 +72,15 @@ class Template:
                 messages=messages, tools=list(tools) or None, add_generation_prompt=begins, bos_token=self._bos,
                 eos_token=self._eos, raise_exception=_refused, strftime_now=day.strftime,
             )  # fmt: skip
-        except (self._failures, _Refused, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as failure:
+        except (
+            self._failures,
+            _Refused,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            LookupError,
+            AttributeError,
+        ) as failure:
             raise UsageError(f"the chat template does not take this conversation: {failure}") from None
 
     @property
@@ -80,8 +88,11 @@ class Template:
         """Whether it shows the model the tools that it is given."""
         if "tools" not in self._text:
             return False
-        parameters = {"type": "object", "properties": {}, "required": []}
-        tool = {"type": "function", "function": {"name": _PROBE, "description": "probe", "parameters": parameters}}
+        parameters: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
+        tool: dict[str, Any] = {
+            "type": "function",
+            "function": {"name": _PROBE, "description": "probe", "parameters": parameters},
+        }
         try:
             return _PROBE in self.filled([{"role": "user", "content": "?"}], tools=[tool])
         except UsageError:

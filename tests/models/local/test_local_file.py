@@ -1,5 +1,6 @@
 """What is read from the head of a file of weights."""
 
+import contextlib
 import struct
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,14 @@ def test_no_damage_does_anything_but_say_so(tmp_path_factory: pytest.TempPathFac
     data[at : at + len(other)] = other
     path = tmp_path_factory.mktemp("damaged") / "m.gguf"
     path.write_bytes(data)
-    try:
+    with contextlib.suppress(UsageError):
         assert facts_of(path).token_bytes >= 1
-    except UsageError:
-        pass
 
 
 @given(st.integers(1, 10_000_000), st.integers(1, 10_000_000))
 def test_context_and_slots_keep_to_the_memory_they_may_have(context: int, token_bytes: int) -> None:
     tokens, slots = sizes(context, token_bytes)
-    assert tokens <= max(256, context) and 1 <= slots <= 4
+    assert tokens <= max(256, context)
+    assert 1 <= slots <= 4
     assert tokens * token_bytes <= 2 << 30 or tokens == 256
     assert slots == 1 or slots * tokens * token_bytes <= 512 << 20

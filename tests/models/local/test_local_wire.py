@@ -41,7 +41,12 @@ def numbers(question: str) -> tuple[tuple[int, int], ...]:
 
 def model(server: ModelServer, *, tools: bool = False, context: int = 2048) -> Gateway:
     wire = LocalWire(
-        row_of("m", server.url), "m", Key("k", "", server.origin), capabilities_of("m", context), tools=tools, marks=MARKS
+        row_of("m", server.url),
+        "m",
+        Key("k", "", server.origin),
+        capabilities_of("m", context),
+        tools=tools,
+        marks=MARKS,
     )
     return Gateway("local:m@00", wire)
 
@@ -141,9 +146,9 @@ async def test_where_the_template_has_tools_they_travel_as_tools() -> None:
 
 
 async def test_the_text_protocol_is_there_for_who_asks_for_it() -> None:
-    async with ModelServer([Said("Action: Finish[3 g]")]) as server:
-        async with opened(server, options={"mode": "text"}) as session:
-            assert (await session.run("react", "How heavy is the egg?")).text == "3 g"
+    server = ModelServer([Said("Action: Finish[3 g]")])
+    async with server, opened(server, options={"mode": "text"}) as session:
+        assert (await session.run("react", "How heavy is the egg?")).text == "3 g"
     assert "response_format" not in server.seen[0].body
 
 
@@ -173,9 +178,9 @@ async def test_a_reply_that_was_cut_is_an_error_that_says_so(
 
 
 async def test_a_reply_that_the_budget_cut_ends_the_budget() -> None:
-    async with ModelServer([Said("[[1,", finish="length")]) as server:
-        async with opened(server, budget="completion_tokens=5") as session:
-            answer = await asked(session, numbers)
+    server = ModelServer([Said("[[1,", finish="length")])
+    async with server, opened(server, budget="completion_tokens=5") as session:
+        answer = await asked(session, numbers)
     assert (answer.stop, server.seen[0].body["max_tokens"]) == ("budget", 5)
 
 
@@ -186,6 +191,14 @@ async def test_each_draw_is_a_request_so_that_each_has_the_seed_of_its_place() -
     assert (answer.text, len(server.seen)) == ("4", 3)
     assert len({one.body["seed"] for one in server.seen}) == 3
     assert not any("n" in one.body for one in server.seen)
+
+
+async def test_a_prompt_is_read_anew_only_where_a_seed_is_to_repeat() -> None:
+    async with ModelServer([Said("x"), Said("x")]) as server:
+        for options in ({}, {"seed": 1}):
+            async with opened(server, options=options) as session:
+                await session.run("direct", "?")
+    assert [one.body.get("cache_prompt") for one in server.seen] == [None, False]
 
 
 async def test_a_reply_ends_at_half_the_window_unless_the_request_says() -> None:
@@ -207,7 +220,8 @@ async def test_no_text_holds_a_mark_and_what_repeats_one_is_put_right() -> None:
         answer = await session.run("direct", text)
     sent = json.dumps(server.seen[0].body, ensure_ascii=False)
     assert [mark for mark in MARKS if mark in sent] == []
-    assert "<\u200dend_of_turn>" in sent and "[\u200dINST]" in sent
+    assert "<\u200dend_of_turn>" in sent
+    assert "[\u200dINST]" in sent
     assert answer.text.endswith(text)
 
 
@@ -216,7 +230,8 @@ async def test_marks_in_results_and_earlier_calls_are_broken_too() -> None:
     async with ModelServer([said, in_json(thought="", answer="done")]) as server, opened(server) as session:
         await session.run("react", "?")
     sent = json.dumps(server.seen[1].body["messages"], ensure_ascii=False)
-    assert "<end_of_turn>" not in sent and sent.count("<\u200dend_of_turn>") == 2
+    assert "<end_of_turn>" not in sent
+    assert sent.count("<\u200dend_of_turn>") == 2
 
 
 async def test_nobody_hears_the_json_of_a_call_and_everybody_hears_words() -> None:
@@ -226,9 +241,9 @@ async def test_nobody_hears_the_json_of_a_call_and_everybody_hears_words() -> No
         if event.type == "text.delta":
             heard.append(event.data["text"])
 
-    async with ModelServer([in_json(thought="", answer="done"), Said("two words")]) as server:
-        async with opened(server, on_event=on_event) as session:
-            await session.run("react", "?")
-            assert heard == []
-            await session.run("direct", "?")
+    server = ModelServer([in_json(thought="", answer="done"), Said("two words")])
+    async with server, opened(server, on_event=on_event) as session:
+        await session.run("react", "?")
+        assert heard == []
+        await session.run("direct", "?")
     assert "".join(heard) == "two words"
