@@ -15,7 +15,8 @@ from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
 
-BUILT_IN = ("offline", "script:FILE", "sim:skill=0.7,...", *(f"{prefix}:NAME" for prefix in ROWS))
+LOCAL = ("local:smollm2", "local:PATH.gguf")
+BUILT_IN = ("offline", "script:FILE", "sim:skill=0.7,...", *LOCAL, *(f"{prefix}:NAME" for prefix in ROWS))
 THERE = str(Path(stratagem.models.__file__).parents[2])
 
 
@@ -40,6 +41,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
         return made
 
     monkeypatch.setattr(importlib.metadata, "entry_points", found)
+    monkeypatch.setenv("STRATAGEM_MODELS", THERE)  # where no weights are
     monkeypatch.setitem(sys.modules, "their_models", SimpleNamespace(cloud=cloud, broken=broken))  # type: ignore[arg-type]
 
 
