@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import aiohttp
 import pytest
@@ -56,7 +56,6 @@ class Fact:
     """A fact about an animal."""
 
     name: Annotated[str, Field(max_length=12)]
-    kind: Literal["bird", "fish", "other"]
     tame: bool | None
 
 
