@@ -68,23 +68,37 @@ def _first_word(text: str) -> str:
     return found[1] if found else ""
 
 
+# (question, rationale, answer) of one worked example for each kind: what chain of thought shows before it asks.
+WORKED = (
+    ("What is 5 + 3?", "5 and 3 more is 8.", "8"),
+    ("Repeat this word and say nothing else: moon27", "The word is moon27.", "moon27"),
+    ("Is 12 greater than 40? Answer yes or no.", "12 is less than 40.", "no"),
+    ("Put these numbers in order, the smallest first: 8, 31, 5", "5 is the smallest, then 8, then 31.", "5, 8, 31"),
+)
+
+
 class Found(NamedTuple):
     """What came of asking all items in one way."""
 
     right: dict[str, int]
+    unread: int
     tokens: int
     seconds: float
 
 
 async def asked(session: Any, strategy: str, every: Sequence[Item]) -> Found:
     """Ask all items, one after the other."""
+    from stratagem import Example, Task  # noqa: PLC0415  (the command sets the path first)
+
+    examples = tuple(Example(question, answer, rationale) for question, rationale, answer in WORKED)
     right = dict.fromkeys(EACH, 0)
-    tokens, began = 0, time.perf_counter()
+    unread, tokens, began = 0, 0, time.perf_counter()
     for item in every:
-        answer = await session.run(strategy, item.question)
+        answer = await session.run(strategy, Task(item.question, examples=examples))
         right[item.kind] += answer.stop == "answered" and item.right(answer.text)
+        unread += answer.stop == "unparsed"
         tokens += answer.usage.completion_tokens
-    return Found(right, tokens, time.perf_counter() - began)
+    return Found(right, unread, tokens, time.perf_counter() - began)
 
 
 async def compared(report: Report, strategies: Sequence[str], every: Sequence[Item]) -> None:
@@ -99,6 +113,7 @@ async def compared(report: Report, strategies: Sequence[str], every: Sequence[It
         for strategy in strategies:
             found = await asked(session, strategy, every)
             by = ", ".join(f"{kind} {found.right[kind]} of {count}" for kind, count in EACH.items())
+            by += f"; {found.unread} replies without an answer"
             report.shown(f"{strategy}: right of {len(every)}", sum(found.right.values()), "answers", by)
             report.shown("  tokens written", found.tokens / found.seconds, "tokens/s", f"{found.tokens} in all")
 
