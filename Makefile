@@ -77,6 +77,7 @@ check-imports: setup
 check-catalogue: setup
 	@$(PY) scripts/catalogue_tests.py --check
 	@$(PY) scripts/catalogue_pages.py --check
+	@$(PY) scripts/honoured_pages.py --check
 
 check-lock: setup
 	@$(PY) scripts/lock.py --check
@@ -85,9 +86,10 @@ format: setup  ## format and repair what can be repaired
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-catalogue: setup  ## write the generated part of the catalogue: tests.json and docs/catalogue/
+catalogue: setup  ## write what is generated: the catalogue's tests.json, docs/catalogue/ and the table of what models honour
 	@$(PY) scripts/catalogue_tests.py
 	@$(PY) scripts/catalogue_pages.py
+	@$(PY) scripts/honoured_pages.py
 
 docs: setup catalogue $(DOCS_READY)  ## execute every block of the manual, then build the site into site/
 	@$(PY) -m pytest -q tests/docs

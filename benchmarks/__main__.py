@@ -19,6 +19,7 @@ ORDER = (
     "many_runs",
     "time_travel",
     "people",
+    "models",
     "size",
     "postgres",
     "crash",

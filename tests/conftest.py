@@ -31,7 +31,11 @@ def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("STRATAGEM_") or name == "NO_COLOR"]:
             patch.delenv(name)
+        for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+            patch.delenv(name, raising=False)
         patch.setenv("STRATAGEM_HOME", str(home))
+        patch.setenv("XDG_CONFIG_HOME", str(home / "settings"))
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
         yield home
 
 

@@ -48,6 +48,11 @@ STANDARD = {
     "itertools", "json", "math", "operator", "re", "statistics", "string", "textwrap", "typing", "unicodedata",
 }  # fmt: skip
 OURS = {"core", "errors", "parts", "judges", "strategies"}
+BASELINES = {
+    "best_of_n",
+    "longer_chain",
+}  # what others are compared with; the catalogue has no entry of its own for them
+MANY = {"tree_of_thoughts": 7}  # its two searches share every one of them
 TOO_BROAD = {"everything", "Exception", "BaseException", "StratagemError"}
 
 
@@ -65,7 +70,8 @@ def test_the_file_defines_what_it_is_named_after(module: ModuleType) -> None:
     kind = StrategyFunction if module in STRATEGIES else JudgeFunction
     assert isinstance(made, kind)
     assert made.card.name == name_of(module)
-    assert made.card.ids or kind is JudgeFunction  # a judge may be a part of what is published elsewhere
+    # A judge may be a part of what is published elsewhere.
+    assert made.card.ids or kind is JudgeFunction or made.card.name in BASELINES
     assert made.card.paper
     assert set(made.card.ids) <= set(entries())
 
@@ -94,7 +100,7 @@ def test_the_docstring_has_every_section_in_order_and_every_parameter(module: Mo
         name for name in arguments(said.get("Args", "")) if name != "None"
     ]  # "None: ..." says that there is none
     assert described == list(card.defaults)
-    assert len(card.defaults) <= 6
+    assert len(card.defaults) <= MANY.get(card.name, 6)
 
 
 @each

@@ -13,11 +13,22 @@ FILES = sorted(
 STRATEGY_LINES, FILE_LINES, FUNCTION_LINES = 100, 500, 60
 
 # What needs more, with the reason. A file is named by its path, a function by path:name.
-LARGER: dict[str, tuple[int, str]] = {}
+LARGER: dict[str, tuple[int, str]] = {
+    "src/stratagem/strategies/search/_thoughts.py": (
+        120,
+        "four operations with their signatures, which searches share.",
+    ),
+    "src/stratagem/strategies/search/tree_of_thoughts.py": (110, "two searches, and where each differs from its code."),
+    "src/stratagem/strategies/reflection/reflexion.py": (110, "two published versions, and where each differs."),
+}
 
 
 def limit(name: str, usual: int) -> int:
     return LARGER.get(name, (usual, ""))[0]
+
+
+def usually(path: Path) -> int:
+    return STRATEGY_LINES if path.is_relative_to("src/stratagem/strategies") else FILE_LINES
 
 
 def functions(path: Path) -> dict[str, int]:
@@ -34,7 +45,7 @@ def functions(path: Path) -> dict[str, int]:
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_files_and_functions_are_short(path: Path) -> None:
-    usual = STRATEGY_LINES if path.is_relative_to("src/stratagem/strategies") else FILE_LINES
+    usual = usually(path)
     lines = len((ROOT / path).read_text("utf-8").splitlines())
     assert lines <= limit(str(path), usual)
     long = {name: lines for name, lines in functions(path).items() if lines > limit(f"{path}:{name}", FUNCTION_LINES)}
@@ -44,7 +55,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
 def test_every_exception_is_needed_and_has_a_reason() -> None:
     for name, (allowed, reason) in LARGER.items():
         path, _, function = name.partition(":")
-        usual = FUNCTION_LINES if function else FILE_LINES
+        usual = FUNCTION_LINES if function else usually(Path(path))
         now = functions(Path(path))[function] if function else len((ROOT / path).read_text("utf-8").splitlines())
         assert usual < now <= allowed
         assert reason.endswith(".")

@@ -1,6 +1,7 @@
 """Each benchmark runs with tiny sizes and prints its yardstick and its targets; what it judges, it judges rightly."""
 
 import asyncio
+import contextlib
 import gc
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from benchmarks import (
     loop,
     many_runs,
     measure,
+    models,
     peers,
     people,
     resume,
@@ -48,6 +50,48 @@ def test_the_wind_tunnel_asks_alone_and_in_waves(report, lines) -> None:
     wind_tunnel.measure(report, asks=20, repeats=1)
     assert judged(lines) == ["sequential ask", "map of ten, each a strategy"]
     assert yardsticks(lines) == ["yardstick: render, hash, ask, remember, no core"]
+
+
+def test_a_call_is_measured_beside_bare_aiohttp_and_the_official_client(report, lines) -> None:
+    models.measure(report, width=4, rounds=1, repeats=1, streams=2, flight=3, long=12)
+    assert judged(lines) == [
+        "CPU, of bare aiohttp",
+        "CPU, of the official client",
+        "p99, of bare aiohttp",
+        "calls that failed",
+        "a stream through the gateway, of bare aiohttp",
+        "later than bare aiohttp",
+        "3 calls in flight, bare: failed",
+        "3 calls in flight, gateway: failed",
+        "memory per call in flight, gateway",
+        "digest of a step of 2.5 kB, at step 10",
+        "at step 12",
+        "step 12, of step 10",
+        "what the first compatible call imports, core included",
+    ]
+    assert yardsticks(lines) == [
+        "yardstick: bare aiohttp",
+        "yardstick: the official client on aiohttp",
+        "yardstick: a stream of 50 deltas, bare aiohttp",
+        "yardstick: the official client",
+        "yardstick: first token after the server's pause, bare",
+        "yardstick: the official client",
+        "yardstick: memory per call in flight, bare aiohttp",
+        "yardstick: import asyncio, aiohttp",
+        "yardstick: import openai",
+    ]
+    assert not [line for line in lines if "failed" in line and not line.endswith(("0 failed", "MET"))]
+
+
+async def test_a_call_that_fails_is_counted_and_has_no_time() -> None:
+    @contextlib.asynccontextmanager
+    async def failing(url):
+        async def call(heard):
+            raise OSError(url)
+
+        yield call
+
+    assert await models.at_once(failing, "there", 3, 2) == (pytest.approx(0, abs=1), float("inf"), 6)
 
 
 def test_the_loop_is_measured_in_memory_and_in_a_file(report, lines) -> None:

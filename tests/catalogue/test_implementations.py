@@ -107,6 +107,14 @@ def test_an_implementation_is_found_by_name() -> None:
     assert [one["name"] for one in found] == ["self_consistency"]
 
 
+def test_what_implements_no_entry_is_found_by_name_and_not_listed() -> None:
+    for name in ("best_of_n", "self_check"):
+        entry, found = find(name)
+        assert entry is None
+        assert [(one["name"], one["ids"]) for one in found] == [(name, [])]
+        assert name not in {one["name"] for one in implementations()}
+
+
 def test_an_entry_that_nothing_implements_is_found_too() -> None:
     entry, found = find("FM01")
     assert entry is not None

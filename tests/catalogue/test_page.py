@@ -35,6 +35,13 @@ def test_a_feature_is_described_by_its_module() -> None:
     assert "- Source: `stratagem.core._signature`" in lines
 
 
+def test_a_baseline_has_a_page_without_an_entry() -> None:
+    lines = describe("best_of_n").splitlines()
+    assert lines[0] == "# best_of_n"
+    assert "- Paper: [arXiv:2110.14168](https://arxiv.org/abs/2110.14168)" in lines
+    assert [line for line in lines if line.startswith("- Kind")] == ["- Kind: strategy, family `sampling`"]
+
+
 def test_an_entry_without_implementation_says_so() -> None:
     assert describe("FM01").endswith("Not implemented in this version.\n")
     assert "Class T: training method." in describe("fm01")

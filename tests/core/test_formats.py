@@ -46,6 +46,14 @@ class Marks:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """The first line, and all that follows."""
+
+    points: int
+    why: Annotated[str, Marked("\n")] = ""
+
+
+@dataclass(frozen=True)
 class Deep:
     """What does not fit on lines."""
 
@@ -92,6 +100,12 @@ def choose(candidates: tuple[str, ...], question: str) -> Literal["a", "b"]:
 @signature
 def act(question: str, steps: Transcript, tools: Tools) -> Step:
     """Act."""
+    ...
+
+
+@signature
+def lines(question: str) -> Lines:
+    """{question}"""
     ...
 
 
@@ -255,6 +269,9 @@ async def test_attachments_travel_with_the_message_and_a_persona_before_it() -> 
         (marks, "Since 2 > 1 in km; The answer is 2.5.", Marks("Since 2 > 1", "km", 2.5)),
         (marks, "The answer is 1. No: in m; The answer is 2.", Marks("The answer is 1. No:", "m", 2.0)),
         (marks, "So in km;", Marks("So", "km")),
+        (lines, "3\nBecause.\n\nAnd 4\n", Lines(3, "Because.\n\nAnd 4")),
+        (lines, "\n\n 3 \n\n", Lines(3)),
+        (lines, "```\n3\nBecause.\n```", Lines(3, "Because.")),
         (deep, '{"pair": {"title": "t", "points": "3"}, "tags": ["a"]}', Deep(Pair("t", 3), ("a",))),
         (listed, "Here: ['a', 'b']", ("a", "b")),
         (listed, '["a"] or better ["b"]', ("b",)),
@@ -271,7 +288,7 @@ def test_a_reply_is_read_as_its_type(made: Any, text: str, value: Any) -> None:
     [
         (pair, "x"), (pair, "Title: x"), (pair, "Title: x\nPoints: many"), (pair, "Title:\nPoints: 3"), (marks, "km"),
         (marks, "so in ; The answer is 2."), (deep, '{"pair": {}}'), (deep, "[1]"), (listed, '{"a": 1}'), (listed, "[1, 2"),
-        (choose, "c"), (choose, "ab"), (choose, ""), (plain, ""),
+        (lines, "Because.\n3"), (lines, "3 points\nBecause."), (lines, ""), (choose, "c"), (choose, "ab"), (choose, ""), (plain, ""),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_unparsed_and_says_why(made: Any, text: str) -> None:
@@ -289,6 +306,7 @@ def test_labelled_fields_round_trip(title: str, points: int) -> None:
     if "Title:" in title or "Points:" in title:
         return
     assert pair.parse(pair.write(Pair(title, points))) == Pair(title, points)
+    assert lines.parse(lines.write(Lines(points, title))) == Lines(points, title)
 
 
 @given(st.builds(Deep, st.builds(Pair, st.text(), st.integers()), st.lists(st.text(), max_size=3).map(tuple)))

@@ -26,6 +26,7 @@ from stratagem.core import (
     strategy,
 )
 from stratagem.errors import UsageError
+from stratagem.judges.self_check import self_check
 from stratagem.session._loading import found as find
 from stratagem.strategies.basic.direct import answer
 from stratagem.strategies.sampling.self_consistency import self_consistency
@@ -107,6 +108,12 @@ async def test_needs_are_the_union_of_the_parts_and_the_answer_carries_them() ->
     run = scripted({answer: lambda question, notes: "yes"})
     assert (await trying(run, Task("?"))).needs == {"checker"}
     assert (await strategies.direct(run, Task("?"))).needs == frozenset()
+
+
+async def test_needs_of_what_is_given_with_the_call_are_carried_too() -> None:
+    run = scripted({answer: lambda question, notes: "yes"})
+    assert (await trying(run, Task("?"), judge=self_check)).needs == frozenset()
+    assert (await trying(run, Task("?"), judge=self_check, actor=trying)).needs == {"checker"}
 
 
 @pytest.mark.parametrize("formula", ["m", "n ** 2", "n / 2", "abs(n)", "n.real"])

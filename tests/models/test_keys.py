@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
-from stratagem.errors import UsageError
+from stratagem.errors import CapabilityError, UsageError
 from stratagem.models.keys import Key, checked_url, loopback, origin_of, placed
+from stratagem.models.routes import Route
+from stratagem.models.sources import Sources
 
 SECRET = "sk-canary-5521"
 
@@ -38,14 +40,55 @@ def test_another_path_at_the_providers_origin_keeps_its_key_and_its_row(monkeypa
     assert (row.url, row.title, bool(key.headers(origin_of(row.url)))) == ("https://api.openai.com/v2", "OpenAI", True)
 
 
-def test_a_key_that_is_missing_says_which_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GROQ_API_KEY", raising=False)
-    _, key = placed("groq", None, None)
+async def test_a_key_that_is_missing_says_which_variable() -> None:
+    sources = Sources(environ={})
+    await sources.ask("GROQ_API_KEY")
+    _, key = placed("groq", None, None, sources=sources)
     assert str(key.lacks) == "models `groq:` need a key of Groq, and GROQ_API_KEY is not set"
+    await sources.ask("NO_SUCH_KEY")
     with pytest.raises(
         UsageError, match=r"'NO_SUCH_KEY', which is to hold the key for http://127\.0\.0\.1:1, is not set"
     ):
-        placed("vllm", "http://127.0.0.1:1/v1", "NO_SUCH_KEY")
+        placed("vllm", "http://127.0.0.1:1/v1", "NO_SUCH_KEY", sources=sources)
+
+
+async def test_a_key_is_known_to_be_missing_only_when_the_keyring_has_been_asked() -> None:
+    _, key = placed("groq", None, None, sources=Sources(environ={}))
+    assert key.lacks is None
+    with pytest.raises(CapabilityError, match="GROQ_API_KEY is not set") as caught:
+        await key.ready()
+    assert key.lacks is caught.value
+
+
+def test_a_routes_variable_is_for_the_routes_address_and_no_other() -> None:
+    sources = Sources(environ={"MY_KEY": "mine", "OPENAI_API_KEY": SECRET})
+    route = Route(base_url="https://example.org/v1", api_key_env="MY_KEY")
+    row, key = placed("openai", None, None, route, sources)
+    assert (row.url, key.headers("https://example.org:443")) == (
+        "https://example.org/v1", {"Authorization": "Bearer mine"}
+    )  # fmt: skip
+    row, key = placed("openai", "https://other.org/v1", None, route, sources)
+    assert (row.url, key.headers("https://other.org:443"), key.variable) == ("https://other.org/v1", {}, "")
+    row, key = placed("openai", "https://api.openai.com/v1", None, route, sources)
+    assert key.headers("https://api.openai.com:443") == {"Authorization": f"Bearer {SECRET}"}
+
+
+def test_plain_http_to_another_machine_is_for_users_who_say_so() -> None:
+    with pytest.raises(UsageError, match="is not encrypted") as caught:
+        placed("vllm", "http://box.lan:8000/v1", None)
+    assert "allow-http = true" in caught.value.remedy
+    row, _ = placed("vllm", "http://box.lan:8000/v1", None, Route(allow_http=True))
+    assert row.url == "http://box.lan:8000/v1"
+
+
+def test_what_the_user_knows_of_a_server_replaces_what_the_row_says() -> None:
+    claims = {"fields": frozenset({"tools", "seed"}), "native_n": True}
+    route = Route(base_url="http://127.0.0.1:1/v1", claims=claims)
+    for url in (None, "http://127.0.0.1:1/v2"):
+        made = placed("openai", url, None, route)[0].capabilities("m")
+        assert (made.fields, made.native_n, made.schema) == ({"tools", "seed"}, True, "advisory")
+    made = placed("openai", "http://127.0.0.1:2/v1", None, route)[0].capabilities("m")  # another server
+    assert (made.native_n, "top_p" in made.fields) == (False, True)
 
 
 def test_what_is_no_key_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:

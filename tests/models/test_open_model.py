@@ -16,7 +16,9 @@ from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
 
 LOCAL = ("local:smollm2", "local:PATH.gguf")
-BUILT_IN = ("offline", "script:FILE", "sim:skill=0.7,...", *LOCAL, *(f"{prefix}:NAME" for prefix in ROWS))
+BUILT_IN = (
+    "offline", "script:FILE", "replay:RUN", "sim:skill=0.7,...", *LOCAL, *(f"{prefix}:NAME" for prefix in ROWS)
+)  # fmt: skip
 THERE = str(Path(stratagem.models.__file__).parents[2])
 
 
@@ -150,7 +152,8 @@ def test_the_catalogue_lists_what_can_be_opened_here(monkeypatch: pytest.MonkeyP
     own = len(BUILT_IN)
     assert [row["name"] for row in rows[:own]] == [*BUILT_IN]
     assert [(row["name"], row["available"]) for row in rows[own:]] == [("cloud:NAME", True), ("gone:NAME", False)]
-    assert all(set(row) == {"name", "available", "needs", "about"} for row in rows)
+    assert all({"name", "available", "needs", "about"} <= set(row) for row in rows)
+    assert set(rows[own - 1]) == {"name", "available", "needs", "about", "installed", "configured", "key"}
     assert rows[own]["about"] == "Clouds that look like answers."
     assert rows[own + 1]["about"].startswith("models `gone:` cannot be loaded")
     assert all(text and "\n" not in text for row in rows for text in (row["needs"], row["about"]))

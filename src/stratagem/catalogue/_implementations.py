@@ -51,26 +51,30 @@ def implementations() -> list[Implementation]:
 
     Strategies and judges are found by file name and imported; the rest is listed in `features.tsv`.
     """
+    return [made for made in _everything() if made["ids"]]
+
+
+def _everything() -> list[Implementation]:
+    """Return also what implements no entry: baselines, and judges that are a part of what is published elsewhere."""
     found = [_configurable("strategy", name, module) for name, module in sorted(strategies.names().items())]
     found += [_configurable("judge", name, f"{judges.__name__}.{name}") for name in _judge_names()]
-    found += [_feature(row) for row in table("features.tsv")]
-    return [made for made in found if made["ids"]]
+    return [*found, *map(_feature, table("features.tsv"))]
 
 
 def find(text: str) -> tuple[Entry | None, list[Implementation]]:
-    """Return the entry of an id and what implements it, or what has this name (then the entry of its first id).
+    """Return the entry of an id and what implements it, or what has this name (then the entry of its first id, if any).
 
     Raises:
         UsageError: there is neither an entry nor an implementation of that name.
     """
-    every = implementations()
+    every = _everything()
     entry = entries().get(text.upper())
     if entry:
         return entry, [made for made in every if entry.id in made["ids"]]
     named = [made for made in every if made["name"] == text]
     if not named:
         raise UsageError(f"the catalogue has neither an id nor a name {text!r}{_meant(text, every)}")
-    return entries().get(named[0]["ids"][0]), named
+    return next((entries().get(number) for number in named[0]["ids"]), None), named
 
 
 def loaded(made: Implementation) -> tuple[Any, str]:

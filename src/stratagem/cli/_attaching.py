@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from stratagem.cli._ends import usage
 from stratagem.core import USER, Attachment, Content, Json, Label, Model, Task
 from stratagem.core._canonical import is_object
-from stratagem.errors import CapabilityError
+from stratagem.errors import CapabilityError, UsageError
 from stratagem.tools.builtin.roots import CSV_ENDINGS, SQLITE_ENDINGS, SQLITE_MAGIC, TEXT_ENDINGS, ending
 
 MOST_BYTES = 20_000_000  # of one file
@@ -155,11 +155,15 @@ def _copied(files: dict[str, bytes], home: Path) -> Path:
 
 
 def settings_for(
-    question: str, files: Sequence[str], model: str, roots: Sequence[Path], home: Path, server: Mapping[str, str]
+    question: str, files: Sequence[str], model: str, roots: Sequence[Path], home: Path, server: Mapping[str, Any]
 ) -> tuple[str, list[Path], dict[str, Any]]:
     """Return the question, the roots and the model with which a run reads these files."""
     from stratagem.models import open_model
 
-    opened = open_model(model, home=home, base_url=server.get("base_url"), api_key_env=server.get("api_key_env"))
+    async def unread(run: str) -> Any:
+        raise UsageError(f"run {run!r} is not read here: only what the model can read is looked at")
+
+    opened = open_model(model, home=home, recorded=unread, **server)
     made = attached(question, files, opened, home)
-    return made.question, [*roots, *made.roots], {"model": opened}
+    recorded = model.startswith("replay:")  # which the session opens itself: it has the journal
+    return made.question, [*roots, *made.roots], {"model": model if recorded else opened}

@@ -30,7 +30,7 @@ class Mode:
         debug: tracebacks of unexpected exceptions.
         home: folder of the state, as far as it is known.
         journal: spec of the journal; None is the file in home.
-        server: `base_url` and `api_key_env`, as far as they were given.
+        server: `base_url`, `api_key_env` and `network`, as far as they were given.
         path: the verb that was called, as its help is asked for.
     """
 
@@ -40,7 +40,7 @@ class Mode:
         self.debug, self.quiet, self.verbose = "--debug" in given, False, False
         self.home: Path | None = None
         self.journal: str | None = None
-        self.server: dict[str, str] = {}
+        self.server: dict[str, Any] = {}
         self.path = "stratagem"
         self._home_flag = self._journal_flag = self._server_flags = ""
 
@@ -74,6 +74,11 @@ class Mode:
             import shlex
 
             self._server_flags += f" --{name.replace('_', '-')} {shlex.quote(value)}"
+
+    def reach(self, network: Any) -> None:
+        """Take how models are reached; None says nothing of it."""
+        if network is not None:
+            self.server["network"] = network
 
     def again(self, verb: str, run_id: str, rest: str = "") -> str:
         """Return the command line that goes on with a run."""

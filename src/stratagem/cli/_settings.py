@@ -20,13 +20,17 @@ from stratagem.cli._ends import usage
 if TYPE_CHECKING:
     from pathlib import Path  # 6 ms, which `--help` does not need
 
+    from stratagem.models.routes import Routes
+
 FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
 TEXTS = ("strategy", "model", "base-url", "api-key-env", "approve", "budget", "home", "journal")
 LISTS = ("root", "tool")
 KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
 PATHS = ("home", "root")
-UNSAFE = ("base-url", "api-key-env", "journal", "proxy", "ca", "ca-file")  # never from a project file
 ELSEWHERE = ("STRATAGEM_MODELS",)  # variables that are no settings of a command: where weights are kept
+# How models are reached (`models/routes.py`): no flags, and only in the user's own file.
+NETWORK = ("proxy", "ca-file", "client-cert", "client-key", "allow-http", "providers")
+UNSAFE = ("base-url", "api-key-env", "journal", *NETWORK)  # never from a project file
 DEFAULTS: dict[str, Any] = {
     "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "base-url": "", "api-key-env": "", "home": None, "journal": "", "seed": 0,
     "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
@@ -89,6 +93,7 @@ def user_file() -> "Path":
     """Return the user's own file, whether it exists or not."""
     from pathlib import Path
 
+    # The folder is that of `models.routes.config_folder`, which what only completes a word need not import.
     if sys.platform == "darwin":
         folder = Path.home() / "Library" / "Application Support"
     elif sys.platform == "win32":
@@ -96,6 +101,21 @@ def user_file() -> "Path":
     else:
         folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return folder / "stratagem" / "config.toml"
+
+
+def network_of() -> "Routes | None":
+    """Return how the user's own file says that models are reached; None if it says nothing of it.
+
+    Raises:
+        UsageError: it says something that means nothing.
+    """
+    path = user_file()
+    said = {key: value for key, value in _table(path).items() if key in NETWORK}
+    if not said:
+        return None
+    from stratagem.models.routes import Routes
+
+    return Routes(said, where=str(path), folder=path.parent)
 
 
 def _table(path: "Path") -> Mapping[str, Any]:
@@ -128,9 +148,12 @@ def _checked(table: Mapping[str, Any], path: "Path", *, project: bool) -> dict[s
                 f"{path} sets {key!r}, which a project file may not: it could send your keys, or what you ask, elsewhere",
                 f"Remove it there; if you want it, set it in {user_file()}.",
             )
+        if key in NETWORK:
+            continue  # `network_of` reads them
         if key not in KEYS:
+            known = KEYS if project else (*KEYS, *NETWORK)
             raise usage(
-                f"{path} sets {key!r}, which does not exist{nearest(key, KEYS)}", f"The keys: {', '.join(KEYS)}."
+                f"{path} sets {key!r}, which does not exist{nearest(key, known)}", f"The keys: {', '.join(known)}."
             )
         if wrong := _misfit(key, value):
             raise usage(f"{path}: {key!r} is {wrong}, got {value!r}", "Correct the file.")
@@ -179,6 +202,8 @@ class Verb(click.Command):
             parent.obj.path = f"{parent.command_path} {info_name}"
         # Only what `option` was given a key for: `--budget` of `resume` replaces a record, so no file may set it.
         own = {param.name for param in self.params if param.envvar}
+        if "base_url" in own and parent is not None and parent.obj is not None and not {"-h", "--help"} & set(args):
+            parent.obj.reach(network_of())
         if own and not {"-h", "--help"} & set(args):
             files = from_files()
             named = {key.replace("-", "_"): setting.value for key, setting in files.items()}

@@ -23,6 +23,7 @@ def doctor(ctx: click.Context, sweep: bool) -> int:
     origin. Exit status 1 if a check fails.
     """
     from stratagem.cli._checks import Check, state, system
+    from stratagem.cli._model_checks import reaching
     from stratagem.session._journals import shown
     from stratagem.session._records import home_of
 
@@ -43,7 +44,7 @@ def doctor(ctx: click.Context, sweep: bool) -> int:
     if settings and journal is not None:
         flag = ctx.get_parameter_source("journal") is ParameterSource.COMMANDLINE
         settings["journal"] = Setting(shown(journal), "--journal" if flag else settings["journal"].origin)
-    checks = [*system(), *state(home_of(home), journal, sweep=sweep), *checks]
+    checks = [*system(), *state(home_of(home), journal, sweep=sweep), *reaching(), *checks]
     _print(mode, checks, settings)
     return NO_ANSWER if any(check.state == "fail" for check in checks) else 0
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from stratagem.core._book import Book, Held
-from stratagem.core._canonical import Json, encoded, hashed, json_of
+from stratagem.core._canonical import Json, json_of
 from stratagem.core._clock import Clock, SystemClock
 from stratagem.core._environment import Forgetful, Memory, Policy, ReadOnly, Sandbox
 from stratagem.core._events import Event, Feed
@@ -15,6 +15,7 @@ from stratagem.core._memory_journal import MemoryJournal
 from stratagem.core._model import Head, Model, Request
 from stratagem.core._options import OPTIONS, SOFT, UNSENT, Options, checked_option
 from stratagem.core._render import RENDERER
+from stratagem.core._request_digest import head_digest
 from stratagem.core._signature import Signature
 from stratagem.core._tool import Tools
 from stratagem.errors import BudgetExhausted, CapabilityError, Suspended, UsageError
@@ -246,7 +247,7 @@ class World:
         if signature.schema is not None:
             form["schema"] = signature.schema
         head = Head(
-            hashed(b"h" + encoded({**form, "signature": ""})), form, model, options, instruction,
+            head_digest(form), form, model, options, instruction,
             native=native, format=signature.format, schema=signature.schema, tools=tools,
         )  # fmt: skip
         self._check(signature, head)

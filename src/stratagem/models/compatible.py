@@ -16,7 +16,7 @@ from stratagem.models.retry import Answered, Failure, bad, refused
 from stratagem.models.sse import Events, TooLarge
 from stratagem.models.table import Row
 from stratagem.models.tokens import bound, request_bound
-from stratagem.models.transport import ERROR_BYTES, Incoming, Times, Transport
+from stratagem.models.transport import ERROR_BYTES, Access, Incoming, Times, Transport
 
 OPTIONS = ("temperature", "top_p", "stop", "seed", "effort", "logprobs")
 LONG = 4096  # tokens of a reply from which it is streamed though nobody listens
@@ -31,14 +31,23 @@ class Compatible:
         key: what authorises requests there.
         clock: tells the time.
         times: how long to wait.
+        access: how the server is reached.
     """
 
-    def __init__(self, row: Row, name: str, key: Key, clock: Clock | None = None, times: Times = Times()) -> None:
+    def __init__(
+        self,
+        row: Row,
+        name: str,
+        key: Key,
+        clock: Clock | None = None,
+        times: Times = Times(),
+        access: Access = Access(),
+    ) -> None:
         self.row, self.name, self.key = row, name, key
         self.capabilities = row.capabilities(name)
         self.origin = origin_of(row.url)
         self._url, self._where = f"{row.url}/chat/completions", f"{row.title} ({self.origin})"
-        self._transport = Transport(clock if clock is not None else SystemClock(), times, self._where)
+        self._transport = Transport(clock if clock is not None else SystemClock(), times, self._where, access)
 
     def refuses(self, request: Request) -> frozenset[str]:
         """Return the options that the server does not honour, and `media` for attachments that it cannot read."""
@@ -58,7 +67,9 @@ class Compatible:
 
         Raises:
             Failure: no reply came, or none that may be believed.
+            CapabilityError: the key is in no keyring either.
         """
+        await self.key.ready()
         most = request.max_tokens or request.options.get("max_tokens") or 0
         stream = on_delta is not None or most > LONG
         form = self._asked(request, n, stream=stream)

@@ -1,39 +1,75 @@
-"""Where keys come from, and where they may go.
+"""Where keys may go, and the row of the provider that they are for.
 
 Rule 1: a key is bound to one origin: scheme, host and port. For any other it has no header.
-Rule 2: the key of a provider comes from the variable of its row and goes to the provider. Another address gets none,
-        unless the user names a variable for it.
+Rule 2: the key of a provider is filed under the variable of its row and goes to the provider. Another address gets none,
+        unless the user names a variable for it. Where it is looked for: `sources.py`.
 Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it out of what a server sent back.
 """
 
-import ipaddress
-import os
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from stratagem.errors import CapabilityError, UsageError
+from stratagem.models.routes import Route
+from stratagem.models.routes import loopback as loopback
+from stratagem.models.sources import Found, Sources, key_file
 from stratagem.models.table import ROWS, Row, row_at
 
 
 class Key:
     """A secret, and where it may be sent.
 
-    Attributes:
-        variable: name of the environment variable that it comes from; empty if none is needed.
+    Args:
+        value: the secret; empty if there is none, or the keyring has still to be asked.
+        variable: name of the variable that it is filed under; empty if none is needed.
         origin: where it may go.
         lacks: what to raise before the first call if there is none and one is needed.
+        source: where it was found.
+        sources: where `ready` looks for it.
+
+    Attributes:
+        variable: as given.
+        origin: as given.
+        lacks: as given; None while the keyring has still to be asked.
+        source: where it was found, such as `variable OPENAI_API_KEY`.
     """
 
-    __slots__ = ("_value", "lacks", "origin", "variable")
+    __slots__ = ("_missing", "_sources", "_value", "lacks", "origin", "source", "variable")
 
-    def __init__(self, value: str, variable: str, origin: str, lacks: CapabilityError | None = None) -> None:
-        self._value, self.variable, self.origin, self.lacks = value, variable, origin, lacks
+    def __init__(
+        self,
+        value: str,
+        variable: str,
+        origin: str,
+        lacks: CapabilityError | None = None,
+        *,
+        source: str = "",
+        sources: Sources | None = None,
+    ) -> None:
+        self._value, self.variable, self.origin, self.source = value, variable, origin, source
+        self._missing, self._sources = lacks, sources
+        self.lacks = lacks if sources is None else None
 
     def __repr__(self) -> str:
         return "***"
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("a key is not copied")
+
+    async def ready(self) -> None:
+        """Ask the keyring, if that is where the key may be; `CapabilityError` if it is needed and nowhere."""
+        sources = self._sources
+        if sources is not None:
+            found = await sources.ask(self.variable)  # once: whoever asks at the same time gets the same answer
+            self._sources = None
+            if found is not None:
+                self._value, self.source = checked(found), found.source
+            elif self._missing is not None:
+                self.lacks = _with_trouble(self._missing, sources)
+        if self.lacks is not None:
+            raise self.lacks
 
     def headers(self, origin: str) -> Mapping[str, str]:
         """Return what authorises a request there; nothing for another origin than its own."""
@@ -58,17 +94,13 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}:{port}"
 
 
-def loopback(url: str) -> bool:
-    """Return whether a URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def checked_url(url: str, *, allow_http: bool = False) -> str:
+    """Return a base URL in its one form; `UsageError` if requests may not go there.
 
-
-def checked_url(url: str) -> str:
-    """Return a base URL in its one form; `UsageError` if requests may not go there."""
+    Args:
+        url: as it was written.
+        allow_http: whether the user lets requests travel unencrypted to another machine.
+    """
     remedy = "Write it as `https://HOST/v1`, or `http://127.0.0.1:PORT/v1`."
     try:
         parts = urlsplit(url)
@@ -80,59 +112,116 @@ def checked_url(url: str) -> str:
         raise UsageError("the base URL holds a name or a password", remedy="Name the key's variable: `--api-key-env`.")
     if not usual or parts.query or parts.fragment:
         raise UsageError(f"the base URL is no address of a server: {url!r}", remedy=remedy)
-    if parts.scheme == "http" and not loopback(url):
+    if parts.scheme == "http" and not allow_http and not loopback(url):
         raise UsageError(
             f"the base URL {url!r} is not encrypted: whoever is on the way could read what is sent, and the key",
-            remedy="Use https; plain http is for this machine only.",
+            remedy="Use https; plain http is for this machine only, unless your own settings say `allow-http = true`.",
         )
     return url.rstrip("/")
 
 
-def placed(prefix: str, base_url: str | None, key_variable: str | None) -> tuple[Row, Key]:
+def placed(
+    prefix: str,
+    base_url: str | None,
+    key_variable: str | None,
+    route: Route = Route(),
+    sources: Sources | None = None,
+) -> tuple[Row, Key]:
     """Return a provider's row with the address in use, and the key for it. What is recorded can be read without one.
 
     Args:
         prefix: of the row.
-        base_url: another address than the provider's; None is the provider's.
-        key_variable: environment variable with the key for that address; None is the row's, for the row's origin.
+        base_url: another address than the provider's; None is what the route says, else the provider's.
+        key_variable: variable with the key for that address; None is what the route says for its own address, else
+            the row's, for the row's origin.
+        route: how the user's settings say that the provider is reached.
+        sources: where keys are looked for; None is a search of its own.
 
     Raises:
-        UsageError: the address may not be used, or the named variable has no key in it.
+        UsageError: the address may not be used, or there is no key under the named variable.
     """
+    sources = sources or Sources()
+    row, variable, named = address(prefix, base_url, key_variable, route)
+    origin = origin_of(row.url)
+    if not variable:
+        return row, Key("", "", origin)
+    return row, key_for((variable,), origin, sources, _lacking(prefix, row, variable, origin, named=named))
+
+
+class Address(NamedTuple):
+    """Where a provider's models are asked for, and under which variable the key for it is filed, if it has one."""
+
+    row: Row
+    variable: str
+    named: bool  # whether the user named the variable
+
+
+def address(prefix: str, base_url: str | None, key_variable: str | None, route: Route) -> Address:
+    """Return where a provider's models are, with the arguments and errors of `placed`."""
     row = ROWS[prefix]
     home = origin_of(row.url)
+    claims: Mapping[str, Any] = route.claims if base_url is None or _at(route, base_url) else {}
+    if base_url is None:  # the route's variable is for the route's address and for no other
+        base_url, key_variable = route.base_url or None, key_variable or route.api_key_env or None
     if base_url is not None:
-        url = checked_url(base_url)
-        row = row_at(prefix, url) if origin_of(url) != home else _moved(row, url)
-    origin = origin_of(row.url)
-    if key_variable is not None:
-        value = _value(key_variable)
-        if not value:
-            raise UsageError(
-                f"the variable {key_variable!r}, which is to hold the key for {origin}, is not set",
-                remedy=f"Set it: `export {key_variable}=...`.",
-            )
-        return row, Key(value, key_variable, origin)
-    if origin != home or not ROWS[prefix].variable:
-        return row, Key("", "", origin)
-    variable = ROWS[prefix].variable
-    value = _value(variable)
-    lacks = CapabilityError(
+        url = checked_url(base_url, allow_http=route.allow_http)
+        row = row_at(prefix, url) if origin_of(url) != home else replace(row, url=url)
+    if claims:
+        row = replace(row, **claims)
+    own = ROWS[prefix].variable if origin_of(row.url) == home else ""
+    return Address(row, key_variable or own, bool(key_variable))
+
+
+def _at(route: Route, url: str) -> bool:
+    """Return whether a URL is at a route's own address: what is known of one server says nothing of another."""
+    return bool(route.base_url) and origin_of(route.base_url) == origin_of(url)
+
+
+def key_for(variables: tuple[str, ...], origin: str, sources: Sources, lacks: CapabilityError | UsageError) -> Key:
+    """Return the key that is filed under one of these names, for one origin.
+
+    Args:
+        variables: names; the first under which there is a key counts, and only the first is looked for in the keyring.
+        origin: where it may go.
+        sources: where it is looked for.
+        lacks: raised if there is none and it is a `UsageError`; else by the first call.
+    """
+    for variable in variables:
+        found = sources.at_hand(variable)
+        if found is not None:
+            return Key(checked(found), variable, origin, source=found.source)
+    variable = variables[0]
+    if sources.may_be_kept(variable):
+        missing = lacks if isinstance(lacks, CapabilityError) else CapabilityError(str(lacks), remedy=lacks.remedy)
+        return Key("", variable, origin, missing, sources=sources)
+    if isinstance(lacks, UsageError):
+        raise lacks
+    return Key("", variable, origin, _with_trouble(lacks, sources))
+
+
+def _lacking(prefix: str, row: Row, variable: str, origin: str, *, named: bool) -> CapabilityError | UsageError:
+    """Return what is said if there is no key under a variable."""
+    kept = f"or keep it in {key_file()} (mode 0600) or in the keyring"
+    if named:
+        return UsageError(
+            f"the variable {variable!r}, which is to hold the key for {origin}, is not set",
+            remedy=f"Set it: `export {variable}=...`, {kept}.",
+        )
+    return CapabilityError(
         f"models `{prefix}:` need a key of {row.title}, and {variable} is not set",
-        remedy=f"Set it: `export {variable}=...`; for a server of your own give `--base-url URL`.",
+        remedy=f"Set it: `export {variable}=...`, {kept}; for a server of your own give `--base-url URL`.",
     )
-    return row, Key(value, variable, origin, None if value else lacks)
 
 
-def _moved(row: Row, url: str) -> Row:
-    """Return a row with another path at its own origin."""
-    from dataclasses import replace  # noqa: PLC0415
+def _with_trouble(lacks: CapabilityError, sources: Sources) -> CapabilityError:
+    if not sources.trouble:
+        return lacks
+    return CapabilityError(f"{lacks} ({sources.trouble})", remedy=lacks.remedy)
 
-    return replace(row, url=url)
 
-
-def _value(variable: str) -> str:
-    value = os.environ.get(variable, "").strip()
-    if not (value.isascii() and value.isprintable()):
-        raise UsageError(f"what {variable} holds is no key: it has characters that no header carries")
-    return value
+def checked(found: Found) -> str:
+    """Return a key that a header can carry; `UsageError` if it is none."""
+    if not (found.value.isascii() and found.value.isprintable()):
+        where = found.source.removeprefix("variable ")
+        raise UsageError(f"what {where} holds is no key: it has characters that no header carries")
+    return found.value

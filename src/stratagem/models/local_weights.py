@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -174,6 +175,26 @@ def here() -> dict[str, Path]:
         return {}
     names = {known.file: name for name, known in KNOWN.items()}
     return {names.get(path.name, path.name): path for path in files}
+
+
+def described(*, runs: bool) -> Iterator[dict[str, Any]]:
+    """Yield what the catalogue of models says of each; `runs` says whether the packages are installed that run them."""
+    needs = [] if runs else ['pip install "stratagem[local]"']
+    there = here()
+    for name, known in KNOWN.items():
+        fetched = "its weights, which are here" if name in there else f"its weights: stratagem models add {name}"
+        size = f"{known.size / 1e6:.0f} MB"
+        about = f"{known.title}, {size}: runs on this machine, no key, no network; small and often wrong"
+        yield _row(name, runs and name in there, [fetched, *needs], about)
+    for name in (name for name in there if name not in KNOWN):
+        yield _row(name, runs, needs or ["nothing"], "weights on this machine, run by llama.cpp")
+    yield _row(
+        "PATH.gguf", runs, ["a file", *needs], "any file of weights in GGUF form, run by llama.cpp on this machine"
+    )
+
+
+def _row(name: str, available: bool, needs: list[str], about: str) -> dict[str, Any]:
+    return {"name": f"local:{name}", "available": available, "needs": ", ".join(needs), "about": about}
 
 
 def sha256_of(path: Path) -> str:

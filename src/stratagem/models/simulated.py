@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, cast, get_args, get_origin
 
 from stratagem.core import Capabilities, Delta, Inquiry, Oracle, Reply, Request, Sample, Signature, Step, Usage
-from stratagem.core._inquiry import Kind, grades, kind_of
+from stratagem.core._inquiry import Kind, field_hints, grades, kind_of
 from stratagem.core._schema import bare
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models._competence import Competence
@@ -153,7 +153,7 @@ class _Form:
             )
         self._names = tuple(signature.roles.items())
         fields: dict[str, Any] = {}
-        if self.kind == "answer":
+        if self.kind in ("answer", "choice"):
             fields = getattr(bare(signature.output), "__dataclass_fields__", {})
         self.reasons = bool(fields) or self.kind in ("thought", "act") or signature.returns == "rationale"
         self._between: tuple[str, str] | None = None
@@ -314,6 +314,10 @@ def _preferred(output: Any, first: float) -> Any:
         return Preference(first, CRITIQUE)
     if plain is bool:
         return first == 1.0
+    for hint in field_hints(plain).values() if hasattr(plain, "__dataclass_fields__") else ():
+        scale = grades(hint) if bare(hint) in (int, float) else None
+        if scale is not None:  # from the first of the two, at its low end, to the second
+            return str(scale[1] if first == 1.0 else scale[0])
     options = get_args(plain) if get_origin(plain) is not None else ()
     if options:
         return str(options[0] if first == 1.0 else options[-1])

@@ -17,6 +17,7 @@ from stratagem.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 GROUPS = {"strategies": "stratagem.strategies", "tools": "stratagem.tools"}
 
 
@@ -248,15 +249,13 @@ def _imported(spec: str) -> Tool:
     return made
 
 
-def model_of(
-    given: Model | str, *, home: "Path | None" = None, base_url: str | None = None, api_key_env: str | None = None
-) -> Model:
-    """Return a model from itself or its spec."""
+def model_of(given: Model | str, *, home: "Path | None" = None, **settings: Any) -> Model:
+    """Return a model from itself or its spec; the settings are those of `open_model`."""
     if not isinstance(given, str):
         return given
     from stratagem.models import open_model  # noqa: PLC0415  (only a session needs models)
 
-    return open_model(given, home=home, base_url=base_url, api_key_env=api_key_env)
+    return open_model(given, home=home, **settings)
 
 
 def policy_of(given: Policy | str | None) -> Policy:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stratagem.core import (
@@ -22,11 +23,14 @@ from stratagem.core import (
 )
 from stratagem.errors import UsageError
 from stratagem.session._loading import model_of, policy_of, tools_of
+from stratagem.session._recorded import recorded, with_id
 from stratagem.session._records import home_of
 from stratagem.session._session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stratagem.models.routes import Routes
 
 
 @contextlib.asynccontextmanager
@@ -49,6 +53,7 @@ async def open(  # noqa: A001  (the contract's name)
     clock: Clock | None = None,
     base_url: str | None = None,
     api_key_env: str | None = None,
+    network: "Mapping[str, Any] | Routes | None" = None,
 ) -> AsyncGenerator[Session, None]:
     """Open a session.
 
@@ -73,6 +78,8 @@ async def open(  # noqa: A001  (the contract's name)
         base_url: where the OpenAI-compatible server of this session's models is, such as `http://127.0.0.1:8000/v1`; None
             is each provider's own. A server elsewhere gets no key, unless `api_key_env` names one.
         api_key_env: environment variable with the key for that address.
+        network: how providers are reached, with the keys of the user's settings file: `proxy`, `ca-file`, `client-cert`,
+            `client-key`, `allow-http` and `providers`; None is as usual.
 
     Yields:
         The session; leaving the block closes its files.
@@ -81,24 +88,24 @@ async def open(  # noqa: A001  (the contract's name)
         UsageError: an unknown model, tool, limit or folder.
         CapabilityError: the model needs a package that is not installed.
     """
-    if type(repairs) is not int or repairs < 0:
-        raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
-    if type(seed) is not int:
-        raise UsageError(f"seed must be a whole number, got {seed!r}")
+    _check_numbers(repairs, seed)
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     limits = budget_of(budget)
     granted = tools_of(tools, paths)
+    kept = _journal(journal, folder)
+    model = await with_id(kept, model)
+    reached = await _reached(model, network, base_url, api_key_env)
 
     def opened(given: Model | str) -> Model:
-        return model_of(given, home=folder, base_url=base_url, api_key_env=api_key_env)
+        return model_of(given, home=folder, recorded=partial(recorded, kept), **reached)
 
     services = Services(
         opened(model),
         open_model=opened,
         tools=Tools(granted),
         memory=_memory(memory, folder),
-        journal=_journal(journal, folder),
+        journal=kept,
         policy=policy_of(policy),
         sandbox=sandbox,
         clock=clock,
@@ -119,6 +126,27 @@ async def open(  # noqa: A001  (the contract's name)
         yield session
     finally:
         await session.aclose()
+
+
+def _check_numbers(repairs: Any, seed: Any) -> None:
+    if type(repairs) is not int or repairs < 0:
+        raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
+    if type(seed) is not int:
+        raise UsageError(f"seed must be a whole number, got {seed!r}")
+
+
+async def _reached(
+    model: Model | str, network: "Mapping[str, Any] | Routes | None", base_url: str | None, api_key_env: str | None
+) -> dict[str, Any]:
+    """Return what opens every model of a session; where the key of its own is kept has been asked."""
+    from stratagem.models import prepared  # noqa: PLC0415  (only a session needs models)
+    from stratagem.models.routes import routes_of  # noqa: PLC0415
+    from stratagem.models.sources import Sources  # noqa: PLC0415
+
+    sources, routes = Sources(), routes_of(network)
+    if isinstance(model, str):
+        await prepared(model, routes, sources, base_url, api_key_env)
+    return {"base_url": base_url, "api_key_env": api_key_env, "network": routes, "sources": sources}
 
 
 def _root(root: "str | Path") -> "Path":

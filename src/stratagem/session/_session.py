@@ -53,6 +53,7 @@ from stratagem.session._fitting import fitted
 from stratagem.session._forks import ancestry, check_changes, check_prompts, check_reply, settings_of, storable
 from stratagem.session._lives import Lives
 from stratagem.session._owner import elsewhere
+from stratagem.session._recorded import find_run, prepared
 from stratagem.session._stream import Stream
 
 if TYPE_CHECKING:
@@ -262,22 +263,7 @@ class Session:
 
     async def find(self, run: str) -> str:
         """Return the id that an id, a unique prefix, or `last` means; `UsageError` with the nearest if there is none."""
-        journal = self._services.journal
-        if run == "last":
-            newest = await journal.runs(limit=1)
-            if not newest:
-                raise UsageError("there is no run yet", remedy='Begin one: `stratagem run "..."`.')
-            return newest[0].run_id
-        found = await journal.ids(run) if run else []
-        if run in found or (found and await journal.find(run) is not None):
-            return run
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(
-                f"{run!r} begins {'at least ' if len(found) >= 20 else ''}{len(found)} ids: {', '.join(found[:5])}"
-            )
-        raise _loading.unknown("run", run, [stored.run_id for stored in await journal.runs(limit=200)])
+        return await find_run(self._services.journal, run)
 
     async def drop_damaged(self, run_id: str) -> int:
         """Remove a run's damaged records; return how many went. `OwnedElsewhere` if somebody drives the run."""
@@ -314,6 +300,7 @@ class Session:
     # How a run is made, continued and driven
 
     async def _new(self, strategy: Strategy, task: Task, budget: Budget, run_id: str) -> Plan:
+        await prepared(self._services, self._options)
         check_model(self._services, self._options, budget)
         record = self._record(strategy, task, budget)
         now = int(self._services.clock.wall() * 1e6)
@@ -364,6 +351,7 @@ class Session:
             options,
         )
         plan.own = record.rows
+        await prepared(plan.services, options)
         family = await ancestry(self._services.journal, record, parent)
         plan.base, plan.origin, plan.dropped = [row for _, row in family.found], family.origin, family.dropped
         plan.prompts = prompts_of(family.changes)

@@ -1,0 +1,36 @@
+"""Rewarded: the environment's reward for the trial grades the answer that ended it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stratagem.core import Answer, Observation, Run, Task, Verdict, judge
+
+REWARD = "reward"
+
+
+@judge(paper="arXiv:2303.11366", calls="0", lower="0", needs="reward")
+async def rewarded(run: Run, task: Task, answer: Answer) -> Verdict:  # noqa: ARG001  (a judge takes a run)
+    """Grade a trial by the last reward that its moves brought; 1 passes.
+
+    Shinn et al., "Reflexion: Language Agents with Verbal Reinforcement Learning", NeurIPS 2023: binary reward. A move of an
+    environment says its reward in the result of its observation, which the model does not see:
+    `Observation("You put the mug down.", result={"reward": 1.0})`.
+
+    Args:
+        None: what is graded are the answer's steps.
+
+    Cost:
+        No model call.
+
+    Fails when:
+        The strategy acts without leaving `answer.steps`: no reward is seen, and every trial has failed.
+
+    Paper, code, ours:
+        The paper's reward is binary. A reward between 0 and 1 is a score here, one below 0 counts 0, one above 1 counts 1.
+    """
+    last, reward = Observation("No move brought a reward."), 0
+    for seen in answer.steps.observations:
+        found: Any = seen.result
+        if isinstance(found, Mapping) and REWARD in found:
+            last, reward = seen, float(found[REWARD])  # pyright: ignore[reportUnknownArgumentType]
+    return Verdict(reward >= 1, min(1, max(0, reward)), last.text)
