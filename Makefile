@@ -18,7 +18,7 @@ DOCS_READY := .venv/.ready-docs-$(DOCS_KEY)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup servers run test check check-format check-lint check-types check-imports check-catalogue check-lock format catalogue docs mutants mutants-changed chaos bench lock hooks clean
+.PHONY: help setup servers weights run test check check-format check-lint check-types check-imports check-catalogue check-lock format catalogue docs mutants mutants-changed chaos bench lock hooks clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ servers:  ## PostgreSQL and pgbouncer for the tests, from Debian's packages, whe
 	as=; [ "$$(id -u)" = 0 ] || as=sudo; \
 	$$as apt-get update -qq; \
 	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$wanted >/dev/null
+
+weights: setup  ## the small real model for the tests marked `local`, where it is missing
+	@$(PY) -m stratagem models add smollm2 --quiet
 
 run: setup  ## the reference agent answers questions about this repository: no key, no network
 	@$(PY) scripts/demo.py --home ./.stratagem

@@ -23,6 +23,7 @@ ORDER = (
     "size",
     "postgres",
     "crash",
+    "local_model",
     "peers",
 )
 

@@ -28,8 +28,8 @@ def test_a_fresh_installation_is_sound_and_nothing_is_made(cli: Any, valid: Any)
     assert status == 0
     assert {state for checks in found.values() for state, _, _ in checks} <= {"ok", "warn"}
     assert set(found) == {
-        "python", "pydantic", "click", "rich", "prices", "sqlite", "fts5", "strategies", "open files", "encoding", "home",
-        "journal", "memory", "key file", "keyring", "proxy", "settings",
+        "python", "pydantic", "click", "rich", "prices", "sqlite", "fts5", "strategies", "local models", "open files", "encoding",
+        "home", "journal", "memory", "key file", "keyring", "proxy", "settings",
     }  # fmt: skip
     assert found["home"] == [("ok", f"{cli.home} is made by the first run", "")]
     assert not cli.home.exists()

@@ -10,20 +10,18 @@ import pytest
 
 import stratagem.models
 from stratagem.errors import CapabilityError, UsageError
-from stratagem.models import LATER, catalogue, open_model
+from stratagem.models import catalogue, open_model
 from stratagem.models.chain import Chain
 from stratagem.models.hosted_table import HOSTED
 from stratagem.models.offline import OfflineModel
 from stratagem.models.script import ScriptModel
 from stratagem.models.table import ROWS
 
+LOCAL = ("local:smollm2", "local:PATH.gguf")
 BUILT_IN = (
-    "offline",
-    "script:FILE",
-    "replay:RUN",
-    "sim:skill=0.7,...",
+    "offline", "script:FILE", "replay:RUN", "sim:skill=0.7,...", *LOCAL,
     *(f"{prefix}:NAME" for prefix in (*ROWS, *HOSTED)),
-)
+)  # fmt: skip
 THERE = str(Path(stratagem.models.__file__).parents[2])
 
 
@@ -48,6 +46,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
         return made
 
     monkeypatch.setattr(importlib.metadata, "entry_points", found)
+    monkeypatch.setenv("STRATAGEM_MODELS", THERE)  # where no weights are
     monkeypatch.setitem(sys.modules, "their_models", SimpleNamespace(cloud=cloud, broken=broken))  # type: ignore[arg-type]
 
 
@@ -92,13 +91,6 @@ def test_an_unknown_model_is_a_usage_error_that_suggests_the_nearest(spec: str, 
     assert caught.value.remedy == remedy
 
 
-@pytest.mark.parametrize("prefix", LATER)
-def test_a_model_of_a_later_version_is_a_missing_capability(prefix: str) -> None:
-    with pytest.raises(CapabilityError) as caught:
-        open_model(f"{prefix}:name")
-    assert str(caught.value) == (f"this version does not open models `{prefix}:`: '{prefix}:name'")
-
-
 def test_a_chain_is_opened_model_by_model(tmp_path: Path) -> None:
     script = tmp_path / "a.jsonl"
     script.write_text("")
@@ -115,13 +107,13 @@ def test_a_chain_is_opened_model_by_model(tmp_path: Path) -> None:
 
 
 def test_a_model_of_a_chain_that_cannot_be_opened_here_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stratagem.models.LATER", ("later",))
-    chain = open_model("later:a|offline")
+    monkeypatch.setattr("stratagem.models._installed", lambda: False)
+    chain = open_model("vllm:a|offline")
     assert isinstance(chain, Chain)
     assert [model.spec for model in chain.models] == ["offline"]
-    assert chain.spec == "later:a|offline"
-    with pytest.raises(CapabilityError, match="does not open models `later:`"):
-        open_model("later:a|later:b")
+    assert chain.spec == "vllm:a|offline"
+    with pytest.raises(CapabilityError, match="need the package aiohttp"):
+        open_model("vllm:a|vllm:b")
 
 
 @pytest.mark.parametrize(

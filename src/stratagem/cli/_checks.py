@@ -35,7 +35,7 @@ class Check(NamedTuple):
 
 def system() -> list[Check]:
     """Check what a run needs of the machine."""
-    return [_python(), *_packages(), _prices(), *_sqlite(), _strategies(), _files(), _terminal()]
+    return [_python(), *_packages(), _prices(), *_sqlite(), _strategies(), _local(), _files(), _terminal()]
 
 
 def state(home: Path, journal: str | None = None, *, sweep: bool = False) -> list[Check]:
@@ -105,6 +105,19 @@ def _strategies() -> Check:
     if broken:
         return Check("strategies", "fail", "; ".join(broken), "Install stratagem anew.")
     return Check("strategies", "ok", f"{len(names)} can be loaded")
+
+
+def _local() -> Check:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from stratagem.models.local_weights import folder, here
+
+    there = ", ".join(f"local:{name} ({path.stat().st_size / 1e6:.0f} MB)" for name, path in here().items())
+    weights = f"weights in {folder()}: {there}" if there else f"no weights in {folder()}"
+    try:
+        return Check("local models", "ok", f"llama.cpp (xllamacpp {version('xllamacpp')}); {weights}")
+    except PackageNotFoundError:
+        return Check("local models", "ok", f'not installed, `pip install "stratagem[local]"`; {weights}')
 
 
 def _files() -> Check:

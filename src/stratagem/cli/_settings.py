@@ -28,6 +28,7 @@ LISTS = ("root", "tool")
 KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
 TABLES = ("prices", "limits")  # of files only: `[prices."vllm:NAME"]`, `[limits.openai]`
 PATHS = ("home", "root")
+ELSEWHERE = ("STRATAGEM_MODELS",)  # variables that are no settings of a command: where weights are kept
 # How models are reached (`models/routes.py`): no flags, and only in the user's own file.
 NETWORK = ("proxy", "ca-file", "client-cert", "client-key", "allow-http", "providers")
 UNSAFE = ("base-url", "api-key-env", "journal", *NETWORK)  # never from a project file
@@ -91,7 +92,7 @@ def resolved() -> dict[str, Setting]:
 
 def strange_variables() -> list[tuple[str, str]]:
     """Return the names of variables that begin as ours do and mean nothing, with the nearest that would."""
-    known = [variable(key) for key in KEYS]
+    known = [*map(variable, KEYS), *ELSEWHERE]
     return [(name, nearest(name, known)) for name in sorted(os.environ) if _looks_ours(name) and name not in known]
 
 

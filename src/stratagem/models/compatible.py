@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, SystemClock
+from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, Sample, SystemClock
 from stratagem.core._canonical import is_object
 from stratagem.errors import ModelError
 from stratagem.models.compatible_body import Collected, body, usage_of
@@ -73,9 +73,7 @@ class Compatible:
         await self.key.ready()
         most = request.max_tokens or request.options.get("max_tokens") or 0
         stream = on_delta is not None or most > LONG
-        row, constrained = self.row, self.capabilities.schema  # which may have turned out to be less
-        row = row if row.schema == constrained else replace(row, schema=constrained)
-        form = body(request, row, self.name, n, stream=stream)
+        form = self._asked(request, n, stream=stream)
         data = json.dumps(form, ensure_ascii=False).encode(errors="replace")
         incoming = await self._transport.post(self._url, data, self._headers(request, number), until)
         try:
@@ -91,6 +89,16 @@ class Compatible:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+
+    def _asked(self, request: Request, n: int, *, stream: bool) -> dict[str, Json]:
+        """Return the body of a request for `n` draws."""
+        row, constrained = self.row, self.capabilities.schema  # which may have turned out to be less
+        row = row if row.schema == constrained else replace(row, schema=constrained)
+        return body(request, row, self.name, n, stream=stream)
+
+    def _drawn(self, request: Request, found: Collected) -> tuple[Sample, ...]:  # noqa: ARG002  (what a subclass reads)
+        """Return the draws of a reply that has come; `Failure` if it is not whole."""
+        return found.samples()
 
     def _headers(self, request: Request, number: int) -> Mapping[str, str]:
         return {
@@ -119,7 +127,7 @@ class Compatible:
             found.add(form, key="message")
         usage = usage_of(found.usage, request_bound(request), bound(found.received))
         try:
-            samples = found.samples()
+            samples = self._drawn(request, found)
         except Failure as failure:
             failure.usage = usage if found.usage is not None else None
             raise

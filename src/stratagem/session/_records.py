@@ -1,7 +1,6 @@
 """What a session shows of its runs, and where state lies on the disk."""
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from stratagem.core import Answer, EffectCounts, Json, Label, Row, StoredRun, Task, Usage, decoded, json_of, printable
@@ -32,11 +31,9 @@ def home_of(home: "str | Path | None") -> "Path":
         return Path(home).expanduser()
     if said := os.environ.get("STRATAGEM_HOME"):
         return Path(said).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "stratagem"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "stratagem"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "stratagem"
+    from stratagem.models.local_weights import data_folder  # noqa: PLC0415  (weights lie there too)
+
+    return data_folder()
 
 
 def when(micros: int) -> str:
