@@ -85,7 +85,7 @@ def _picture(report: "Report") -> str:
 
 
 def _rows(report: "Report") -> str:
-    numbers = {3, 5, 6, 7, 8, 9, 10}
+    numbers = {3, 4, 5, 6, 7, 8, 9, 10}
     return _table(_text.HEADS, _text.cells_of(report), numbers)
 
 
@@ -99,7 +99,7 @@ def _tests(report: "Report") -> str:
         ]
         for one in report.tests
     ]  # fmt: skip
-    return _table(heads, rows, {2, 4, 5, 6, 7, 8})
+    return _table(heads, rows, {2, 3, 4, 5, 6, 7, 8})
 
 
 def _failures(report: "Report") -> str:

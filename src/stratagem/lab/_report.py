@@ -117,7 +117,10 @@ class Report:
             first: dict[str, tuple[str, str]] = {}
             for item in range(len(facts.items)):
                 said = facts.answers[number, item]
-                kind = said["stop"] if said["stop"] != "answered" else "" if facts.scores[number, item][1] else "no value"
+                parsed = facts.scores[number, item][1]
+                # Who uses the whole budget and has an answer by then has not failed: that is what a budget is for.
+                ended = "answered" if said["stop"] == "budget" and parsed else said["stop"]
+                kind = ended if ended != "answered" else "" if parsed else "no value"
                 if kind:
                     counted[kind] += 1
                     first.setdefault(kind, (facts.items[item][0], said["reason"]))

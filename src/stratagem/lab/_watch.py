@@ -7,6 +7,7 @@ Rule 2: the critical path is read off the places of the calls: branches of a `ma
 
 import re
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from stratagem.core import Delta, Model, Reply, Request
@@ -29,30 +30,17 @@ class Seen(NamedTuple):
 
 
 class Watched:
-    """A model that notes what it is shown (`stratagem.core.Model`)."""
+    """A model that notes what it is shown (`stratagem.core.Model`), for the item whose branch asks."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self._complete = model.complete
         self.spec, self.capabilities = model.spec, model.capabilities
-        self.refuses, self.tokens = model.refuses, model.tokens
+        self.refuses, self.tokens, self.aclose = model.refuses, model.tokens, model.aclose
         self.lacks: Any = getattr(model, "lacks", None)
-
-    def watching(self, witness: "Witness") -> "Watching":
-        """Return the same model for one item."""
-        return Watching(self, self._model, witness)
-
-
-class Watching:
-    """A watched model that belongs to one item; closing it leaves the model open for the next."""
-
-    def __init__(self, watched: Watched, model: Model, witness: "Witness") -> None:
-        self.spec, self.capabilities, self.lacks = watched.spec, watched.capabilities, watched.lacks
-        self.refuses, self.tokens = watched.refuses, watched.tokens
-        self._complete, self._witness = model.complete, witness
 
     def complete(self, request: Request, *, on_delta: Callable[[Delta], None] | None = None) -> Any:
         """Note a request and hand it on."""
-        witness = self._witness
+        witness = WITNESS.get()
         begun = witness.sees(request)
         try:
             reply = self._complete(request, on_delta=on_delta)
@@ -62,16 +50,13 @@ class Watching:
         if isinstance(reply, Reply):
             witness.ends(request, begun)
             return reply
-        return self._waits(reply, request, begun)
+        return self._waits(reply, request, begun, witness)
 
-    async def _waits(self, reply: Any, request: Request, begun: int) -> Reply:
+    async def _waits(self, reply: Any, request: Request, begun: int, witness: "Witness") -> Reply:
         try:
             return await reply
         finally:
-            self._witness.ends(request, begun)
-
-    async def aclose(self) -> None:
-        """Leave the model open."""
+            witness.ends(request, begun)
 
 
 class Witness:
@@ -107,6 +92,9 @@ class Witness:
         """Note that a request has been answered, or has failed."""
         self._moment += 1
         self.calls.append(Seen(request.path, begun, self._moment))
+
+
+WITNESS: ContextVar[Witness] = ContextVar("witness")  # of the item that is being worked on; branches inherit it
 
 
 class _Node:

@@ -3,7 +3,7 @@
 It reads jobs from standard input and writes what came of them to standard output, one JSON document a line.
 
 Rule 1: it is given questions, never keys. Who scores is the process that started it.
-Rule 2: every item has a session, a journal and a memory of its own, so nothing that one item paid for serves another.
+Rule 2: every item has a run and a journal of its own, and there is no memory, so nothing that one item paid for serves another.
 Rule 3: when standard input ends, so does this process: nobody is left who would score.
 """
 
@@ -17,17 +17,34 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from stratagem.core import Answer, Budget, Example, MemoryJournal, Model, Oracle, Services, Strategy, Task, Tools, budget_of
+from stratagem.core import (
+    Answer,
+    Book,
+    Budget,
+    Example,
+    MemoryJournal,
+    Model,
+    Oracle,
+    Run,
+    Services,
+    StoredRun,
+    Strategy,
+    Task,
+    Tools,
+    World,
+    budget_of,
+)
 from stratagem.core._canonical import clean
 from stratagem.errors import StratagemError, record
 from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
-from stratagem.lab._watch import Watched, Witness, waves
+from stratagem.lab._watch import WITNESS, Watched, Witness, waves
 from stratagem.models import open_model
-from stratagem.session import Session
+from stratagem.session._ends import Plan, check_model, label_of, outcome
 from stratagem.session._loading import strategy_of
 from stratagem.tasks import Suite
 from stratagem.tasks._own import opened
 
+OPTIONS: Mapping[str, Any] = {"temperature": 0.0}  # as a session has it, where nobody names another
 MOST_LINES = 2_000  # of one item's prompts that are looked at; what is beyond is counted
 
 
@@ -43,8 +60,7 @@ class Worker:
         self._setup, self._out = setup, out
         self._suite: Suite = opened(setup["task"], blind=setup.get("blind"))
         self._examples = tuple(Example(*one) for one in setup["examples"])
-        self._models: dict[str, Watched] = {}
-        self._open: list[Model] = []
+        self._known: dict[str, Services] = {}
         self._strategies: dict[str, Strategy] = {}
         self._oracle: Oracle | None = None
         self._loop = VirtualLoop()
@@ -52,10 +68,10 @@ class Worker:
 
     def perform(self, job: Mapping[str, Any]) -> None:
         """Run a strategy on the questions of a job and write one line for each."""
-        model = self._model(job["model"])
+        services = self._services(job["model"])
         self._virtual = _simulated(job["model"])
         made = self._strategy(job["strategy"])
-        main = self._all(made, budget_of(job["budget"]), model, job)
+        main = self._all(made, budget_of(job["budget"]), services, job)
         if self._virtual:
             run_virtually(main, self._loop)
         else:
@@ -66,34 +82,25 @@ class Worker:
             self._runner = asyncio.Runner()
         return self._runner
 
-    async def _all(self, strategy: Strategy, budget: Budget, model: Watched, job: Mapping[str, Any]) -> None:
+    async def _all(self, strategy: Strategy, budget: Budget, services: Services, job: Mapping[str, Any]) -> None:
         waiting = list(reversed(job["items"]))
 
         async def strand() -> None:
             while waiting:
                 number, question, seed = waiting.pop()
-                self.write(await self._one(strategy, budget, model, job["cell"], number, question, seed))
+                self.write(await self._one(strategy, budget, services, job["cell"], number, question, seed))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(1 if self._virtual else job["width"]):
                 group.create_task(strand())
 
     async def _one(
-        self, strategy: Strategy, budget: Budget, model: Watched, cell: int, number: int, question: str, seed: int
+        self, strategy: Strategy, budget: Budget, services: Services, cell: int, number: int, question: str, seed: int
     ) -> dict[str, Any]:
         witness = Witness()
-        clock = VirtualClock(self._loop) if self._virtual else None
-        services = Services(
-            model.watching(witness), journal=MemoryJournal(), tools=Tools(self._suite.tools()), seed=seed, repairs=0,
-            strict=True, clock=clock,
-        )  # fmt: skip
-        session = Session(services, budget)
-        started = time.monotonic()
-        begun = self._loop.time()
-        try:
-            answer = await session.run(strategy, self.task(question))
-        finally:
-            await session.aclose()
+        WITNESS.set(witness)
+        started, begun = time.monotonic(), self._loop.time()
+        answer = await _driven(strategy, self.task(question), budget, services, seed)
         took = self._loop.time() - begun if self._virtual else time.monotonic() - started
         lines = list(witness.lines)
         return {
@@ -116,21 +123,41 @@ class Worker:
             self._strategies[spec] = strategy_of(spec)
         return self._strategies[spec]
 
-    def _model(self, spec: str) -> Watched:
-        if spec not in self._models:
-            if _simulated(spec):
-                from stratagem.models.simulated import SimulatedModel
+    def _services(self, spec: str) -> Services:
+        """Return what all items with a model share: the model, and no memory, journal or cache."""
+        if spec not in self._known:
+            simulated = _simulated(spec)
+            clock = VirtualClock(self._loop) if simulated else None
+            self._known[spec] = Services(
+                Watched(self._simulation(spec) if simulated else self._real_model(spec)), tools=Tools(self._suite.tools()),
+                repairs=0, strict=True, clock=clock,
+            )  # fmt: skip
+        return self._known[spec]
 
-                if self._oracle is None:
-                    self._oracle = opened(self._setup["task"]).oracle()
-                model: Model = SimulatedModel(spec, self._oracle)
-            else:
-                model = open_model(
-                    spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env")
-                )
-            self._open.append(model)
-            self._models[spec] = Watched(model)
-        return self._models[spec]
+    def _simulation(self, spec: str) -> Model:
+        from stratagem.models.simulated import SimulatedModel
+
+        if self._oracle is None:
+            self._oracle = opened(self._setup["task"]).oracle()
+        return SimulatedModel(spec, self._oracle)
+
+    def _real_model(self, spec: str) -> Model:
+        return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
+
+
+async def _driven(strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int) -> Answer:
+    """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records.
+
+    A run takes seed and journal from the services as it begins, and there is no waiting before it does.
+    """
+    services.seed, services.journal = seed, MemoryJournal()
+    stored = StoredRun("run")
+    services.journal.create(stored)
+    world = World(services, Book(services.journal, stored.run_id), run_id=stored.run_id)
+    run = Run.start(world, (budget,), options=services.options(OPTIONS), label=label_of(task.question))
+    check_model(services, OPTIONS, budget)
+    answer, _ = await outcome(Plan(stored, strategy, task, budget, services, OPTIONS), run, world)
+    return answer
 
 
 def _simulated(spec: str) -> bool:
