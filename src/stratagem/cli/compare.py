@@ -53,7 +53,7 @@ def compare(mode: Mode, **given: Any) -> int:
     limits = [_limit(one) for one in given["fail_below"]]
     seed = given["seed"] if given["seed_file"] is None else secret(given["seed_file"])
     for name in ("html", "png", "svg"):
-        _writable(given[name], f"--{name}")
+        check_writable(given[name], f"--{name}")
     from stratagem.lab import compare as perform
 
     shown_progress = Line(mode, given["out"])
@@ -109,7 +109,7 @@ def _best(report: "Report", name: str) -> float:
     return min(row["accuracy"] for row in rows if row["budget"] == last)
 
 
-def _writable(path: str | None, flag: str) -> None:
+def check_writable(path: str | None, flag: str) -> None:
     """Refuse a file that could not be written, before the work begins."""
     if path is not None and not Path(path).resolve().parent.is_dir():
         raise usage(f"{flag}: there is no folder {str(Path(path).parent)!r}", "Make it first.")
@@ -199,4 +199,4 @@ class Line:
         return CANCELLED
 
 
-__all__ = ["Line", "compare", "secret", "write_files"]
+__all__ = ["Line", "check_writable", "compare", "secret", "write_files"]

@@ -10,6 +10,7 @@ from stratagem.lab._text import name_of
 
 if TYPE_CHECKING:
     from stratagem.lab._report import Report
+    from stratagem.lab._simulate import Sweep
 
 MOST_ITEMS = 5_000  # in the table; whoever writes the file puts all of them beside it
 NOTEBOOK_ITEMS = 0
@@ -35,12 +36,15 @@ summary{cursor:pointer;margin:8px 0}pre{font:13px/20px ui-monospace,monospace;wh
 
 def page(report: "Report") -> str:
     """Return the whole page."""
-    body = _body(report, most_items=MOST_ITEMS)
+    return _whole(report.title, _body(report, most_items=MOST_ITEMS))
+
+
+def _whole(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{CSP}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_safe(report.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<title>{_safe(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -77,10 +81,13 @@ def _body(report: "Report", *, most_items: int) -> str:
 
 def _picture(report: "Report") -> str:
     """Return the figure as SVG within the page, with its text alternative; its table are the rows below."""
-    drawn = report.figure("svg").decode()
-    svg = drawn[drawn.index("<svg") :]
-    said = _safe(f"Accuracy against budget, one curve per strategy. {report.title}. The table of rows has the same numbers.")
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
+    said = f"Accuracy against budget, one curve per strategy. {report.title}. The table of rows has the same numbers."
+    return _drawn(report.figure("svg"), said)
+
+
+def _drawn(data: bytes, said: str) -> str:
+    drawn = data.decode()
+    svg = drawn[drawn.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{_safe(said)}"', 1)
     return f"<figure>{svg}</figure>"
 
 
@@ -142,3 +149,29 @@ def _safe(value: Any) -> str:
     from stratagem.core import printable
 
     return html.escape(printable(str(value)))
+
+
+def sweep_page(sweep: "Sweep") -> str:
+    """Return a sweep as a whole page."""
+    manifest = json.dumps(sweep.manifest, indent=1, ensure_ascii=False)
+    return _whole(sweep.title, f"{sweep_body(sweep)}\n<h2>Manifest</h2>\n" + _details(
+        "What was compared, and with what", f"<pre>{_safe(manifest)}</pre>"
+    ))  # fmt: skip
+
+
+def sweep_fragment(sweep: "Sweep") -> str:
+    """Return what a notebook shows of a sweep."""
+    return f"<section>{sweep_body(sweep)}</section>"
+
+
+def sweep_body(sweep: "Sweep") -> str:
+    """Return the figure of a sweep, its words and its table."""
+    heads, *rows = sweep.table()
+    numbers = {at for at, head in enumerate(heads) if head not in ("budget", "best baseline", "verdict")}
+    said = "".join(f"<p>{_safe(line)}</p>" for line in sweep.summary())
+    drawn = _drawn(sweep.figure("svg"), f"Where the strategy pays. {sweep.title}. The table below has the same numbers.")
+    scan = sweep.report.manifest["prompt_scan"]
+    return "\n".join([
+        f"<h1>{_safe(sweep.title)}</h1>", f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',
+        drawn, said, "<h2>Grid</h2>", _table(heads, rows, numbers),
+    ])  # fmt: skip
