@@ -175,7 +175,7 @@ def _pays(axes: Any, points: Sequence[Mapping[str, Any]], name: str, *, first: b
     axes.set_ylim(-0.03, 1.03)
     if first:
         axes.set_ylabel("accuracy")
-        axes.legend(frameon=False, fontsize=8, loc="upper left")
+        axes.figure.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(0.01, 0.92), ncols=3)
 
 
 def _map(

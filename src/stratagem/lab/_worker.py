@@ -100,7 +100,7 @@ class Worker:
         witness = Witness()
         WITNESS.set(witness)
         started, begun = time.monotonic(), self._loop.time()
-        answer = await _driven(strategy, self.task(question), budget, services, seed)
+        answer = await driven(strategy, self.task(question), budget, services, seed)
         took = self._loop.time() - begun if self._virtual else time.monotonic() - started
         lines = list(witness.lines)
         return {
@@ -145,7 +145,7 @@ class Worker:
         return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
 
 
-async def _driven(strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int) -> Answer:
+async def driven(strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int) -> Answer:
     """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records.
 
     A run takes seed and journal from the services as it begins, and there is no waiting before it does.
