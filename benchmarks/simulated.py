@@ -1,6 +1,8 @@
 """A simulated model with its oracle, all in: calls per second of one core through strategies, on ladders and on Game of 24."""
 
 
+from collections.abc import Sequence
+
 from benchmarks.ladder import Ladder
 from benchmarks.measure import Report, collector, cpu, smallest
 from stratagem.core import Budget, Services, Strategy
