@@ -10,12 +10,13 @@ from typing import Any
 
 from stratagem.tasks import Item
 
+MARKS = ".,;:!?\"'`*"
 LONG_WORDS, LONG_CHARACTERS = 3, 12
 
 
 def words_of(text: str) -> tuple[str, ...]:
     """Return a text as it is compared: words without case, and without the marks around them."""
-    return tuple(word for word in (part.strip(".,;:!?\"'`*") for part in text.casefold().split()) if word)
+    return tuple(part.strip(MARKS) or part for part in text.casefold().split())  # a lone `*` is a word, as in sums
 
 
 class _Phrases:

@@ -121,7 +121,7 @@ def detectable(n: int, discordant: float, alpha: float = ALPHA) -> float | None:
     while high - low > 0.001:
         middle = (low + high) / 2
         low, high = (low, middle) if power(n, discordant, middle, alpha) >= WANTED_POWER else (middle, high)
-    return round(high, 3)
+    return math.ceil(high * 1000) / 1000
 
 
 class Compared(NamedTuple):
