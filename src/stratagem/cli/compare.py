@@ -57,6 +57,7 @@ def compare(mode: Mode, **given: Any) -> int:
     from stratagem.lab import compare as perform
 
     shown_progress = Line(mode, given["out"])
+    stop_on_sigterm()
     try:
         report = perform(
             given["task"], given["strategies"], model=given["model"], budget=given["budget"], items=given["items"], seed=seed,
@@ -75,6 +76,13 @@ def compare(mode: Mode, **given: Any) -> int:
     for name, least, best in missed:
         warn(f"! {name} reached {best:.3f}, less than {least:g}")
     return MISSED if missed else 0
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM do what Ctrl-C does."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def secret(path: str) -> str:
@@ -199,4 +207,4 @@ class Line:
         return CANCELLED
 
 
-__all__ = ["Line", "check_writable", "compare", "secret", "write_files"]
+__all__ = ["Line", "check_writable", "compare", "secret", "stop_on_sigterm", "write_files"]

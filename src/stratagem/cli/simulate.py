@@ -7,7 +7,7 @@ import click
 from stratagem.cli._ends import usage
 from stratagem.cli._output import Mode, say, table
 from stratagem.cli._settings import Verb, offers, speaking
-from stratagem.cli.compare import Line, check_writable, write_files
+from stratagem.cli.compare import Line, check_writable, stop_on_sigterm, write_files
 
 
 @click.command(cls=Verb)
@@ -44,6 +44,7 @@ def simulate(mode: Mode, strategy: str, **given: Any) -> int:
     from stratagem.lab import simulate as perform
 
     line = Line(mode, given["out"])
+    stop_on_sigterm()
     try:
         sweep = perform(
             strategy, given["task"], given["vary"], model=given["model"], budget=given["budget"], items=given["items"],

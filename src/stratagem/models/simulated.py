@@ -171,6 +171,14 @@ class _Form:
     def given(self, inputs: Any) -> dict[str, Any]:
         return {role: inputs[name] for name, role in self._names if role}
 
+    def concluded(self, rationale: str) -> str:
+        """Return what written reasoning comes to: the answer that it states last, where it states one in this form."""
+        if self._between is not None:
+            head, tail = (part.replace(REASONING, "").strip() for part in self._between)
+            if head and head in rationale:
+                return rationale.rpartition(head)[2].strip().removesuffix(tail).strip()
+        return rationale.replace(REASONING, "").strip()
+
     def written(self, said: Any, *, native: bool) -> Sample:
         if type(said) is str:
             return Sample(said if self._between is None else said.join(self._between))
@@ -202,7 +210,7 @@ class _Speaker:
         """Solve it; what was thought before, or said against an attempt, counts."""
         given, can = self.asked.given, self.can
         if "rationale" in given:  # reasoning that was written before is followed
-            return str(given["rationale"]).replace(REASONING, "").strip()
+            return _form(self.request.signature).concluded(str(given["rationale"]))
         skill = can.skill
         if self.asked.path:  # whoever writes down what a finished path says makes no new mistake
             return self.reply(1.0 if self.oracle.accepts(self.asked, self.asked.path) else 0.0)
