@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 
-
 from benchmarks.ladder import Ladder
 from benchmarks.measure import Report
 from stratagem.core import Answer, Budget, Services, Strategy
@@ -78,5 +77,3 @@ def measure(report: Report, *, items: int = 10_000) -> None:
         off = deviation(found, wanted, items)
         report.judged(name, abs(off), "standard errors", most=ERRORS)
         report.shown("  accuracy", found, "", f"theory {wanted:.4f}")
-
-

@@ -16,7 +16,13 @@ def measure(report: Report, *, items: int = 400) -> None:
     for baselines in (False, True):
         before, began = os.times(), time.perf_counter()
         made = lab.compare(
-            "game24", STRATEGIES, model="sim:skill=0.5,judge=0.8", budget=BUDGET, items=items, seed=7, baselines=baselines
+            "game24",
+            STRATEGIES,
+            model="sim:skill=0.5,judge=0.8",
+            budget=BUDGET,
+            items=items,
+            seed=7,
+            baselines=baselines,
         )
         took, after = time.perf_counter() - began, os.times()
         busy = sum(after[:4]) - sum(before[:4])

@@ -54,5 +54,3 @@ class Ladder(Suite):
         """Return whether every step went up."""
         del problem
         return all(step.startswith("up") for step in path)
-
-

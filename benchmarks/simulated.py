@@ -1,6 +1,5 @@
 """A simulated model with its oracle, all in: calls per second of one core through strategies, on ladders and on Game of 24."""
 
-
 from collections.abc import Sequence
 
 from benchmarks.ladder import Ladder
@@ -56,5 +55,3 @@ def measure(report: Report, *, repeats: int = 10) -> None:
                 report.shown(name, rate, "calls per s")
             else:
                 report.judged(name, rate, "calls per s", least=least)
-
-

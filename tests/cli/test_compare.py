@@ -38,7 +38,18 @@ def test_json_lines_have_a_type_each(cli: Any) -> None:
 
 
 def test_a_strategy_below_its_share_fails_the_command(cli: Any) -> None:
-    own = ("compare", "--task", "word_problems", "--items", 4, "--processes", 1, "--no-baselines", "--strategies", "direct")
+    own = (
+        "compare",
+        "--task",
+        "word_problems",
+        "--items",
+        4,
+        "--processes",
+        1,
+        "--no-baselines",
+        "--strategies",
+        "direct",
+    )
     good = cli(*own, "--model", "sim:skill=1", "--fail-below", "direct=0.9", "--json")
     assert good.exit_code == 0
     bad = cli(*own, "--model", "sim:skill=0", "--fail-below", "direct=0.9", "--json")
@@ -74,7 +85,9 @@ def test_a_withheld_seed_is_read_from_a_file(cli: Any) -> None:
 def test_a_file_of_yours_is_compared_with_one_command(cli: Any) -> None:
     rows = [{"question": f"What is {n} and {n}?", "answer": f"It is {2 * n}. #### {2 * n}"} for n in range(5)]
     (cli.folder / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    document = cli.json("compare", "--task", "mine.jsonl", "--strategies", "direct", "--model", "sim:skill=1", "--processes", 1)
+    document = cli.json(
+        "compare", "--task", "mine.jsonl", "--strategies", "direct", "--model", "sim:skill=1", "--processes", 1
+    )
     assert document["manifest"]["task"] == "mine"
     assert [row["items"] for row in document["rows"]] == [5, 5, 5, 5]
 

@@ -48,7 +48,10 @@ def test_every_item_stays_within_the_budget_and_the_baselines_use_it(report: lab
         # A reply may cost more than its upper bound says beforehand: here by the tokens of unwritten reasoning.
         assert all(item["tokens"][at] <= limit + 80 for item in report.items)
     assert of(report, "self_consistency(k)")["tokens_per_item"] > 0.75 * 1500
-    assert of(report, "self_consistency(k)")["calls_per_item"] > of(report, "self_consistency(k)", "tokens=700")["calls_per_item"]
+    assert (
+        of(report, "self_consistency(k)")["calls_per_item"]
+        > of(report, "self_consistency(k)", "tokens=700")["calls_per_item"]
+    )
     assert of(report, "direct")["calls_per_item"] == 1
 
 
@@ -58,7 +61,9 @@ def test_seconds_are_the_critical_path_in_virtual_time(report: lab.Report) -> No
     assert voted["calls_per_item"] == 3
     assert voted["seconds"] < 2 * 3.5  # three samples side by side take as long as the slowest
     assert of(report, "longer_chain(k)")["seconds"] > 2 * 1.5
-    paths = [path for path, row in zip(report.critical_paths(), report.rows, strict=True) if row["strategy"] == "direct"]
+    paths = [
+        path for path, row in zip(report.critical_paths(), report.rows, strict=True) if row["strategy"] == "direct"
+    ]
     assert paths == [1.0, 1.0]
 
 
@@ -147,7 +152,7 @@ def reachable(value: object, depth: int = 6, seen: dict[int, object] | None = No
             if not name.startswith("_"):
                 try:
                     inner.append(getattr(value, name))
-                except Exception:  # noqa: BLE001, S112  (a property that says no)
+                except Exception:  # noqa: BLE001  (a property that says no)
                     continue
     for one in inner:
         yield from reachable(one, depth - 1, seen)
@@ -197,7 +202,10 @@ async def leaky(run: Run, task: Task) -> Answer:
     report = lab.compare("game24", f"{file}:leaky", **{**SETTINGS, "baselines": False, "items": 3})
     scan = report.manifest["prompt_scan"]
     assert scan["clean"] is False
-    assert scan["questions_of_others"] == [["game24-1-000001", "game24-1-000000"], ["game24-1-000002", "game24-1-000000"]]
+    assert scan["questions_of_others"] == [
+        ["game24-1-000001", "game24-1-000000"],
+        ["game24-1-000002", "game24-1-000000"],
+    ]
     assert "2 prompts show another item's question" in str(report)
 
 
@@ -236,9 +244,7 @@ def test_several_models_are_compared_and_named() -> None:
 
 
 def test_a_withheld_seed_leaves_neither_seed_nor_question_in_the_report() -> None:
-    report = lab.compare(
-        "game24", "direct", seed="a long secret", withheld=True, items=3, baselines=False, processes=1
-    )
+    report = lab.compare("game24", "direct", seed="a long secret", withheld=True, items=3, baselines=False, processes=1)
     text = json.dumps(report.plain())
     assert "a long secret" not in text
     assert report.manifest["seed"].startswith("sha256:")
@@ -247,7 +253,9 @@ def test_a_withheld_seed_leaves_neither_seed_nor_question_in_the_report() -> Non
 
 def test_a_file_of_yours_is_a_task_and_its_answers_stay_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.jsonl"
-    file.write_text("".join(json.dumps({"question": f"What is {n}?", "answer": f"x #### {n}00"}) + "\n" for n in range(8)))
+    file.write_text(
+        "".join(json.dumps({"question": f"What is {n}?", "answer": f"x #### {n}00"}) + "\n" for n in range(8))
+    )
     report = lab.compare(str(file), "direct,chain_of_thought", model="sim:skill=1", budget="calls=2", processes=1)
     assert report.rows[0]["items"] == 8
     assert {row["accuracy"] for row in report.rows} == {1.0}
@@ -277,7 +285,7 @@ def test_mistakes_are_refused_before_a_process_is_started(
 
 
 def test_an_error_of_ours_in_a_process_is_raised_here(tmp_path: Path) -> None:
-    with pytest.raises(CapabilityError, match="strict|honour|cannot"):
+    with pytest.raises(CapabilityError, match="price"):
         lab.compare("game24", "direct", model="offline", budget="usd=1", items=1, baselines=False, processes=1, seed=1)
 
 

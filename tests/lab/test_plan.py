@@ -32,7 +32,11 @@ def test_one_limit_may_be_a_list() -> None:
     assert budgets_of("tokens=2000/8000,calls=5") == ("calls=5,tokens=2000", "calls=5,tokens=8000")
     assert budgets_of("calls=5") == ("calls=5",)
     assert budgets_of("") == ("",)
-    for wrong, said in (("tokens=1/2,calls=3/4", "one limit may be a list"), ("tokens=1/1", "twice"), ("tokns=1/2", "tokens")):
+    for wrong, said in (
+        ("tokens=1/2,calls=3/4", "one limit may be a list"),
+        ("tokens=1/1", "twice"),
+        ("tokns=1/2", "tokens"),
+    ):
         with pytest.raises(UsageError, match=said):
             budgets_of(wrong)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
-
+from itertools import pairwise
 
 import pytest
 
@@ -66,18 +66,21 @@ def test_names_beside_curves_do_not_cover_one_another(report: lab.Report) -> Non
     svg = report.figure().decode()
     names = [row["strategy"] for row in report.rows[:5]]
     places = {
-        name: float(re.search(rf'translate\([\d.]+ ([\d.]+)\)[^>]*>{re.escape(name)}<', svg)[1])  # pyright: ignore[reportOptionalSubscript]
-        if re.search(rf'translate\([\d.]+ ([\d.]+)\)[^>]*>{re.escape(name)}<', svg)
+        name: float(re.search(rf"translate\([\d.]+ ([\d.]+)\)[^>]*>{re.escape(name)}<", svg)[1])  # pyright: ignore[reportOptionalSubscript]
+        if re.search(rf"translate\([\d.]+ ([\d.]+)\)[^>]*>{re.escape(name)}<", svg)
         else None
         for name in names
     }
     assert None not in places.values()
     heights = sorted(value for value in places.values() if value is not None)
-    assert all(two - one > 9 for one, two in zip(heights, heights[1:], strict=False))
+    assert all(two - one > 9 for one, two in pairwise(heights))
 
 
 def test_budgets_stand_where_their_numbers_are() -> None:
-    assert _figure._places(["tokens=2000", "tokens=8000", "tokens=2000"]) == {"tokens=2000": 2000.0, "tokens=8000": 8000.0}
+    assert _figure._places(["tokens=2000", "tokens=8000", "tokens=2000"]) == {
+        "tokens=2000": 2000.0,
+        "tokens=8000": 8000.0,
+    }
     assert _figure._places(["calls=5,tokens=100", "calls=5,tokens=200"])["calls=5,tokens=200"] == 200.0
     assert _figure._places([""]) == {"": 1.0}
 
@@ -111,7 +114,7 @@ def test_the_page_says_what_the_report_says(report: lab.Report) -> None:
     assert "self_consistency(n=3)" in page
     assert "unresolved" in page
     assert all(item["id"] in page for item in report.items)
-    assert '&quot;made_with&quot;' in page
+    assert "&quot;made_with&quot;" in page
 
 
 def test_a_hostile_question_is_text(report: lab.Report) -> None:
@@ -154,5 +157,3 @@ def test_text_marks_baselines_and_the_front(report: lab.Report) -> None:
 def test_the_document_is_json_that_every_reader_reads(report: lab.Report) -> None:
     text = json.dumps(report.plain(), allow_nan=False)
     assert json.loads(text) == report.plain()
-
-

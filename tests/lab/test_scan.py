@@ -13,12 +13,17 @@ ITEMS = [
 
 def test_an_items_own_question_and_its_templates_words_are_no_find() -> None:
     scan = Scan(ITEMS, ())
-    assert scan.look(0, ["Q: Use each of the numbers 4 5 6 10 exactly once.", "How many?", "Use each of the numbers"], []) == {}
+    assert (
+        scan.look(0, ["Q: Use each of the numbers 4 5 6 10 exactly once.", "How many?", "Use each of the numbers"], [])
+        == {}
+    )
 
 
 def test_another_items_question_is_found_within_a_line_whatever_its_case_and_marks() -> None:
     scan = Scan(ITEMS, ())
-    assert scan.look(0, ['Before: "use each of the NUMBERS 1 2 3 4 exactly  once!" and so on'], []) == {"questions": [1]}
+    assert scan.look(0, ['Before: "use each of the NUMBERS 1 2 3 4 exactly  once!" and so on'], []) == {
+        "questions": [1]
+    }
     assert scan.look(3, ["He has three apples and eats one"], []) == {"questions": [2]}
 
 

@@ -30,7 +30,9 @@ def test_the_format_of_gsm8k_works_as_it_is(tmp_path: Path) -> None:
 
 
 def test_reasoning_of_a_training_split_becomes_examples_and_no_item(tmp_path: Path) -> None:
-    suite = opened(file_of(tmp_path, {**GSM, "split": "train"}, {"question": "And one?", "answer": "3", "split": "test"}))
+    suite = opened(
+        file_of(tmp_path, {**GSM, "split": "train"}, {"question": "And one?", "answer": "3", "split": "test"})
+    )
     (example,) = suite.examples(8)
     assert example.answer == "1072"
     assert example.rationale == "He sells 48/2 = 24 clips.\nIn all 48+24 = 72."
@@ -38,7 +40,9 @@ def test_reasoning_of_a_training_split_becomes_examples_and_no_item(tmp_path: Pa
 
 
 def test_a_table_with_other_names_of_columns_is_read(tmp_path: Path) -> None:
-    path = file_of(tmp_path, "ID,Problem,Solution", 'p1,"Paris, or ""Rome""?",Paris', "p2,Which river?,the Tiber", name="t.csv")
+    path = file_of(
+        tmp_path, "ID,Problem,Solution", 'p1,"Paris, or ""Rome""?",Paris', "p2,Which river?,the Tiber", name="t.csv"
+    )
     suite = opened(path)
     items = {item.id: item for item in suite.items(2)}
     assert items["p1"].question == 'Paris, or "Rome"?'

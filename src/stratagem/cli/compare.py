@@ -20,21 +20,46 @@ MISSED = 1
 @click.command(cls=Verb)
 @click.option("--task", required=True, metavar="NAME|FILE", help="A suite, or your own JSON lines or CSV.")
 @click.option("--strategies", required=True, metavar="SPEC,...", help="With commas between them.")
-@option("--model", metavar="SPEC", multiple=True, default=("sim:",), **offers("models"), help="May be repeated.  [default: sim:]")
+@option(
+    "--model",
+    metavar="SPEC",
+    multiple=True,
+    default=("sim:",),
+    **offers("models"),
+    help="May be repeated.  [default: sim:]",
+)
 @reaching
 @click.option("--budget", metavar="LIMITS", default="", help="Of each item; one may be a list: tokens=2000/8000/32000.")
 @click.option("--items", metavar="N", type=click.IntRange(1), help="How many.  [default: 100; of a file all]")
 @click.option("--level", metavar="N", type=int, default=1, show_default=True, help="Of difficulty.")
-@click.option("--examples", metavar="N", type=click.IntRange(0, 32), default=2, show_default=True, help="Solved ones that a task carries.")
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(0, 32),
+    default=2,
+    show_default=True,
+    help="Solved ones that a task carries.",
+)
 @click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the items and of all dice.")
-@click.option("--seed-file", metavar="FILE", type=click.Path(), help="A withheld seed: the report has neither it nor a question.")
-@click.option("--across-capabilities", is_flag=True, help="Compare strategies that use different truth; the title says so.")
+@click.option(
+    "--seed-file", metavar="FILE", type=click.Path(), help="A withheld seed: the report has neither it nor a question."
+)
+@click.option(
+    "--across-capabilities", is_flag=True, help="Compare strategies that use different truth; the title says so."
+)
 @click.option("--no-baselines", is_flag=True, help="Leave out self-consistency, best-of-n and the longer chain.")
-@click.option("--out", metavar="DIR", type=click.Path(), help="Keep answers there; the same line goes on where it was stopped.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(), help="Keep answers there; the same line goes on where it was stopped."
+)
 @click.option("--html", metavar="FILE", type=click.Path(), help="Write the report as one page.")
 @click.option("--png", metavar="FILE", type=click.Path(), help="Write the figure.")
 @click.option("--svg", metavar="FILE", type=click.Path(), help="Write the figure.")
-@click.option("--fail-below", metavar="NAME=SHARE", multiple=True, help="Exit with 1 if a strategy is less accurate. May be repeated.")
+@click.option(
+    "--fail-below",
+    metavar="NAME=SHARE",
+    multiple=True,
+    help="Exit with 1 if a strategy is less accurate. May be repeated.",
+)
 @click.option("--processes", metavar="N", type=click.IntRange(1, 256), help="[default: one for each core]")
 @click.option("--width", metavar="N", type=click.IntRange(1, 1000), help="Items at once in each.  [default: 8]")
 @speaking("json", "jsonl", "quiet", "debug")
@@ -158,7 +183,10 @@ def _print(mode: Mode, report: "Report") -> None:
     say()
     say("* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another")
     say(_text.scan_line(report.manifest["prompt_scan"]))
-    for heading, lines in (("Paired tests", _text.test_lines(report.tests)), ("Failures", _text.failure_lines(report.failures))):
+    for heading, lines in (
+        ("Paired tests", _text.test_lines(report.tests)),
+        ("Failures", _text.failure_lines(report.failures)),
+    ):
         if lines:
             say()
             say(heading)

@@ -14,15 +14,30 @@ from stratagem.cli.compare import Line, check_writable, stop_on_sigterm, write_f
 @click.argument("strategy", **offers("strategies"))
 @click.option("--task", required=True, metavar="NAME|FILE", help="A suite, or your own JSON lines or CSV.")
 @click.option(
-    "--vary", required=True, multiple=True, metavar="NAME=LOW:HIGH:N", help="A parameter of `sim:`; a second one makes a map."
+    "--vary",
+    required=True,
+    multiple=True,
+    metavar="NAME=LOW:HIGH:N",
+    help="A parameter of `sim:`; a second one makes a map.",
 )
 @click.option("--model", metavar="SPEC", default="sim:", show_default=True, help="The simulated model that is varied.")
 @click.option("--budget", metavar="LIMITS", default="", help="Of each item; one may be a list: tokens=2000/8000/32000.")
-@click.option("--items", metavar="N", type=click.IntRange(1), help="How many at each point.  [default: 100; of a file all]")
+@click.option(
+    "--items", metavar="N", type=click.IntRange(1), help="How many at each point.  [default: 100; of a file all]"
+)
 @click.option("--level", metavar="N", type=int, default=1, show_default=True, help="Of difficulty.")
-@click.option("--examples", metavar="N", type=click.IntRange(0, 32), default=2, show_default=True, help="Solved ones that a task carries.")
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(0, 32),
+    default=2,
+    show_default=True,
+    help="Solved ones that a task carries.",
+)
 @click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the items and of all dice.")
-@click.option("--out", metavar="DIR", type=click.Path(), help="Keep answers there; the same line goes on where it was stopped.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(), help="Keep answers there; the same line goes on where it was stopped."
+)
 @click.option("--html", metavar="FILE", type=click.Path(), help="Write it as one page.")
 @click.option("--png", metavar="FILE", type=click.Path(), help="Write the figure.")
 @click.option("--svg", metavar="FILE", type=click.Path(), help="Write the figure.")

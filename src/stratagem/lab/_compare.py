@@ -226,7 +226,9 @@ class _Work:
         lines, first, prompts = said.pop("lines"), said.pop("first"), said.pop("prompts")
         said["hits"] = self.scan.look(said["item"], lines, first)
         said["lines"] = len(lines)
-        said["prompts"] = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in sorted(prompts.items())}
+        said["prompts"] = {
+            name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in sorted(prompts.items())
+        }
         return said
 
     def _jobs(self) -> list[dict[str, Any]]:

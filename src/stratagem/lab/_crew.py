@@ -32,7 +32,7 @@ class Crew:
     def __enter__(self) -> "Crew":
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8"}
         for number in range(self._size):
-            hand = subprocess.Popen(  # noqa: S603  (this interpreter and a module of ours)
+            hand = subprocess.Popen(
                 [sys.executable, "-m", "stratagem.lab._worker"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment,
                 start_new_session=True,
@@ -71,7 +71,9 @@ class Crew:
             hand, line = self._said.get()
             if not line:
                 if under_way[hand]:
-                    raise RuntimeError(f"a process that ran strategies has died (exit status {self._hands[hand].wait()})")
+                    raise RuntimeError(
+                        f"a process that ran strategies has died (exit status {self._hands[hand].wait()})"
+                    )
                 continue
             said = json.loads(line)
             if "error" in said:
@@ -110,6 +112,3 @@ def _failure(form: Mapping[str, Any]) -> Exception:
     failure = RuntimeError(form["foreign"])
     failure.add_note(form["trace"])
     return failure
-
-
-

@@ -165,7 +165,12 @@ def _pays(axes: Any, points: Sequence[Mapping[str, Any]], name: str, *, first: b
         looks = style(number, baseline=number == 1)
         axes.plot(x, [one[key] for one in points], label=label, **looks)
         axes.fill_between(
-            x, [one[band][0] for one in points], [one[band][1] for one in points], color=looks["color"], alpha=0.12, linewidth=0
+            x,
+            [one[band][0] for one in points],
+            [one[band][1] for one in points],
+            color=looks["color"],
+            alpha=0.12,
+            linewidth=0,
         )
     won = [one["verdict"] for one in points]
     axes.plot(
@@ -202,6 +207,3 @@ def _map(
 
 def _step(values: Sequence[float]) -> float:
     return (values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else max(abs(values[0]), 1.0) * 0.1
-
-
-

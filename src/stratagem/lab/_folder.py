@@ -42,9 +42,13 @@ class Folder:
             stored = self.path / PLAN
             known: dict[str, Any] | None = json.loads(stored.read_text("utf-8")) if stored.exists() else None
         except OSError as failure:
-            raise UsageError(f"the folder {str(self.path)!r} cannot be used: {failure.strerror}", remedy="Check `--out`.") from None
+            raise UsageError(
+                f"the folder {str(self.path)!r} cannot be used: {failure.strerror}", remedy="Check `--out`."
+            ) from None
         except ValueError:
-            raise UsageError(f"{PLAN} in {str(self.path)!r} is damaged", remedy="Choose another folder: `--out`.") from None
+            raise UsageError(
+                f"{PLAN} in {str(self.path)!r} is damaged", remedy="Choose another folder: `--out`."
+            ) from None
         if known is not None:
             self._same(known["wanted"], identity)
         return known
@@ -59,7 +63,9 @@ class Folder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"another process works in {str(self.path)!r}", remedy="Wait for it, or choose another folder.") from None
+            raise UsageError(
+                f"another process works in {str(self.path)!r}", remedy="Wait for it, or choose another folder."
+            ) from None
 
     def _same(self, known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
         for name, value in identity.items():

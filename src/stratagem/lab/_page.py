@@ -97,7 +97,18 @@ def _rows(report: "Report") -> str:
 
 
 def _tests(report: "Report") -> str:
-    heads = ("budget", "second less first", "difference", "95 %", "only first", "only second", "p", "p corrected", "power for 5 points", "verdict")
+    heads = (
+        "budget",
+        "second less first",
+        "difference",
+        "95 %",
+        "only first",
+        "only second",
+        "p",
+        "p corrected",
+        "power for 5 points",
+        "verdict",
+    )
     rows = [
         [
             ", ".join(filter(None, (one.get("model"), one["budget"] or "no limit"))), f"{one['b']} less {one['a']}",
@@ -169,7 +180,9 @@ def sweep_body(sweep: "Sweep") -> str:
     heads, *rows = sweep.table()
     numbers = {at for at, head in enumerate(heads) if head not in ("budget", "best baseline", "verdict")}
     said = "".join(f"<p>{_safe(line)}</p>" for line in sweep.summary())
-    drawn = _drawn(sweep.figure("svg"), f"Where the strategy pays. {sweep.title}. The table below has the same numbers.")
+    drawn = _drawn(
+        sweep.figure("svg"), f"Where the strategy pays. {sweep.title}. The table below has the same numbers."
+    )
     scan = sweep.report.manifest["prompt_scan"]
     return "\n".join([
         f"<h1>{_safe(sweep.title)}</h1>", f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',

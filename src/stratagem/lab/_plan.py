@@ -1,5 +1,7 @@
-"""What is compared: strategies, baselines, models, budgets, items. All of it is known before the first call, but for how
-many samples a budget pays for, which a few calls on training questions tell.
+"""What is compared: strategies, baselines, models, budgets, items.
+
+All of it is known before the first call, but for how many samples a budget pays for, which a few calls on training
+questions tell.
 """
 
 import ast
@@ -21,7 +23,9 @@ UNLIMITED = 10  # samples of the baselines where nothing limits them
 MOST = 5_000  # samples of a baseline, whatever the budget says
 LISTS = "tokens=2000/8000/32000"
 # Modules by which a strategy could look into the process that runs it.
-LOOKING = frozenset({"gc", "inspect", "sys", "ctypes", "importlib", "builtins", "multiprocessing", "subprocess", "os", "pathlib", "io"})
+LOOKING = frozenset(
+    {"gc", "inspect", "sys", "ctypes", "importlib", "builtins", "multiprocessing", "subprocess", "os", "pathlib", "io"}
+)
 
 
 class Contestant(NamedTuple):
@@ -145,7 +149,10 @@ def checked_strategy(given: Strategy | str) -> tuple[str, Strategy]:
 
 
 def _files(spec: str) -> list[Path]:
-    found = [part.rpartition(":")[0] for part in spec.replace("(", "\x00").replace("'", "\x00").replace('"', "\x00").split("\x00")]
+    found = [
+        part.rpartition(":")[0]
+        for part in spec.replace("(", "\x00").replace("'", "\x00").replace('"', "\x00").split("\x00")
+    ]
     return [Path(one.rpartition("=")[2].strip()) for one in found if one.endswith(".py")]
 
 
@@ -211,7 +218,11 @@ def baselines(wanted: Wanted, kinds: Sequence[tuple[str, ...]], pilot: Mapping[s
 def samples(budget: Budget, pilot: Mapping[str, Any]) -> int:
     """Return how many of the cheapest calls a budget pays for."""
     counts: list[float] = [budget.calls] if budget.calls is not None else []
-    for limit, price in (("tokens", "tokens"), ("prompt_tokens", "prompt_tokens"), ("completion_tokens", "completion_tokens")):
+    for limit, price in (
+        ("tokens", "tokens"),
+        ("prompt_tokens", "prompt_tokens"),
+        ("completion_tokens", "completion_tokens"),
+    ):
         allowed = getattr(budget, limit)
         if allowed is not None and pilot.get(price):
             counts.append(allowed / pilot[price])

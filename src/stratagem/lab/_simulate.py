@@ -53,7 +53,9 @@ def varied(text: str) -> Varied:
             raise
         raise UsageError(f"vary {text!r} is no range", remedy=remedy) from None
     if not equals or len(set(values)) < len(values):
-        raise UsageError(f"vary {text!r}: a value is there twice" if equals else f"vary {text!r} is no range", remedy=remedy)
+        raise UsageError(
+            f"vary {text!r}: a value is there twice" if equals else f"vary {text!r} is no range", remedy=remedy
+        )
     for value in values:
         Competence.parse(f"{name}={_number(value)}")  # says what is wrong with name or value
     return Varied(name, values)
@@ -78,16 +80,25 @@ class Sweep:
         report: the comparison that it was read from.
     """
 
-    def __init__(self, report: Report, strategy: str, points: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> None:
+    def __init__(
+        self, report: Report, strategy: str, points: Mapping[str, Mapping[str, float]], names: Sequence[str]
+    ) -> None:
         self.report, self._strategy, self._points, self.names = report, strategy, points, tuple(names)
-        self.manifest = {**report.manifest, "vary": {name: [point[name] for point in points.values()] for name in names}}
-        self.title = f"{strategy} on {report.manifest['task']}: where it pays, {report.manifest['items']} items (simulated)"
+        self.manifest = {
+            **report.manifest,
+            "vary": {name: [point[name] for point in points.values()] for name in names},
+        }
+        self.title = (
+            f"{strategy} on {report.manifest['task']}: where it pays, {report.manifest['items']} items (simulated)"
+        )
         self.manifest["title"] = self.title
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the comparison, each with the competence of its model."""
-        return [{**self._point(row), **{key: one for key, one in row.items() if key != "model"}} for row in self.report.rows]
+        return [
+            {**self._point(row), **{key: one for key, one in row.items() if key != "model"}} for row in self.report.rows
+        ]
 
     @cached_property
     def grid(self) -> list[dict[str, Any]]:
@@ -131,7 +142,17 @@ class Sweep:
 
     def table(self) -> list[list[str]]:
         """Return the grid as texts, its heads first."""
-        heads = [*self.names, "budget", "accuracy", "best baseline", "its accuracy", "gain", "95 %", "p corrected", "verdict"]
+        heads = [
+            *self.names,
+            "budget",
+            "accuracy",
+            "best baseline",
+            "its accuracy",
+            "gain",
+            "95 %",
+            "p corrected",
+            "verdict",
+        ]
         return [heads] + [
             [
                 *(f"{one[name]:g}" for name in self.names), one["budget"] or "no limit", f"{one['accuracy']:.3f}",

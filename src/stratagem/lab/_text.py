@@ -97,7 +97,10 @@ def text(report: "Report") -> str:
         "  ".join(cell.ljust(wide[at]) if at in left else cell.rjust(wide[at]) for at, cell in enumerate(row)).rstrip()
         for row in rows
     ]
-    notes = ["* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another", scan_line(report.manifest["prompt_scan"])]
+    notes = [
+        "* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another",
+        scan_line(report.manifest["prompt_scan"]),
+    ]
     parts = [report.title, "\n".join(table), "\n".join(notes)]
     if report.tests:
         parts.append("\n".join(test_lines(report.tests)))

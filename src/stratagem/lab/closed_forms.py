@@ -95,9 +95,7 @@ def _first(skills: Sequence[float], tpr: float, fpr: float) -> tuple[float, floa
     return right, draws
 
 
-def best_of(
-    skill: float, n: int, tpr: float, fpr: float, *, spread: int = 1, steady: bool = True
-) -> float:
+def best_of(skill: float, n: int, tpr: float, fpr: float, *, spread: int = 1, steady: bool = True) -> float:
     """Return the accuracy of best-of-n: of those that pass, and else of all, the first drawn.
 
     >>> round(best_of(0.5, 4, 1.0, 0.0), 4)
@@ -119,9 +117,7 @@ def retried(
     return accuracy, 3 * draws - 1  # each trial but the last is followed by a lesson
 
 
-def surviving(
-    step: float, tpr: float, fpr: float, *, depth: int, width: int, branching: int, votes: int = 1
-) -> float:
+def surviving(step: float, tpr: float, fpr: float, *, depth: int, width: int, branching: int, votes: int = 1) -> float:
     """Return the accuracy of tree of thoughts, breadth first: whether the path it concludes can be completed.
 
     The model, an exact Markov chain over the levels. A state is which paths of the frontier are alive, the best first. An

@@ -54,7 +54,9 @@ def opened(spec: str, *, blind: Mapping[str, Any] | None = None) -> Suite:
     if spec.lower().endswith(ENDINGS):
         return OwnSuite.read_file(Path(spec))
     if Path(spec).suffix and Path(spec).exists():
-        raise UsageError(f"{spec!r} is neither JSON lines nor CSV", remedy="Name it `.jsonl` or `.csv`, as its content is.")
+        raise UsageError(
+            f"{spec!r} is neither JSON lines nor CSV", remedy="Name it `.jsonl` or `.csv`, as its content is."
+        )
     from stratagem.tasks import suite
 
     return suite(spec)
@@ -157,7 +159,9 @@ class OwnSuite(Suite):
             raise UsageError(f"{self.name} is a file: it has no level {level}")
         rows = [row for row in self._rows if not row.training]
         if start + n > len(rows):
-            raise UsageError(f"{self.name} has {len(rows)} items, {start + n} are wanted", remedy="Ask for fewer: `--items`.")
+            raise UsageError(
+                f"{self.name} has {len(rows)} items, {start + n} are wanted", remedy="Ask for fewer: `--items`."
+            )
         random.Random(f"{self.name}:{seed}").shuffle(rows)  # noqa: S311  (an order, no secret)
         for row in rows[start : start + n]:
             yield Item(row.id, row.question, row.key, 1)
@@ -185,7 +189,9 @@ def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
         except ValueError as failure:
             raise UsageError(f"{path.name}, line {number} is not JSON: {failure}") from None
         if not isinstance(one, dict):
-            raise UsageError(f"{path.name}, line {number} is no object", remedy='Write {"question": ..., "answer": ...}.')
+            raise UsageError(
+                f"{path.name}, line {number} is no object", remedy='Write {"question": ..., "answer": ...}.'
+            )
         found.append((number, one))  # pyright: ignore[reportUnknownArgumentType]
     return found
 
@@ -238,7 +244,7 @@ def _once(path: Path, rows: tuple[Row, ...]) -> tuple[Row, ...]:
     for row in rows:
         known = found.setdefault(row.question, row)
         if known.key != row.key:
-            raise UsageError(f"{path.name} answers the same question twice: {known.id} says {known.key!r}, {row.id} {row.key!r}")
+            raise UsageError(
+                f"{path.name} answers the same question twice: {known.id} says {known.key!r}, {row.id} {row.key!r}"
+            )
     return tuple(found.values())
-
-
