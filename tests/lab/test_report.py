@@ -62,18 +62,13 @@ def test_every_curve_has_colour_marker_and_dash_of_its_own() -> None:
     assert len({one["color"] for one in looks}) == len({one["marker"] for one in looks}) == 8
 
 
-def test_names_beside_curves_do_not_cover_one_another(report: lab.Report) -> None:
-    svg = report.figure().decode()
-    names = [row["strategy"] for row in report.rows[:5]]
-    places = {
-        name: float(re.search(rf"translate\([\d.]+ ([\d.]+)\)[^>]*>{re.escape(name)}<", svg)[1])  # pyright: ignore[reportOptionalSubscript]
-        if re.search(rf"translate\([\d.]+ ([\d.]+)\)[^>]*>{re.escape(name)}<", svg)
-        else None
-        for name in names
-    }
-    assert None not in places.values()
-    heights = sorted(value for value in places.values() if value is not None)
-    assert all(two - one > 9 for one, two in pairwise(heights))
+def test_names_beside_curves_do_not_cover_one_another() -> None:
+    ends = [(0.5, "a", ""), (0.51, "b", ""), (0.5, "c", ""), (0.99, "d", ""), (1.0, "e", "")]
+    placed = _figure.apart(ends)
+    assert {name for _, name, _ in placed} == set("abcde")
+    assert all(two[0] - one[0] > 0.05 for one, two in pairwise(placed))
+    assert placed[-1][0] == pytest.approx(1.0)
+    assert _figure.apart([(0.2, "alone", "")]) == [(0.2, "alone", "")]
 
 
 def test_budgets_stand_where_their_numbers_are() -> None:

@@ -87,18 +87,23 @@ def _tick(budget: str) -> str:
     return f"{int(value):,} {name}" if value.isdecimal() else budget or "no limit"
 
 
-def _labels(axes: Any, x: float, ends: Sequence[tuple[float, str, str]], gap: float = 0.052) -> None:
-    """Write each name beside the end of its curve, moved apart so that none covers another."""
+def _labels(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Write each name beside the end of its curve."""
+    for y, name, colour in apart(ends):
+        shown = name if len(name) <= 34 else f"{name[:33]}…"
+        axes.annotate(
+            shown, (x, y), xytext=(10, 0), textcoords="offset points", color=colour, fontsize=9, va="center",
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def apart(ends: Sequence[tuple[float, str, str]], gap: float = 0.052) -> list[tuple[float, str, str]]:
+    """Return labels at their heights, moved apart by at least a gap, and all of them down if the highest is above 1."""
     placed: list[tuple[float, str, str]] = []
     for y, name, colour in sorted(ends):
         placed.append((max(y, placed[-1][0] + gap) if placed else max(y, 0.0), name, colour))
     over = max(placed[-1][0] - 1.0, 0.0) if placed else 0.0
-    for y, name, colour in placed:
-        shown = name if len(name) <= 34 else f"{name[:33]}…"
-        axes.annotate(
-            shown, (x, y - over), xytext=(10, 0), textcoords="offset points", color=colour, fontsize=9, va="center",
-            annotation_clip=False,
-        )  # fmt: skip
+    return [(y - over, name, colour) for y, name, colour in placed]
 
 
 def _figure() -> Any:

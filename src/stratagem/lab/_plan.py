@@ -160,17 +160,22 @@ def _look_at(path: Path) -> None:
     """Refuse a file of strategies that imports what could find the key: the key is not there, and it may not look."""
     tree = ast.parse(path.read_text("utf-8"), str(path))
     for node in ast.walk(tree):
-        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "__import__":
-            names = ["importlib"]
-        for name in names:
+        for name in _imported(node):
             if name.partition(".")[0] in LOOKING:
+                line = getattr(node, "lineno", 0)
                 raise UsageError(
-                    f"{path.name}, line {node.lineno}: a strategy that is compared may not import {name!r}",  # pyright: ignore[reportAttributeAccessIssue]
+                    f"{path.name}, line {line}: a strategy that is compared may not import {name!r}",
                     remedy="It touches the world through `run` alone.",
                 )
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [one.name for one in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [] if node.level else [node.module or ""]
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "__import__"
+    return ["importlib"] if called else []
 
 
 def needs_of(made: Sequence[tuple[str, Strategy]], *, across: bool) -> list[tuple[str, ...]]:

@@ -214,13 +214,14 @@ def main() -> None:
 
 def _told(failure: BaseException) -> dict[str, Any]:
     """Return a failure as JSON; of a group its first."""
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    if isinstance(failure, StratagemError):
-        return {"ours": record(failure)}
+    first: Any = failure
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(first, StratagemError):
+        return {"ours": record(first)}
     import traceback
 
-    return {"foreign": f"{type(failure).__name__}: {failure}", "trace": "".join(traceback.format_exception(failure))}
+    return {"foreign": f"{type(first).__name__}: {first}", "trace": "".join(traceback.format_exception(first))}  # pyright: ignore[reportUnknownArgumentType]
 
 
 if __name__ == "__main__":

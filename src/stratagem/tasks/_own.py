@@ -197,7 +197,7 @@ def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _row(path: Path, number: int, form: Mapping[str, Any]) -> Row:
-    fields = {str(name).strip().lower(): value for name, value in form.items() if name is not None}
+    fields = {str(name).strip().lower(): value for name, value in form.items()}
     where = f"{path.name}, line {number}"
     question, said = _field(fields, QUESTIONS, where), _field(fields, ANSWERS, where)
     rationale = str(fields.get("rationale") or "").strip()
