@@ -128,3 +128,22 @@ def test_more_than_two_parameters_are_refused(cli: Any) -> None:
     result = cli("simulate", "direct", "--task", "game24", *["--vary", "skill=0.1/0.2"] * 3)
     assert result.exit_code == 2
     assert "--vary is there 3 times" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals of POSIX")
+def test_a_terminal_sees_how_far_it_is_and_then_the_report_alone(cli: Any) -> None:
+    from tests.cli.test_terminal import Terminal
+
+    terminal = Terminal(cli, "compare", *SMALL, "--strategies", "direct", "--no-baselines")
+    terminal.until("of 6 answers")
+    terminal.until("on the Pareto front")
+    assert terminal.process.wait(60) == 0
+    assert "\x1b[2K" in terminal.text  # the line of progress is gone before the report is written
+
+
+def test_settings_of_other_verbs_do_not_choose_the_model(cli: Any) -> None:
+    (cli.folder / "stratagem.toml").write_text('model = "offline"\n')
+    document = cli.json(
+        "compare", "--task", "game24", "--items", 2, "--processes", 1, "--strategies", "direct", "--no-baselines"
+    )
+    assert document["manifest"]["models"] == ["sim:"]

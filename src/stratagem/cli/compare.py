@@ -9,7 +9,7 @@ import click
 
 from stratagem.cli._ends import CANCELLED, usage
 from stratagem.cli._output import Mode, say, shown, table, warn
-from stratagem.cli._settings import Verb, offers, option, reaching, speaking
+from stratagem.cli._settings import Verb, offers, reaching, speaking
 
 if TYPE_CHECKING:
     from stratagem.lab import Report
@@ -20,7 +20,7 @@ MISSED = 1
 @click.command(cls=Verb)
 @click.option("--task", required=True, metavar="NAME|FILE", help="A suite, or your own JSON lines or CSV.")
 @click.option("--strategies", required=True, metavar="SPEC,...", help="With commas between them.")
-@option(
+@click.option(
     "--model",
     metavar="SPEC",
     multiple=True,

@@ -36,36 +36,34 @@ class Folder:
         """
         if self.path is None:
             return None
+        stored = self.path / PLAN
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._taken()
-            stored = self.path / PLAN
-            known: dict[str, Any] | None = json.loads(stored.read_text("utf-8")) if stored.exists() else None
+            self._lock = (self.path / LOCK).open("a")
         except OSError as failure:
-            raise UsageError(
-                f"the folder {str(self.path)!r} cannot be used: {failure.strerror}", remedy="Check `--out`."
-            ) from None
+            message = f"the folder {str(self.path)!r} cannot be used: {failure.strerror}"
+            raise UsageError(message, remedy="Check `--out`.") from None
+        self._take()
+        try:
+            known: dict[str, Any] | None = json.loads(stored.read_text("utf-8")) if stored.exists() else None
         except ValueError:
-            raise UsageError(
-                f"{PLAN} in {str(self.path)!r} is damaged", remedy="Choose another folder: `--out`."
-            ) from None
+            message = f"{PLAN} in {str(self.path)!r} is damaged"
+            raise UsageError(message, remedy="Choose another folder: `--out`.") from None
         if known is not None:
             self._same(known["wanted"], identity)
         return known
 
-    def _taken(self) -> None:
-        assert self.path is not None
-        self._lock = (self.path / LOCK).open("a")
+    def _take(self) -> None:
+        """Lock the folder; where the platform has no such lock, two at once are the user's business."""
         try:
             import fcntl
-        except ImportError:  # where there is none, two at once are the user's business
+        except ImportError:
             return
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(
-                f"another process works in {str(self.path)!r}", remedy="Wait for it, or choose another folder."
-            ) from None
+            message = f"another process works in {str(self.path)!r}"
+            raise UsageError(message, remedy="Wait for it, or choose another folder.") from None
 
     def _same(self, known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
         for name, value in identity.items():
