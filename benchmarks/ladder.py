@@ -11,6 +11,7 @@ from stratagem.core import Json
 from stratagem.tasks import Suite
 
 HIGH, SIDEWAYS = 12, 400  # right and wrong steps that a path may take
+RUNGS = 3  # steps to the top
 
 
 class Ladder(Suite):
@@ -46,8 +47,9 @@ class Ladder(Suite):
         return float(value == f"top {problem}")
 
     def steps(self, problem: Json, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the steps up, none after a step down; and those down."""
-        up = [f"up {number}" for number in range(HIGH)] if self.alive(problem, path) else []
+        """Return the steps up, none after a step down or at the top; and those down."""
+        climbs = self.alive(problem, path) and len(path) < RUNGS
+        up = [f"up {number}" for number in range(HIGH)] if climbs else []
         return up, [f"down {number}" for number in range(SIDEWAYS)]
 
     def alive(self, problem: Json, path: tuple[str, ...]) -> bool:

@@ -91,6 +91,16 @@ def test_the_simulation_agrees_with_theory(name: str) -> None:
     assert abs(deviation(found, expected(), n)) < ERRORS
 
 
+def test_concluding_an_unfinished_path_needs_the_steps_that_are_missing() -> None:
+    # One level of a perfect judge: the path is alive, two of three steps are missing.
+    from benchmarks.closed_forms import search
+
+    n = 400
+    found, _ = simulated(search.using(depth=1, branching=4), "sim:skill=0.05,step=0.6,judge=1", n)
+    alive = surviving(0.6, 1.0, 0.0, depth=1, width=3, branching=4)
+    assert abs(deviation(found, alive * 0.6**2, n)) < ERRORS
+
+
 def test_reflexion_costs_what_theory_says() -> None:
     n = 300
     _, calls = simulated(trial, "sim:skill=0.4,tpr=0.9,fpr=0.2,spread=4", n)

@@ -109,7 +109,7 @@ def apart(ends: Sequence[tuple[float, str, str]], gap: float = 0.052) -> list[tu
 def _figure() -> Any:
     try:
         import matplotlib
-    except ImportError:
+    except ModuleNotFoundError:
         raise CapabilityError("figures need the package matplotlib", remedy='pip install "stratagem[lab]"') from None
     from matplotlib.figure import Figure
 

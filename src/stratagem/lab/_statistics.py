@@ -18,7 +18,7 @@ WANTED_POWER = 0.8
 def _scipy() -> Any:
     try:
         from scipy import stats  # pyright: ignore[reportMissingTypeStubs]  (it has none)
-    except ImportError:
+    except ModuleNotFoundError:
         raise CapabilityError("statistics need the package scipy", remedy='pip install "stratagem[lab]"') from None
     return stats
 

@@ -13,7 +13,8 @@ class Competence:
 
     Attributes:
         skill: probability that an answer, or a step with tools, is right.
-        step: the same of one thought; None is `skill`.
+        step: the same of one thought; None is `skill`. An unfinished path is concluded with one such chance for each missing step,
+            and no worse than without it.
         judge: probability that a judge is right; stands for `tpr` and `1 - fpr`.
         tpr: probability that it passes what is right; None is `judge`.
         fpr: probability that it passes what is wrong; None is `1 - judge`.

@@ -30,6 +30,7 @@ GARBLED = "(unreadable)"
 REASONING = "Simulated reasoning."
 LESSON = "Simulated lesson: the last attempt was wrong; try another way."
 CRITIQUE = "Simulated feedback."
+MOST_MISSING = 20  # steps of an unfinished path that are looked for
 
 
 class SimulatedModel:
@@ -212,13 +213,27 @@ class _Speaker:
         if "rationale" in given:  # reasoning that was written before is followed
             return _form(self.request.signature).concluded(str(given["rationale"]))
         skill = can.skill
-        if self.asked.path:  # whoever writes down what a finished path says makes no new mistake
-            return self.reply(1.0 if self.oracle.accepts(self.asked, self.asked.path) else 0.0)
+        if self.asked.path:
+            return self.reply(self.finishing() if self.oracle.accepts(self.asked, self.asked.path) else 0.0)
         if "attempt" in given:
             skill = 1 - can.harm if self.oracle.accepts(self.asked, given["attempt"]) else can.critic
         elif given.get("lessons") or given.get("notes"):
             skill += can.lesson * (1 - skill)
         return self.reply(skill)
+
+    def finishing(self) -> float:
+        """Return the skill to state the answer of a path that can be completed: what is missing is thought out unwritten.
+
+        Whoever writes down what a finished path says makes no new mistake.
+        """
+        path, missing, solution = self.asked.path, 0, self.oracle.right(self.asked)
+        while missing < MOST_MISSING:
+            asked = Inquiry("thoughts", self.asked.name, self.asked.output, {**self.asked.given, "path": path})
+            right = self.oracle.right(asked)
+            if not right or right[0] == solution:  # a suite without steps has one thought, the solution
+                break
+            path, missing = (*path, str(right[0])), missing + 1
+        return max(self.can.of_a_step**missing, self.can.skill if missing else 0.0)
 
     def thought(self) -> Any:
         return self.several(1)[0]
