@@ -117,7 +117,7 @@ class Sweep:
                 **self._point(own), "budget": budget, "accuracy": own["accuracy"], "interval": own["interval"],
                 "best_baseline": best["strategy"], "baseline_accuracy": best["accuracy"],
                 "baseline_interval": best["interval"], "gain": round(own["accuracy"] - best["accuracy"], 6),
-                "gain_interval": [-high, -low], "p": test["p"],
+                "gain_interval": [0.0 - high, 0.0 - low], "p": test["p"],
             })  # fmt: skip
         for one, p in zip(found, holm([one["p"] for one in found]), strict=True):
             one["p_holm"] = round(p, 6)

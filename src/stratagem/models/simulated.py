@@ -216,7 +216,8 @@ class _Speaker:
         if self.asked.path:
             return self.reply(self.finishing() if self.oracle.accepts(self.asked, self.asked.path) else 0.0)
         if "attempt" in given:
-            skill = 1 - can.harm if self.oracle.accepts(self.asked, given["attempt"]) else can.critic
+            corrected = can.critic if given.get("feedback") else can.of_a_second_thought
+            skill = 1 - can.harm if self.oracle.accepts(self.asked, given["attempt"]) else corrected
         elif given.get("lessons") or given.get("notes"):
             skill += can.lesson * (1 - skill)
         return self.reply(skill)
