@@ -4,6 +4,7 @@ Real tasks have few right steps and answers that coincide; here the closed forms
 """
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,11 @@ class Ladder(Suite):
     def wrong(self, problem: Json, number: int) -> str:
         """Return a wrong answer; different for all numbers."""
         return f"floor {number} of {problem}"
+
+    def extract(self, text: str) -> Any:
+        """Return the place that a text names last."""
+        found = re.findall(r"top \d+|floor \d+ of \d+", text)
+        return found[-1] if found else None
 
     def right(self, problem: Json, value: Any) -> float:
         """Return 1 at the top."""

@@ -113,3 +113,13 @@ def test_a_strategy_that_does_not_vote_disagrees_with_theory() -> None:
 
     found, _ = simulated(self_consistency.using(n=1), "sim:skill=0.6,spread=1", 2000)
     assert abs(deviation(found, majority(0.6, 9), 2000)) > ERRORS
+
+
+def test_a_chain_that_thinks_on_gets_no_better_by_itself_unless_the_simulation_says_so() -> None:
+    from stratagem.strategies import longer_chain
+
+    n, chain = 400, longer_chain.using(rounds=3)
+    found, _ = simulated(chain, "sim:skill=0.4", n)
+    assert abs(deviation(found, 0.4, n)) < ERRORS
+    found, _ = simulated(chain, "sim:skill=0.4,harm=0,rethink=0.5", n)
+    assert abs(deviation(found, 1 - 0.6 * 0.5**3, n)) < ERRORS
