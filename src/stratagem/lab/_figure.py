@@ -201,9 +201,13 @@ def _map(
         extent=(xs[0] - step_x / 2, xs[-1] + step_x / 2, ys[0] - step_y / 2, ys[-1] + step_y / 2),
     )  # fmt: skip
     axes.grid(visible=False)
+    axes.set_xticks(xs)
+    axes.set_yticks(ys)
     for (x, y), one in table.items():
         if one["verdict"] != "unresolved":
-            axes.text(x, y, "+" if one["verdict"] == "pays" else "−", ha="center", va="center", fontsize=8)
+            dark = abs(one["gain"]) > 0.55 * bound
+            sign = "+" if one["verdict"] == "pays" else "−"
+            axes.text(x, y, sign, ha="center", va="center", fontsize=10, color="white" if dark else "black")
     if first:
         axes.set_ylabel(names[1])
     if last:
