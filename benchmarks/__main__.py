@@ -11,6 +11,7 @@ sys.path[:0] = [str(FOLDER.parent / "src"), str(FOLDER.parent)]
 # The cheap ones first, so that a look at a change takes seconds.
 ORDER = (
     "wind_tunnel",
+    "simulated",
     "loop",
     "cap",
     "resume",
@@ -24,6 +25,8 @@ ORDER = (
     "postgres",
     "crash",
     "local_model",
+    "compare",
+    "closed_forms",
     "peers",
 )
 

@@ -275,7 +275,14 @@ def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys) -> None:
 def test_every_file_is_a_benchmark_that_the_command_knows_or_says_why_not() -> None:
     files = {path.stem for path in command.FOLDER.glob("*.py")} - {"__init__", "__main__"}
     parts = {"model_clients", "model_server", "model_width"}  # of `models`
-    assert files == {*command.ORDER, *parts, "measure", "world", "journal_rows"}  # the last is a program of its own
+    assert files == {
+        *command.ORDER,
+        *parts,
+        "measure",
+        "world",
+        "ladder",
+        "journal_rows",
+    }  # the last is a program of its own
 
 
 def test_a_kill_leaves_no_wrong_value_and_a_missing_peer_is_said(report, lines, monkeypatch) -> None:

@@ -13,12 +13,15 @@ class Competence:
 
     Attributes:
         skill: probability that an answer, or a step with tools, is right.
-        step: the same of one thought; None is `skill`.
+        step: the same of one thought; None is `skill`. An unfinished path is concluded with one such chance for each missing step,
+            and no worse than without it.
         judge: probability that a judge is right; stands for `tpr` and `1 - fpr`.
         tpr: probability that it passes what is right; None is `judge`.
         fpr: probability that it passes what is wrong; None is `1 - judge`.
         critic: probability that a wrong attempt is right after feedback.
-        harm: probability that a right attempt is wrong after feedback.
+        harm: probability that a right attempt is wrong after feedback, or when it is thought over without any.
+        rethink: probability that a wrong attempt is right when it is thought over without feedback; None corrects as many as
+            are spoiled, so that the accuracy stays `skill`.
         lesson: share of what is missing to certainty that advice or a lesson brings.
         cause: probability that a draw takes the outcome that all draws for a problem have in common.
         spread: different wrong answers to a problem; 1: whoever is wrong says the same.
@@ -44,6 +47,7 @@ class Competence:
     fpr: float | None = None
     critic: float = 0.5
     harm: float = 0.1
+    rethink: float | None = None
     lesson: float = 0.0
     cause: float = 0.0
     spread: int = 5
@@ -65,6 +69,13 @@ class Competence:
     def of_a_step(self) -> float:
         """Probability that a thought is right."""
         return self.skill if self.step is None else self.step
+
+    @property
+    def of_a_second_thought(self) -> float:
+        """Probability that a wrong attempt is right when it is thought over."""
+        if self.rethink is not None:
+            return self.rethink
+        return min(1.0, self.harm * self.skill / (1 - self.skill)) if self.skill < 1 else 1.0
 
     @property
     def passes_right(self) -> float:
@@ -108,7 +119,7 @@ class Competence:
 
 
 _SHARES = {
-    "skill", "step", "judge", "tpr", "fpr", "critic", "harm", "lesson", "cause", "format", "refuse", "position", "length",
+    "skill", "step", "judge", "tpr", "fpr", "critic", "harm", "rethink", "lesson", "cause", "format", "refuse", "position", "length",
 }  # fmt: skip
 _WHOLE = {"spread": (1, 1000), "branch": (1, 100), "words": (0, 100_000), "longest": (1, 1_000_000), "seed": (0, 2**63)}
 _RANGES: dict[str, tuple[float, float]] = {

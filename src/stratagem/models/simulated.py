@@ -24,11 +24,13 @@ from stratagem.models._competence import Competence
 
 _FIELDS = frozenset({"tools", "temperature", "top_p", "stop", "seed", "effort", "schema", "max_tokens"})
 _UNIT = 1 / (1 << 32)
+_sha256 = hashlib.sha256
 REFUSAL = "I cannot help with that."
 GARBLED = "(unreadable)"
 REASONING = "Simulated reasoning."
 LESSON = "Simulated lesson: the last attempt was wrong; try another way."
 CRITIQUE = "Simulated feedback."
+MOST_MISSING = 20  # steps of an unfinished path that are looked for
 
 
 class SimulatedModel:
@@ -75,14 +77,21 @@ class SimulatedModel:
                 f"the model {self.spec!r} knows nothing by itself",
                 remedy="It answers tasks of a suite: `stratagem compare --task SUITE --model sim:...`.",
             )
-        samples = tuple(self._draw(self._oracle, request, request.occurrence + k) for k in range(request.n))
+        form = _form(request.signature)
+        asked = Inquiry(form.kind, request.signature.name, request.signature.output, form.given(request.inputs))
+        samples = tuple([
+            self._draw(self._oracle, request, form, asked, number)
+            for number in range(request.occurrence, request.occurrence + request.n)
+        ])  # fmt: skip
         if on_delta is not None:
             for k, sample in enumerate(samples):
                 on_delta(Delta(k, sample.text))
-        prompt = self.tokens(request.message) + -(-len(request.head.instruction) // 4)
+        prompt = -(-len(request.message) // 4) + 8 - (-len(request.head.instruction) // 4)
         for step in request.steps or ():
             prompt += sum(self.tokens(one.text) for one in step.observations) + self.tokens(step.step.thought)
-        said = sum(-(-len(sample.text) // 4) for sample in samples) + self._thinking(request) * request.n
+        said = sum([-(-len(sample.text) // 4) for sample in samples])
+        if form.reasons:
+            said += self.competence.words * request.n
         if request.max_tokens is not None:
             said = min(said, request.max_tokens * request.n)
         cost = self.competence.price * (prompt + said) / 1e6
@@ -97,20 +106,16 @@ class SimulatedModel:
         await self._sleep(self.competence.latency + (said / speed if speed else 0.0))
         return reply
 
-    def _thinking(self, request: Request) -> int:
-        return self.competence.words if _form(request.signature).reasons else 0
-
-    def _draw(self, oracle: Oracle, request: Request, occurrence: int) -> Sample:
-        hot = request.options.get("temperature")
-        place = f"{request.path}\x00{occurrence}\x00{request.seed}".encode() if hot else b""
-        dice = _Dice(hashlib.sha256(self._seed + request.digest + place).digest())
-        can, form = self.competence, _form(request.signature)
+    def _draw(self, oracle: Oracle, request: Request, form: "_Form", asked: Inquiry, occurrence: int) -> Sample:
+        place = b""
+        if request.options.get("temperature"):
+            place = f"{request.path}\x00{occurrence}\x00{request.seed}".encode()
+        dice, can = _Dice(_sha256(self._seed + request.digest + place).digest()), self.competence
         if can.refuse and dice.unit() < can.refuse:
             return Sample(REFUSAL, (), "refusal")
         if can.format and dice.unit() < can.format:
             return Sample(GARBLED)
-        asked = Inquiry(form.kind, request.signature.name, request.signature.output, form.given(request.inputs))
-        said = _Speaker(oracle, can, asked, dice, request).said()
+        said = _SAID[form.kind](_Speaker(oracle, can, asked, dice, request))
         return form.written(said, native=request.native)
 
 
@@ -123,10 +128,11 @@ class _Dice:
         self._data, self._at = data, 0
 
     def word(self) -> int:
-        if self._at == 32:
-            self._data, self._at = hashlib.sha256(self._data).digest(), 0
-        self._at += 4
-        return int.from_bytes(self._data[self._at - 4 : self._at], "big")
+        at = self._at
+        if at == 32:
+            self._data, at = _sha256(self._data).digest(), 0
+        self._at = at + 4
+        return int.from_bytes(self._data[at : at + 4], "big")
 
     def unit(self) -> float:
         """Return a number in [0, 1)."""
@@ -166,6 +172,14 @@ class _Form:
     def given(self, inputs: Any) -> dict[str, Any]:
         return {role: inputs[name] for name, role in self._names if role}
 
+    def concluded(self, rationale: str) -> str:
+        """Return what written reasoning comes to: the answer that it states last, where it states one in this form."""
+        if self._between is not None:
+            head, tail = (part.replace(REASONING, "").strip() for part in self._between)
+            if head and head in rationale:
+                return rationale.rpartition(head)[2].strip().removesuffix(tail).strip()
+        return rationale.replace(REASONING, "").strip()
+
     def written(self, said: Any, *, native: bool) -> Sample:
         if type(said) is str:
             return Sample(said if self._between is None else said.join(self._between))
@@ -193,22 +207,34 @@ class _Speaker:
     def __init__(self, oracle: Oracle, can: Competence, asked: Inquiry, dice: _Dice, request: Request) -> None:
         self.oracle, self.can, self.asked, self.dice, self.request = oracle, can, asked, dice, request
 
-    def said(self) -> Any:
-        return _SAID[self.asked.kind](self)
-
     def answer(self) -> Any:
         """Solve it; what was thought before, or said against an attempt, counts."""
         given, can = self.asked.given, self.can
         if "rationale" in given:  # reasoning that was written before is followed
-            return str(given["rationale"]).replace(REASONING, "").strip()
+            return _form(self.request.signature).concluded(str(given["rationale"]))
         skill = can.skill
-        if self.asked.path:  # whoever writes down what a finished path says makes no new mistake
-            return self.reply(1.0 if self.oracle.accepts(self.asked, self.asked.path) else 0.0)
+        if self.asked.path:
+            return self.reply(self.finishing() if self.oracle.accepts(self.asked, self.asked.path) else 0.0)
         if "attempt" in given:
-            skill = 1 - can.harm if self.oracle.accepts(self.asked, given["attempt"]) else can.critic
+            corrected = can.critic if given.get("feedback") else can.of_a_second_thought
+            skill = 1 - can.harm if self.oracle.accepts(self.asked, given["attempt"]) else corrected
         elif given.get("lessons") or given.get("notes"):
             skill += can.lesson * (1 - skill)
         return self.reply(skill)
+
+    def finishing(self) -> float:
+        """Return the skill to state the answer of a path that can be completed: what is missing is thought out unwritten.
+
+        Whoever writes down what a finished path says makes no new mistake.
+        """
+        path, missing, solution = self.asked.path, 0, self.oracle.right(self.asked)
+        while missing < MOST_MISSING:
+            asked = Inquiry("thoughts", self.asked.name, self.asked.output, {**self.asked.given, "path": path})
+            right = self.oracle.right(asked)
+            if not right or right[0] == solution:  # a suite without steps has one thought, the solution
+                break
+            path, missing = (*path, str(right[0])), missing + 1
+        return max(self.can.of_a_step**missing, self.can.skill if missing else 0.0)
 
     def thought(self) -> Any:
         return self.several(1)[0]

@@ -202,7 +202,7 @@ class Suite:
 class SuiteOracle:
     """The oracle of a suite: it reads the problem in the question, and solves it."""
 
-    __slots__ = ("_knows", "_read", "_solved", "_stepped", "_suite", "_wrong")
+    __slots__ = ("_alive", "_knows", "_read", "_solved", "_stepped", "_suite", "_wrong")
 
     def __init__(self, suite: Suite) -> None:
         def solved(question: str) -> str:
@@ -217,10 +217,14 @@ class SuiteOracle:
         def knows(question: str, text: str) -> bool:
             return suite.score(question, text).right == 1
 
+        def alive(question: str, path: tuple[str, ...]) -> bool:
+            return suite.alive(read(question), path)
+
         self._suite = suite
         self._read = read = lru_cache(4096)(suite.read)
         self._solved, self._wrong = lru_cache(4096)(solved), lru_cache(16384)(wrong)
         self._knows, self._stepped = lru_cache(65536)(knows), lru_cache(16384)(stepped)
+        self._alive = lru_cache(65536)(alive)
 
     def right(self, asked: Inquiry) -> Any:
         """Return a right reply."""
@@ -247,7 +251,7 @@ class SuiteOracle:
         """Say whether an answer is right, or a path can still be completed."""
         if isinstance(value, tuple) or (self._suite.stepwise and self._partial(asked, value)):
             path = path_of(value)
-            return self._suite.alive(self._read(asked.question), path) if self._suite.stepwise else bool(path)
+            return self._alive(asked.question, path) if self._suite.stepwise else bool(path)
         return self._knows(asked.question, str(value))
 
     def _partial(self, asked: Inquiry, value: Any) -> bool:

@@ -142,7 +142,7 @@ class Game24(Suite):
                 after = tuple(sorted(map(Fraction, found[1].split()))) if found else None
             except (ValueError, ZeroDivisionError):
                 after = None
-            if after is None or after not in {move[1] for move in _moves(values)}:
+            if after is None or after not in _reached(values):
                 return None
             values = after
         return values
@@ -205,6 +205,12 @@ def _moves(values: Values) -> tuple[tuple[str, Values], ...]:
         for text, value in made:
             found.setdefault(f"{text} = {_shown(value)}", tuple(sorted((*rest, value))))
     return tuple(found.items())
+
+
+@lru_cache(50_000)
+def _reached(values: Values) -> frozenset[Values]:
+    """Return what one operation may leave."""
+    return frozenset(after for _, after in _moves(values))
 
 
 def _shown(value: Fraction) -> str:

@@ -1,0 +1,238 @@
+"""`stratagem compare`: which strategy is worth it on this task, with this model, at this budget."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stratagem.cli._ends import CANCELLED, usage
+from stratagem.cli._output import Mode, say, shown, table, warn
+from stratagem.cli._settings import Verb, offers, reaching, speaking
+
+if TYPE_CHECKING:
+    from stratagem.lab import Report
+
+MISSED = 1
+
+
+@click.command(cls=Verb)
+@click.option("--task", required=True, metavar="NAME|FILE", help="A suite, or your own JSON lines or CSV.")
+@click.option("--strategies", required=True, metavar="SPEC,...", help="With commas between them.")
+@click.option(
+    "--model",
+    metavar="SPEC",
+    multiple=True,
+    default=("sim:",),
+    **offers("models"),
+    help="May be repeated.  [default: sim:]",
+)
+@reaching
+@click.option("--budget", metavar="LIMITS", default="", help="Of each item; one may be a list: tokens=2000/8000/32000.")
+@click.option("--items", metavar="N", type=click.IntRange(1), help="How many.  [default: 100; of a file all]")
+@click.option("--level", metavar="N", type=int, default=1, show_default=True, help="Of difficulty.")
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(0, 32),
+    default=2,
+    show_default=True,
+    help="Solved ones that a task carries.",
+)
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the items and of all dice.")
+@click.option(
+    "--seed-file", metavar="FILE", type=click.Path(), help="A withheld seed: the report has neither it nor a question."
+)
+@click.option(
+    "--across-capabilities", is_flag=True, help="Compare strategies that use different truth; the title says so."
+)
+@click.option("--no-baselines", is_flag=True, help="Leave out self-consistency, best-of-n and the longer chain.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(), help="Keep answers there; the same line goes on where it was stopped."
+)
+@click.option("--html", metavar="FILE", type=click.Path(), help="Write the report as one page.")
+@click.option("--png", metavar="FILE", type=click.Path(), help="Write the figure.")
+@click.option("--svg", metavar="FILE", type=click.Path(), help="Write the figure.")
+@click.option(
+    "--fail-below",
+    metavar="NAME=SHARE",
+    multiple=True,
+    help="Exit with 1 if a strategy is less accurate. May be repeated.",
+)
+@click.option("--processes", metavar="N", type=click.IntRange(1, 256), help="[default: one for each core]")
+@click.option("--width", metavar="N", type=click.IntRange(1, 1000), help="Items at once in each.  [default: 8]")
+@speaking("json", "jsonl", "quiet", "debug")
+@click.pass_obj
+def compare(mode: Mode, **given: Any) -> int:
+    """Compare strategies on the same items under the same budget.
+
+    Self-consistency, best-of-n and a longer chain are always among them, at every budget, as far as it goes. What a strategy
+    can reach holds no key; answers are frozen before they are scored.
+
+    The report goes to standard output. Exit status: 0, or 1 if `--fail-below` was missed, 2 usage, 5 model failed,
+    70 unexpected, 130 cancelled.
+    """
+    if mode.json and mode.jsonl:
+        raise usage("--json and --jsonl exclude each other", "Choose one.")
+    limits = [_limit(one) for one in given["fail_below"]]
+    seed = given["seed"] if given["seed_file"] is None else secret(given["seed_file"])
+    for name in ("html", "png", "svg"):
+        check_writable(given[name], f"--{name}")
+    from stratagem.lab import compare as perform
+
+    shown_progress = Line(mode, given["out"])
+    stop_on_sigterm()
+    try:
+        report = perform(
+            given["task"], given["strategies"], model=given["model"], budget=given["budget"], items=given["items"], seed=seed,
+            level=given["level"], examples=given["examples"], out=given["out"], across_capabilities=given["across_capabilities"],
+            baselines=not given["no_baselines"], withheld=given["seed_file"] is not None, processes=given["processes"],
+            width=given["width"], on_progress=shown_progress, **mode.server,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return shown_progress.stopped()
+    finally:
+        shown_progress.close()
+    checked = [(name, least, _best(report, name)) for name, least in limits]
+    write_files(report, given)
+    _print(mode, report)
+    missed = [(name, least, best) for name, least, best in checked if best < least]
+    for name, least, best in missed:
+        warn(f"! {name} reached {best:.3f}, less than {least:g}")
+    return MISSED if missed else 0
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM do what Ctrl-C does."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def secret(path: str) -> str:
+    """Return a withheld seed: what a file holds."""
+    try:
+        seed = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as failure:
+        raise usage(f"the seed in {path!r} cannot be read: {getattr(failure, 'strerror', None) or failure}") from None
+    if not seed:
+        raise usage(f"the seed file {path!r} is empty", "Write a long random text into it.")
+    return seed
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, equals, share = text.rpartition("=")
+    try:
+        least = float(share)
+    except ValueError:
+        least = -1.0
+    if not equals or not 0 <= least <= 1:
+        raise usage(f"--fail-below {text!r} is no NAME=SHARE", "Write --fail-below tree_of_thoughts=0.8")
+    return name, least
+
+
+def _best(report: "Report", name: str) -> float:
+    """Return the accuracy of a strategy at the largest budget; of several models the lowest."""
+    rows = [row for row in report.rows if row["strategy"] == name]
+    if not rows:
+        known = ", ".join(dict.fromkeys(row["strategy"] for row in report.rows))
+        raise usage(f"--fail-below: no strategy {name!r} was compared", f"There are {known}.")
+    last = rows[-1]["budget"]
+    return min(row["accuracy"] for row in rows if row["budget"] == last)
+
+
+def check_writable(path: str | None, flag: str) -> None:
+    """Refuse a file that could not be written, before the work begins."""
+    if path is not None and not Path(path).resolve().parent.is_dir():
+        raise usage(f"{flag}: there is no folder {str(Path(path).parent)!r}", "Make it first.")
+
+
+def write_files(report: Any, given: dict[str, Any]) -> None:
+    """Write the page and the figures that were asked for."""
+    for name in ("svg", "png"):
+        if given[name]:
+            Path(given[name]).write_bytes(report.figure(name))
+    if given["html"]:
+        Path(given["html"]).write_text(report.html(), "utf-8")
+        from stratagem.lab._page import MOST_ITEMS
+
+        if len(getattr(report, "items", ())) > MOST_ITEMS:
+            from stratagem.cli._output import json_text
+
+            lines = "".join(json_text(one) + "\n" for one in report.items)
+            Path(given["html"]).with_suffix(".items.jsonl").write_text(lines, "utf-8")
+
+
+def _print(mode: Mode, report: "Report") -> None:
+    if mode.json:
+        mode.document(report.plain())
+        return
+    if mode.jsonl:
+        form = report.plain()
+        mode.document({"schema": form["schema"], "type": "manifest", **form["manifest"]})
+        for kind in ("rows", "tests", "pareto", "items", "failures"):
+            for one in form[kind]:
+                mode.document({"type": kind, **one})
+        return
+    from stratagem.lab import _text
+
+    say(report.title)
+    say()
+    table([list(_text.HEADS), *_text.cells_of(report)], elastic=1)
+    say()
+    say("* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another")
+    say(_text.scan_line(report.manifest["prompt_scan"]))
+    for heading, lines in (
+        ("Paired tests", _text.test_lines(report.tests)),
+        ("Failures", _text.failure_lines(report.failures)),
+    ):
+        if lines:
+            say()
+            say(heading)
+            for line in lines:
+                say(f"  {line}")
+
+
+class Line:
+    """One line on a terminal that says how far it is, redrawn ten times a second at most; nothing elsewhere."""
+
+    def __init__(self, mode: Mode, out: str | None) -> None:
+        from stratagem.session._progress import redraws
+
+        self._mode, self._out = mode, out
+        self._draws = redraws(sys.stderr) and not mode.quiet and not mode.machine
+        self._last, self._drawn, self._seen = 0.0, False, ""
+
+    def __call__(self, progress: Any) -> None:
+        """Show how far it is."""
+        done, wanted, found, seconds = progress
+        self._seen = f"{done:,} of {wanted:,} answers"
+        now = time.monotonic()
+        if not self._draws or (now - self._last < 0.1 and done < wanted):
+            return
+        self._last, self._drawn = now, True
+        made = done - found
+        left = (wanted - done) * seconds / made if made else 0.0
+        rest = f", about {left:.0f} s more" if made and done < wanted else ""
+        sys.stderr.write(f"\r\x1b[2K  {shown(self._seen)}  {seconds:.0f} s{rest}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+            self._drawn = False
+
+    def stopped(self) -> int:
+        """Say how to go on."""
+        self.close()
+        if self._out:
+            warn(f"stopped: {self._seen or 'nothing'} kept in {self._out}; the same line goes on from there")
+        else:
+            warn(f"stopped: {self._seen or 'nothing'} were there and are lost; with `--out DIR` they are kept")
+        return CANCELLED
+
+
+__all__ = ["Line", "check_writable", "compare", "secret", "stop_on_sigterm", "write_files"]

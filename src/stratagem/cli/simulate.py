@@ -1,0 +1,83 @@
+"""`stratagem simulate`: at which competence of a model does a strategy pay."""
+
+from typing import Any
+
+import click
+
+from stratagem.cli._ends import usage
+from stratagem.cli._output import Mode, say, table
+from stratagem.cli._settings import Verb, offers, speaking
+from stratagem.cli.compare import Line, check_writable, stop_on_sigterm, write_files
+
+
+@click.command(cls=Verb)
+@click.argument("strategy", **offers("strategies"))
+@click.option("--task", required=True, metavar="NAME|FILE", help="A suite, or your own JSON lines or CSV.")
+@click.option(
+    "--vary",
+    required=True,
+    multiple=True,
+    metavar="NAME=LOW:HIGH:N",
+    help="A parameter of `sim:`; a second one makes a map.",
+)
+@click.option("--model", metavar="SPEC", default="sim:", show_default=True, help="The simulated model that is varied.")
+@click.option("--budget", metavar="LIMITS", default="", help="Of each item; one may be a list: tokens=2000/8000/32000.")
+@click.option(
+    "--items", metavar="N", type=click.IntRange(1), help="How many at each point.  [default: 100; of a file all]"
+)
+@click.option("--level", metavar="N", type=int, default=1, show_default=True, help="Of difficulty.")
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(0, 32),
+    default=2,
+    show_default=True,
+    help="Solved ones that a task carries.",
+)
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the items and of all dice.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(), help="Keep answers there; the same line goes on where it was stopped."
+)
+@click.option("--html", metavar="FILE", type=click.Path(), help="Write it as one page.")
+@click.option("--png", metavar="FILE", type=click.Path(), help="Write the figure.")
+@click.option("--svg", metavar="FILE", type=click.Path(), help="Write the figure.")
+@click.option("--processes", metavar="N", type=click.IntRange(1, 256), help="[default: one for each core]")
+@speaking("json", "quiet", "debug")
+@click.pass_obj
+def simulate(mode: Mode, strategy: str, **given: Any) -> int:
+    """Sweep a STRATEGY over simulated competence and budget, beside the honest baselines.
+
+    It pays where it is better than the best baseline, noticed by a paired test that is corrected for the number of points.
+    Nothing here is a language model: what it shows is how a strategy uses the competence that it is given.
+
+    Exit status: 0, 2 usage, 70 unexpected, 130 cancelled.
+    """
+    for name in ("html", "png", "svg"):
+        check_writable(given[name], f"--{name}")
+    if len(given["vary"]) > 2:
+        raise usage(f"--vary is there {len(given['vary'])} times", "Vary one parameter or two.")
+    from stratagem.lab import simulate as perform
+
+    line = Line(mode, given["out"])
+    stop_on_sigterm()
+    try:
+        sweep = perform(
+            strategy, given["task"], given["vary"], model=given["model"], budget=given["budget"], items=given["items"],
+            seed=given["seed"], level=given["level"], examples=given["examples"], out=given["out"],
+            processes=given["processes"], on_progress=line,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return line.stopped()
+    finally:
+        line.close()
+    write_files(sweep, given)
+    if mode.json:
+        mode.document(sweep.plain())
+        return 0
+    say(sweep.title)
+    say()
+    table(sweep.table(), elastic=len(sweep.names) + 2)
+    say()
+    for one in sweep.summary():
+        say(one)
+    return 0

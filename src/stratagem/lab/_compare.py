@@ -1,0 +1,292 @@
+"""`compare`: run strategies on the same items under the same budget, and report."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stratagem.core import Strategy
+from stratagem.errors import CapabilityError, UsageError
+from stratagem.lab import _plan, _scan
+from stratagem.lab._crew import Crew
+from stratagem.lab._folder import Folder
+from stratagem.lab._plan import Cell, Contestant, Wanted
+from stratagem.lab._report import Facts, Report, made_with
+from stratagem.tasks._own import ENDINGS, OwnSuite, opened
+
+CHUNK = 10  # items of a job: small enough that no process waits long for another at the end
+WIDTH = 8  # items at once in one process, with models that are waited for
+
+
+class Progress(NamedTuple):
+    """How far a comparison is: answers that are there, answers that are wanted, seconds since it began."""
+
+    done: int
+    wanted: int
+    found: int
+    seconds: float
+
+
+Listener = Callable[[Progress], None]
+
+
+def compare(
+    task: str,
+    strategies: Sequence[Strategy | str] | str,
+    *,
+    model: str | Sequence[str] = "sim:",
+    budget: str = "",
+    items: int | None = None,
+    seed: int | str = 0,
+    level: int = 1,
+    examples: int = _plan.EXAMPLES,
+    out: str | Path | None = None,
+    across_capabilities: bool = False,
+    baselines: bool = True,
+    withheld: bool = False,
+    processes: int | None = None,
+    width: int | None = None,
+    base_url: str | None = None,
+    api_key_env: str | None = None,
+    on_progress: Listener | None = None,
+) -> Report:
+    """Compare strategies on the same items under the same enforced budget.
+
+    Retries, replies that cannot be read and judges are billed; nothing is repaired, and nothing that one item paid for
+    serves another. Strategies run in other processes, which get questions and never keys.
+
+    Args:
+        task: name of a suite, or a file of yours: JSON lines or CSV with a question and an answer in each row.
+        strategies: specs, or one text with commas between them; strategies must have a name by which they are found.
+        model: spec, or several.
+        budget: limits of each item; one of them may be a list, such as `tokens=2000/8000/32000`.
+        items: how many; 100 if left out, of a file all.
+        seed: of the items and of all dice.
+        level: of difficulty.
+        examples: solved examples of the training split that a task carries.
+        out: folder that keeps answers; a comparison that was stopped goes on from there.
+        across_capabilities: compare strategies that use different truth, and say so in the title.
+        baselines: whether self-consistency, best-of-n and a longer chain are compared as well.
+        withheld: the seed is a secret: neither it nor a question is in the report.
+        processes: one for each core, if left out.
+        width: items at once in each process; 8 if left out, 1 with simulated models.
+        base_url: where the OpenAI-compatible server of the models is.
+        api_key_env: environment variable with the key for that address.
+        on_progress: called after every answer.
+
+    Returns:
+        The report.
+
+    Raises:
+        UsageError: an unknown task, strategy, model or limit; strategies that use different truth; a folder with another
+            comparison in it.
+        CapabilityError: a package is missing, or a model lacks what is needed.
+        ModelError: a model failed. What is in `out` stays.
+    """
+    _check_packages()
+    wanted = _wanted(
+        task, strategies, model, budget, items, seed, level, examples, across=across_capabilities, with_baselines=baselines,
+        published=not withheld,
+    )  # fmt: skip
+    made = [_plan.checked_strategy(one) for one in wanted.strategies]
+    kinds = _plan.needs_of(made, across=across_capabilities)
+    _check_truth(wanted, kinds)
+    folder = Folder(Path(out) if out is not None else None)
+    began = time.monotonic()
+    setup = {
+        "task": task, "blind": wanted.blind, "examples": wanted.examples, "base_url": base_url, "api_key_env": api_key_env,
+    }  # fmt: skip
+    try:
+        known = folder.begin(wanted.cost())
+        size = max(1, processes or os.cpu_count() or 1)
+        with Crew(setup, size) as crew:
+            pilot = known["pilot"] if known else _pilot(crew, wanted)
+            if not known:
+                folder.plan({"wanted": wanted.cost(), "pilot": pilot, "made_with": made_with()})
+            contestants = [
+                _plan.contestant(spec, (spec,) * len(wanted.budgets)) for spec in wanted.strategies
+            ] + _plan.baselines(wanted, kinds, pilot)
+            work = _Work(wanted, contestants, folder, crew, width or WIDTH, on_progress, began)
+            work.perform()
+        return _report(wanted, contestants, pilot, work, kinds, time.monotonic() - began)
+    finally:
+        folder.close()
+
+
+def _check_packages() -> None:
+    from importlib.util import find_spec
+
+    for name in ("numpy", "scipy"):
+        if find_spec(name) is None:
+            raise CapabilityError(f"comparisons need the package {name}", remedy='pip install "stratagem[lab]"')
+
+
+def _wanted(
+    task: str, strategies: Sequence[Strategy | str] | str, model: str | Sequence[str], budget: str, items: int | None,
+    seed: int | str, level: int, examples: int, *, across: bool, with_baselines: bool, published: bool,
+) -> Wanted:  # fmt: skip
+    """Check what the caller asks for, before anything is started."""
+    specs = _plan.split_specs(strategies) if isinstance(strategies, str) else list(strategies)
+    if not specs:
+        raise UsageError("there is no strategy to compare", remedy="Name at least one.")
+    names = [one.strip() if isinstance(one, str) else _plan.checked_strategy(one)[0] for one in specs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"the strategy {twice[0]!r} is there twice")
+    models = [model] if isinstance(model, str) else list(model)
+    if not models or len(set(models)) < len(models):
+        raise UsageError("there is no model" if not models else "a model is there twice")
+    models = [_model(one) for one in models]
+    suite = opened(task)
+    return Wanted(
+        task if not task.lower().endswith(ENDINGS) else str(Path(task).resolve()), level, seed, published, tuple(names),
+        tuple(models), _plan.budgets_of(budget), _plan.items_of(suite, items, seed=seed, level=level),
+        tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
+        across, with_baselines, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
+    )  # fmt: skip
+
+
+def _model(spec: str) -> str:
+    """Return a model's spec as it calls itself; what is wrong with it is said before a process is started."""
+    from stratagem.models import open_model
+
+    return open_model(spec).spec if spec.partition(":")[0] == "sim" else spec
+
+
+def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
+    """Refuse strategies that use a truth which the task does not offer."""
+    problem = wanted.suite.read(wanted.items[0].question)
+    used = {name for kind in kinds for name in kind}
+    if "checker" in used and wanted.suite.checker(problem) is None:
+        raise UsageError(f"the task {wanted.suite.name} has no public checker, which a strategy needs")
+    if "reward" in used and wanted.suite.environment(problem) is None:
+        raise UsageError(f"the task {wanted.suite.name} has no environment, whose reward a strategy needs")
+
+
+def _pilot(crew: Crew, wanted: Wanted) -> dict[str, Any]:
+    """Return what the cheapest chain of thought cost on a few questions of the training split."""
+    if not wanted.baselines or not any(wanted.budgets):
+        return {}
+    questions = [one.question for one in wanted.suite.examples(_plan.PILOT, level=wanted.level)]
+    questions = questions or [one.question for one in wanted.items[: _plan.PILOT]]
+    jobs = [
+        {"job": 0, "cell": 0, "strategy": "chain_of_thought", "budget": "", "model": model, "width": 1,
+         "items": [[number, question, number] for number, question in enumerate(questions)]}
+        for model in wanted.models
+    ]  # fmt: skip
+    said = list(crew.results(jobs))
+    prices = [one["usd"] for one in said]
+    return {
+        "calls": sum(one["calls"] for one in said),
+        "tokens": max(1, min(one["tokens"] for one in said)),
+        "prompt_tokens": max(1, min(one["prompt_tokens"] for one in said)),
+        "completion_tokens": max(1, min(one["tokens"] - one["prompt_tokens"] for one in said)),
+        "usd": None if None in prices else min(prices),
+    }
+
+
+class _Work:
+    """The answers of a comparison: those that are there, and those that are still to be had."""
+
+    def __init__(
+        self, wanted: Wanted, contestants: Sequence[Contestant], folder: Folder, crew: Crew, width: int,
+        on_progress: Listener | None, began: float,
+    ) -> None:  # fmt: skip
+        self.wanted, self.contestants, self._folder, self._crew = wanted, contestants, folder, crew
+        self._width, self._on_progress, self._began = width, on_progress, began
+        self.cells = [
+            Cell(who, model, budget)
+            for model in range(len(wanted.models))
+            for budget in range(len(wanted.budgets))
+            for who in range(len(contestants))
+        ]
+        self.scan = _scan.Scan(wanted.items, (f"{one[0]}\n{one[2] or ''}" for one in wanted.examples))
+        self.answers: dict[tuple[int, int], dict[str, Any]] = {}
+
+    def perform(self) -> None:
+        """Get the answers that are missing, and keep each."""
+        for one in self._folder.answers():
+            self.answers.setdefault((one["cell"], one["item"]), one)
+        found = len(self.answers)
+        total = len(self.cells) * len(self.wanted.items)
+        self._tell(found, total)
+        for said in self._crew.results(self._jobs()):
+            kept = self._kept(said)
+            self._folder.keep(kept)
+            self.answers[kept["cell"], kept["item"]] = kept
+            self._tell(found, total)
+
+    def _tell(self, found: int, total: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(Progress(len(self.answers), total, found, time.monotonic() - self._began))
+
+    def _kept(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Return what is kept of an answer: of its prompts, what was found in them."""
+        lines, first, prompts = said.pop("lines"), said.pop("first"), said.pop("prompts")
+        said["hits"] = self.scan.look(said["item"], lines, first)
+        said["lines"] = len(lines)
+        said["prompts"] = {
+            name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in sorted(prompts.items())
+        }
+        return said
+
+    def _jobs(self) -> list[dict[str, Any]]:
+        """Return what is missing, the dearest budgets first, so that no process works alone at the end."""
+        wanted = self.wanted
+        jobs: list[dict[str, Any]] = []
+        order = sorted(range(len(self.cells)), key=lambda at: -self.cells[at].budget)
+        for at in order:
+            cell = self.cells[at]
+            missing = [n for n in range(len(wanted.items)) if (at, n) not in self.answers]
+            for start in range(0, len(missing), CHUNK):
+                jobs.append({
+                    "job": len(jobs), "cell": at, "strategy": self.contestants[cell.contestant].specs[cell.budget],
+                    "budget": wanted.budgets[cell.budget], "model": wanted.models[cell.model], "width": self._width,
+                    "items": [
+                        [n, wanted.items[n].question, _plan.seed_of(wanted.seed, n)] for n in missing[start : start + CHUNK]
+                    ],
+                })  # fmt: skip
+        return jobs
+
+
+def _report(
+    wanted: Wanted, contestants: Sequence[Contestant], pilot: Mapping[str, Any], work: _Work,
+    kinds: Sequence[tuple[str, ...]], seconds: float,
+) -> Report:  # fmt: skip
+    """Score the frozen answers and make the report of them."""
+    scores: dict[tuple[int, int], tuple[float, bool]] = {}
+    prompts: dict[str, str] = {}
+    for key, one in work.answers.items():
+        score = wanted.suite.score(wanted.items[key[1]].question, one["text"])
+        scores[key] = (float(score.right), bool(score.parsed))
+        prompts.update(one["prompts"])
+    simulated = [model for model in wanted.models if model.startswith("sim")]
+    title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {len(wanted.items)} items"
+    title += " (simulated)" if len(simulated) == len(wanted.models) else " (partly simulated)" if simulated else ""
+    title += " across capabilities: these strategies use different truth" if len(kinds) > 1 else ""
+    manifest: dict[str, Any] = {
+        "title": title, "simulated": bool(simulated), **wanted.cost(),
+        "task": wanted.suite.name, "capabilities": [list(kind) for kind in kinds],
+        "specs": {one.name: list(dict.fromkeys(one.specs)) for one in contestants},
+        "sources": {one.name: _source(one.specs[0]) for one in contestants},
+        "prompts": dict(sorted(prompts.items())), "prompt_scan": _scan.summary(work.scan, _ordered(work), wanted.items),
+        "rules": {"repairs": 0, "strict": True, "memory": "none", "journal": "one per item, in memory", "cache": "none"},
+        "pilot": dict(pilot), "made_with": made_with(), "wall_seconds": round(seconds, 3),
+    }  # fmt: skip
+    shown = [(one.id, one.question if wanted.published else "") for one in wanted.items]
+    seed = int.from_bytes(hashlib.sha256(str(wanted.seed).encode()).digest()[:8], "big")
+    return Report(
+        Facts(manifest, contestants, wanted.models, wanted.budgets, work.cells, shown, work.answers, scores, seed)
+    )
+
+
+def _ordered(work: _Work) -> list[Mapping[str, Any]]:
+    return [work.answers[key] for key in sorted(work.answers)]
+
+
+def _source(spec: str) -> str:
+    """Return the digest of a strategy's source."""
+    from stratagem.session._loading import source_of, strategy_of
+
+    return source_of(strategy_of(spec))

@@ -1,0 +1,218 @@
+"""Figures: accuracy against budget, and where a strategy pays. Equal input gives equal bytes.
+
+Every strategy has a colour that colour-blind readers tell apart (Okabe and Ito), a marker and a dash, and its name beside
+its curve. Text stays text in SVG.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stratagem.core import budget_of
+from stratagem.errors import CapabilityError, UsageError
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F00")
+MARKERS, DASHES = ("o", "s", "^", "D", "v", "P", "X", "*"), ("-", "--", "-.", ":")
+WIDE, HIGH = 7.2, 4.4  # inches
+FORMATS = ("svg", "png")
+
+
+def style(number: int, *, baseline: bool) -> dict[str, Any]:
+    """Return colour, marker and dash of the curve with a number."""
+    return {
+        "color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": DASHES[number % len(DASHES)], "linewidth": 1.2 if baseline else 2.0, "markersize": 5,
+        "alpha": 0.75 if baseline else 1.0,
+    }  # fmt: skip
+
+
+def curves(rows: Sequence[Mapping[str, Any]], title: str, *, format: str, dpi: int) -> bytes:  # noqa: A002
+    """Return accuracy against budget, with 95 % bands."""
+    figure = _figure()
+    axes = figure.add_subplot()
+    places = _places([row["budget"] for row in rows])
+    named: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        named.setdefault(label_of(row), []).append(row)
+    ends: list[tuple[float, str, str]] = []
+    for number, (name, points) in enumerate(named.items()):
+        looks = style(number, baseline=bool(points[0]["baseline"]))
+        x = [places[row["budget"]] for row in points]
+        y = [row["accuracy"] for row in points]
+        axes.plot(x, y, **looks)
+        low, high = ([row["interval"][side] for row in points] for side in (0, 1))
+        if len(x) > 1:
+            axes.fill_between(x, low, high, color=looks["color"], alpha=0.12, linewidth=0)
+        else:
+            axes.errorbar(x, y, [[y[0] - low[0]], [high[0] - y[0]]], color=looks["color"], capsize=3, linewidth=1)
+        ends.append((y[-1], name, looks["color"]))
+    _budget_axis(axes, places)
+    axes.set_ylabel("accuracy")
+    axes.set_ylim(-0.02, 1.02)
+    _labels(axes, max(places.values()), ends)
+    _titled(figure, title)
+    return _written(figure, format, dpi)
+
+
+def label_of(row: Mapping[str, Any]) -> str:
+    """Return the name of a curve; with its model, where there are several."""
+    return f"{row['strategy']}, {row['model']}" if "model" in row else str(row["strategy"])
+
+
+def _places(budgets: Sequence[str]) -> dict[str, float]:
+    """Return where each budget stands: by the limit that varies, else in their order."""
+    different = list(dict.fromkeys(budgets))
+    for limit in ("tokens", "calls", "usd", "seconds", "prompt_tokens", "completion_tokens"):
+        values = [getattr(budget_of(one), limit) for one in different]
+        if all(value for value in values) and len(set(values)) == len(values):
+            return dict(zip(different, map(float, values), strict=True))
+    return {one: float(number + 1) for number, one in enumerate(different)}
+
+
+def _budget_axis(axes: Any, places: Mapping[str, float]) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(list(places.values())))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(list(places.values()), [_tick(one) for one in places])
+    axes.set_xlabel("budget of an item")
+    low, high = min(places.values()), max(places.values())
+    room = (high / low) ** 0.06 if high > low else 1.5
+    axes.set_xlim(low / room, high * room)
+
+
+def _tick(budget: str) -> str:
+    name, _, value = budget.partition("=")
+    return f"{int(value):,} {name}" if value.isdecimal() else budget or "no limit"
+
+
+def _labels(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Write each name beside the end of its curve."""
+    for y, name, colour in apart(ends):
+        shown = name if len(name) <= 34 else f"{name[:33]}…"
+        axes.annotate(
+            shown, (x, y), xytext=(10, 0), textcoords="offset points", color=colour, fontsize=9, va="center",
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def apart(ends: Sequence[tuple[float, str, str]], gap: float = 0.052) -> list[tuple[float, str, str]]:
+    """Return labels at their heights, moved apart by at least a gap, and all of them down if the highest is above 1."""
+    placed: list[tuple[float, str, str]] = []
+    for y, name, colour in sorted(ends):
+        placed.append((max(y, placed[-1][0] + gap) if placed else max(y, 0.0), name, colour))
+    over = max(placed[-1][0] - 1.0, 0.0) if placed else 0.0
+    return [(y - over, name, colour) for y, name, colour in placed]
+
+
+def _figure() -> Any:
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        raise CapabilityError("figures need the package matplotlib", remedy='pip install "stratagem[lab]"') from None
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams.update({
+        "svg.fonttype": "none", "svg.hashsalt": "stratagem", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+        "axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "axes.grid": True, "grid.color": "#e2e5e9",
+        "axes.axisbelow": True,
+    })  # fmt: skip
+    figure = Figure(figsize=(WIDE, HIGH), facecolor="white")
+    figure.subplots_adjust(left=0.09, right=0.68, top=0.86, bottom=0.13)
+    return figure
+
+
+def _titled(figure: Any, title: str) -> None:
+    import textwrap
+
+    figure.text(0.02, 0.97, textwrap.fill(title, 84), fontsize=11, va="top", ha="left")
+
+
+def _written(figure: Any, format: str, dpi: int) -> bytes:  # noqa: A002
+    """Return a figure's bytes, without date, version or random names."""
+    if format not in FORMATS:
+        raise UsageError(f"a figure is {' or '.join(FORMATS)}, got {format!r}")
+    if not 30 <= dpi <= 1200:
+        raise UsageError(f"dpi must be from 30 to 1200, got {dpi}")
+    target = io.BytesIO()
+    nothing = {"Date": None, "Creator": None} if format == "svg" else {"Software": None}
+    figure.savefig(target, format=format, dpi=dpi, metadata=nothing)
+    return target.getvalue()
+
+
+def sweep(grid: Sequence[Mapping[str, Any]], title: str, names: Sequence[str], *, format: str, dpi: int) -> bytes:  # noqa: A002
+    """Return where a strategy pays: its accuracy and that of the best baseline against what is varied, for each budget.
+
+    With two parameters varied, a map of the gain over the best baseline.
+    """
+    figure = _figure()
+    budgets = list(dict.fromkeys(one["budget"] for one in grid))
+    figure.subplots_adjust(left=0.08, right=0.97, top=0.78, bottom=0.14, wspace=0.12)
+    panels = figure.subplots(1, len(budgets), sharey=True, squeeze=False)[0]
+    for axes, budget in zip(panels, budgets, strict=True):
+        points = [one for one in grid if one["budget"] == budget]
+        axes.set_title(_tick(budget), fontsize=10)
+        axes.set_xlabel(names[0])
+        if len(names) == 1:
+            _pays(axes, points, names[0], first=axes is panels[0])
+        else:
+            _map(figure, axes, points, names, last=axes is panels[-1], first=axes is panels[0])
+    _titled(figure, title)
+    return _written(figure, format, dpi)
+
+
+def _pays(axes: Any, points: Sequence[Mapping[str, Any]], name: str, *, first: bool) -> None:
+    x = [one[name] for one in points]
+    for number, (key, band, label) in enumerate(
+        (("accuracy", "interval", "strategy"), ("baseline_accuracy", "baseline_interval", "best baseline"))
+    ):
+        looks = style(number, baseline=number == 1)
+        axes.plot(x, [one[key] for one in points], label=label, **looks)
+        axes.fill_between(
+            x,
+            [one[band][0] for one in points],
+            [one[band][1] for one in points],
+            color=looks["color"],
+            alpha=0.12,
+            linewidth=0,
+        )
+    won = [one["verdict"] for one in points]
+    axes.plot(
+        [at for at, one in zip(x, won, strict=True) if one == "pays"], [0.0] * won.count("pays"), "|", color=COLOURS[0],
+        markersize=9, label="pays",
+    )  # fmt: skip
+    axes.set_ylim(-0.03, 1.03)
+    if first:
+        axes.set_ylabel("accuracy")
+        axes.figure.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(0.01, 0.92), ncols=3)
+
+
+def _map(
+    figure: Any, axes: Any, points: Sequence[Mapping[str, Any]], names: Sequence[str], *, last: bool, first: bool
+) -> None:
+    xs, ys = (sorted({one[name] for one in points}) for name in names)
+    table = {(one[names[0]], one[names[1]]): one for one in points}
+    values = [[table[x, y]["gain"] for x in xs] for y in ys]
+    bound = max(0.05, max(abs(value) for row in values for value in row))
+    step_x, step_y = _step(xs), _step(ys)
+    drawn = axes.imshow(
+        values, origin="lower", aspect="auto", cmap="PuOr_r", vmin=-bound, vmax=bound,
+        extent=(xs[0] - step_x / 2, xs[-1] + step_x / 2, ys[0] - step_y / 2, ys[-1] + step_y / 2),
+    )  # fmt: skip
+    axes.grid(visible=False)
+    axes.set_xticks(xs)
+    axes.set_yticks(ys)
+    for (x, y), one in table.items():
+        if one["verdict"] != "unresolved":
+            dark = abs(one["gain"]) > 0.55 * bound
+            sign = "+" if one["verdict"] == "pays" else "−"
+            axes.text(x, y, sign, ha="center", va="center", fontsize=10, color="white" if dark else "black")
+    if first:
+        axes.set_ylabel(names[1])
+    if last:
+        figure.colorbar(drawn, ax=axes, label="gain over the best baseline")
+
+
+def _step(values: Sequence[float]) -> float:
+    return (values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else max(abs(values[0]), 1.0) * 0.1

@@ -1,0 +1,190 @@
+"""A report as one HTML file: no script, nothing loaded from anywhere, readable in print, in the dark and without styles."""
+
+import html
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stratagem.lab import _text
+from stratagem.lab._text import name_of
+
+if TYPE_CHECKING:
+    from stratagem.lab._report import Report
+    from stratagem.lab._simulate import Sweep
+
+MOST_ITEMS = 5_000  # in the table; whoever writes the file puts all of them beside it
+NOTEBOOK_ITEMS = 0
+CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+STYLE = """
+:root{color-scheme:light dark;--bg:light-dark(#fff,#111316);--line:light-dark(#e2e5e9,#2a2f36);--text:light-dark(#16191d,#e6e8eb);
+--soft:light-dark(#565e69,#9aa3ae);--bad:light-dark(#b3261e,#ff8a80);--good:light-dark(#1a7339,#5ec97f)}
+*{box-sizing:border-box}
+body{margin:0 auto;padding:24px 16px;max-width:1100px;background:var(--bg);color:var(--text);font:14px/20px system-ui,sans-serif}
+h1{font-size:20px;line-height:28px;font-weight:600;margin:0 0 8px}h2{font-size:16px;line-height:24px;font-weight:600;margin:24px 0 8px}
+p{margin:0 0 8px}.soft{color:var(--soft)}.bad{color:var(--bad)}.good{color:var(--good)}
+figure{margin:16px 0;background:#fff;color:#16191d;border:1px solid var(--line);border-radius:6px;padding:8px;max-width:820px}
+figure svg{width:100%;height:auto;display:block}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:13px;line-height:20px;width:100%}
+th,td{padding:2px 10px 2px 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
+th{font-weight:600;color:var(--soft);white-space:nowrap}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+summary{cursor:pointer;margin:8px 0}pre{font:13px/20px ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
+@media print{:root{color-scheme:light}body{max-width:none;padding:0}details{display:block}figure{break-inside:avoid}}
+"""
+
+
+def page(report: "Report") -> str:
+    """Return the whole page."""
+    return _whole(report.title, _body(report, most_items=MOST_ITEMS))
+
+
+def _whole(title: str, body: str) -> str:
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{CSP}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_safe(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def fragment(report: "Report") -> str:
+    """Return what a notebook shows: the figure, the rows and the tests."""
+    return f"<section>{_body(report, most_items=NOTEBOOK_ITEMS)}</section>"
+
+
+def _body(report: "Report", *, most_items: int) -> str:
+    scan = report.manifest["prompt_scan"]
+    parts = [
+        f"<h1>{_safe(report.title)}</h1>",
+        f'<p class="soft">{_safe(", ".join(report.manifest["models"]))} · seed {_safe(report.manifest["seed"])}</p>',
+        f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',
+        _picture(report), "<h2>Rows</h2>", _rows(report),
+        '<p class="soft">* on the Pareto front · ~ baseline · in a row: calls that had to wait for one another, on average'
+        "</p>",
+    ]  # fmt: skip
+    if report.tests:
+        resolved = sum(one["verdict"] != "unresolved" for one in report.tests)
+        parts += [
+            "<h2>Paired tests</h2>",
+            f"<p>{resolved} of {len(report.tests)} resolved, the others say which difference would have been noticed.</p>",
+            _details("All paired tests", _tests(report), open_=resolved > 0),
+        ]
+    if report.failures:
+        parts += ["<h2>Failures</h2>", _details("What ended without an answer", _failures(report))]
+    if most_items:
+        parts += ["<h2>Items</h2>", _items(report, most_items)]
+    manifest = json.dumps(report.manifest, indent=1, ensure_ascii=False)
+    parts += ["<h2>Manifest</h2>", _details("What was compared, and with what", f"<pre>{_safe(manifest)}</pre>")]
+    return "\n".join(parts)
+
+
+def _picture(report: "Report") -> str:
+    """Return the figure as SVG within the page, with its text alternative; its table are the rows below."""
+    said = f"Accuracy against budget, one curve per strategy. {report.title}. The table of rows has the same numbers."
+    return _drawn(report.figure("svg"), said)
+
+
+def _drawn(data: bytes, said: str) -> str:
+    drawn = data.decode()
+    svg = drawn[drawn.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{_safe(said)}"', 1)
+    return f"<figure>{svg}</figure>"
+
+
+def _rows(report: "Report") -> str:
+    numbers = {3, 4, 5, 6, 7, 8, 9, 10}
+    return _table(_text.HEADS, _text.cells_of(report), numbers)
+
+
+def _tests(report: "Report") -> str:
+    heads = (
+        "budget",
+        "second less first",
+        "difference",
+        "95 %",
+        "only first",
+        "only second",
+        "p",
+        "p corrected",
+        "power for 5 points",
+        "verdict",
+    )
+    rows = [
+        [
+            ", ".join(filter(None, (one.get("model"), one["budget"] or "no limit"))), f"{one['b']} less {one['a']}",
+            f"{one['difference']:+.3f}", f"{one['interval'][0]:+.3f} to {one['interval'][1]:+.3f}", str(one["a_only"]),
+            str(one["b_only"]), f"{one['p']:.4f}", f"{one['p_holm']:.4f}", f"{one['power']:.2f}", _text.verdict(one),
+        ]
+        for one in report.tests
+    ]  # fmt: skip
+    return _table(heads, rows, {2, 3, 4, 5, 6, 7, 8})
+
+
+def _failures(report: "Report") -> str:
+    heads = ("strategy", "budget", "ended with", "items", "first", "reason")
+    rows = [
+        [name_of(one), one["budget"] or "no limit", one["kind"], str(one["items"]), one["first"], one["reason"]]
+        for one in report.failures
+    ]
+    return _table(heads, rows, {3})
+
+
+def _items(report: "Report", most: int) -> str:
+    shown = report.items[:most]
+    heads = ["item", "question", *(f"{name_of(row)} {row['budget']}" for row in report.rows)]
+    rows = [[one["id"], one["question"], *(_mark(right) for right in one["right"])] for one in shown]
+    more = len(report.items) - len(shown)
+    note = f"<p>{more:,} more are in the JSON lines beside this file.</p>" if more else ""
+    return _details(f"{len(shown):,} items, each with each row", _table(heads, rows, set()) + note)
+
+
+def _mark(right: float) -> str:
+    return "right" if right == 1 else "–" if right == 0 else f"{right:.2f}"
+
+
+def _details(summary: str, inner: str, *, open_: bool = False) -> str:
+    return f"<details{' open' if open_ else ''}><summary>{_safe(summary)}</summary>{inner}</details>"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> str:
+    def cell(tag: str, at: int, value: str) -> str:
+        kind = ' class="n"' if at in numbers else ""
+        return f"<{tag}{kind}>{_safe(value)}</{tag}>"
+
+    head = "".join(cell("th", at, one) for at, one in enumerate(heads))
+    body = "".join(f"<tr>{''.join(cell('td', at, one) for at, one in enumerate(row))}</tr>\n" for row in rows)
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+
+
+def _safe(value: Any) -> str:
+    from stratagem.core import printable
+
+    return html.escape(printable(str(value)))
+
+
+def sweep_page(sweep: "Sweep") -> str:
+    """Return a sweep as a whole page."""
+    manifest = json.dumps(sweep.manifest, indent=1, ensure_ascii=False)
+    return _whole(sweep.title, f"{sweep_body(sweep)}\n<h2>Manifest</h2>\n" + _details(
+        "What was compared, and with what", f"<pre>{_safe(manifest)}</pre>"
+    ))  # fmt: skip
+
+
+def sweep_fragment(sweep: "Sweep") -> str:
+    """Return what a notebook shows of a sweep."""
+    return f"<section>{sweep_body(sweep)}</section>"
+
+
+def sweep_body(sweep: "Sweep") -> str:
+    """Return the figure of a sweep, its words and its table."""
+    heads, *rows = sweep.table()
+    numbers = {at for at, head in enumerate(heads) if head not in ("budget", "best baseline", "verdict")}
+    said = "".join(f"<p>{_safe(line)}</p>" for line in sweep.summary())
+    drawn = _drawn(
+        sweep.figure("svg"), f"Where the strategy pays. {sweep.title}. The table below has the same numbers."
+    )
+    scan = sweep.report.manifest["prompt_scan"]
+    return "\n".join([
+        f"<h1>{_safe(sweep.title)}</h1>", f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',
+        drawn, said, "<h2>Grid</h2>", _table(heads, rows, numbers),
+    ])  # fmt: skip

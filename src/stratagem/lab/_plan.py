@@ -1,0 +1,259 @@
+"""What is compared: strategies, baselines, models, budgets, items.
+
+All of it is known before the first call, but for how many samples a budget pays for, which a few calls on training
+questions tell.
+"""
+
+import ast
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stratagem.core import Budget, Strategy, budget_of
+from stratagem.errors import UsageError
+from stratagem.session._loading import spec_of, strategy_of
+from stratagem.tasks import Item, Suite
+from stratagem.tasks._own import OwnSuite
+
+ITEMS, EXAMPLES = 100, 2
+PILOT = 3  # training questions that tell what a call costs
+UNLIMITED = 10  # samples of the baselines where nothing limits them
+MOST = 5_000  # samples of a baseline, whatever the budget says
+LISTS = "tokens=2000/8000/32000"
+# Modules by which a strategy could look into the process that runs it.
+LOOKING = frozenset(
+    {"gc", "inspect", "sys", "ctypes", "importlib", "builtins", "multiprocessing", "subprocess", "os", "pathlib", "io"}
+)
+
+
+class Contestant(NamedTuple):
+    """A strategy that is compared.
+
+    Attributes:
+        name: in reports.
+        specs: its spec, at each budget.
+        needs: the truth that it uses, sorted.
+        baseline: whether the laboratory brought it.
+        bounds: the most model calls that one use makes, at each budget.
+    """
+
+    name: str
+    specs: tuple[str, ...]
+    needs: tuple[str, ...]
+    baseline: bool
+    bounds: tuple[int, ...]
+
+
+class Cell(NamedTuple):
+    """One strategy at one budget with one model: a row of the report."""
+
+    contestant: int
+    model: int
+    budget: int
+
+
+class Wanted(NamedTuple):
+    """What the caller asked for, checked."""
+
+    task: str
+    level: int
+    seed: int | str
+    published: bool
+    strategies: tuple[str, ...]
+    models: tuple[str, ...]
+    budgets: tuple[str, ...]
+    items: tuple[Item, ...]
+    examples: tuple[tuple[str, str, str | None], ...]
+    across: bool
+    baselines: bool
+    blind: Mapping[str, Any] | None
+    suite: Suite
+
+    def cost(self) -> dict[str, Any]:
+        """Return what must be equal for two comparisons to be the same, as JSON."""
+        digest = hashlib.sha256("\x00".join(f"{one.id}\x01{one.question}\x01{one.key}" for one in self.items).encode())
+        return {
+            "task": self.task, "level": self.level, "items": len(self.items), "items_digest": digest.hexdigest()[:16],
+            "strategies": list(self.strategies), "models": list(self.models), "budgets": list(self.budgets),
+            "examples": len(self.examples), "across_capabilities": self.across, "baselines": self.baselines,
+            "seed": self.seed if self.published else "sha256:" + hashlib.sha256(str(self.seed).encode()).hexdigest()[:16],
+        }  # fmt: skip
+
+
+def split_specs(text: str) -> list[str]:
+    """Return the specs of a list with commas; those within brackets or quotes belong to a spec.
+
+    >>> split_specs("direct, self_consistency(n=5, sampler=direct)")
+    ['direct', 'self_consistency(n=5, sampler=direct)']
+    """
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([":
+            depth += 1
+        elif letter in ")]":
+            depth -= 1
+        if letter == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]
+
+
+def budgets_of(text: str) -> tuple[str, ...]:
+    """Return the budgets of a text in which one limit may be a list: `calls=50,tokens=2000/8000`.
+
+    >>> budgets_of("tokens=2000/8000")
+    ('tokens=2000', 'tokens=8000')
+
+    Raises:
+        UsageError: no limit, several lists, or a list with one value twice.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    lists = [at for at, part in enumerate(parts) if "/" in part]
+    if len(lists) > 1:
+        raise UsageError(f"budget {text!r}: one limit may be a list, not {len(lists)}", remedy=f"Write `{LISTS}`.")
+    if not lists:
+        return (str(budget_of(",".join(parts))),)
+    name, _, values = parts[lists[0]].partition("=")
+    made: list[str] = []
+    for value in values.split("/"):
+        parts[lists[0]] = f"{name}={value.strip()}"
+        made.append(str(budget_of(",".join(parts))))
+    if len(set(made)) < len(made):
+        raise UsageError(f"budget {text!r}: a value is there twice")
+    return tuple(made)
+
+
+def checked_strategy(given: Strategy | str) -> tuple[str, Strategy]:
+    """Return a strategy with the spec by which another process finds it.
+
+    Raises:
+        UsageError: it has no spec, or its file looks into the process that runs it.
+    """
+    made = strategy_of(given)
+    spec = spec_of(made)
+    if not spec:
+        raise UsageError(
+            f"`{made!r}` cannot be compared: it has no name by which another process finds it",
+            remedy="Put it at the top level of a file, and settings that are functions likewise.",
+        )
+    for path in _files(spec):
+        _look_at(path)
+    return spec, made
+
+
+def _files(spec: str) -> list[Path]:
+    found = [
+        part.rpartition(":")[0]
+        for part in spec.replace("(", "\x00").replace("'", "\x00").replace('"', "\x00").split("\x00")
+    ]
+    return [Path(one.rpartition("=")[2].strip()) for one in found if one.endswith(".py")]
+
+
+def _look_at(path: Path) -> None:
+    """Refuse a file of strategies that imports what could find the key: the key is not there, and it may not look."""
+    tree = ast.parse(path.read_text("utf-8"), str(path))
+    for node in ast.walk(tree):
+        for name in _imported(node):
+            if name.partition(".")[0] in LOOKING:
+                line = getattr(node, "lineno", 0)
+                raise UsageError(
+                    f"{path.name}, line {line}: a strategy that is compared may not import {name!r}",
+                    remedy="It touches the world through `run` alone.",
+                )
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [one.name for one in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [] if node.level else [node.module or ""]
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "__import__"
+    return ["importlib"] if called else []
+
+
+def needs_of(made: Sequence[tuple[str, Strategy]], *, across: bool) -> list[tuple[str, ...]]:
+    """Return the different kinds of truth that strategies use.
+
+    Raises:
+        UsageError: there are several, and nobody said that this is meant.
+    """
+    kinds = list(dict.fromkeys(tuple(sorted(one.needs)) for _, one in made))
+    if len(kinds) > 1 and not across:
+        said = "; ".join(
+            f"{', '.join(spec for spec, one in made if tuple(sorted(one.needs)) == kind)}: {', '.join(kind) or 'nothing'}"
+            for kind in kinds
+        )
+        raise UsageError(
+            f"these strategies use different truth ({said})",
+            remedy="Compare those of one kind, or say `--across-capabilities`: the title then says so.",
+        )
+    return kinds
+
+
+JUDGES: Mapping[tuple[str, ...], str] = {("checker",): "checked", ("reward",): "rewarded"}
+
+
+def baselines(wanted: Wanted, kinds: Sequence[tuple[str, ...]], pilot: Mapping[str, Any]) -> list[Contestant]:
+    """Return the honest baselines: at each budget as many samples, or rounds, as it pays for.
+
+    All three go on until the budget refuses them. `pilot` says what the cheapest call cost, so the number that is asked
+    for is never what ends them.
+    """
+    if not wanted.baselines:
+        return []
+    counts = [samples(budget_of(budget), pilot) for budget in wanted.budgets]
+    made = [("self_consistency(k)", [f"self_consistency(n={n})" for n in counts])]
+    for kind in kinds:
+        judge = JUDGES.get(kind, "self_check")
+        label = "best_of_n(k)" if judge == "self_check" else f"best_of_n(k, {judge})"
+        setting = "" if judge == "self_check" else f", judge={judge}"
+        made.append((label, [f"best_of_n(n={n}{setting})" for n in counts]))
+    rounds = [4 if budget_of(one).unlimited else n for one, n in zip(wanted.budgets, counts, strict=True)]
+    made.append(("longer_chain(k)", [f"longer_chain(rounds={n})" for n in rounds]))
+    return [contestant(name, tuple(specs), baseline=True) for name, specs in dict(made).items()]
+
+
+def samples(budget: Budget, pilot: Mapping[str, Any]) -> int:
+    """Return how many of the cheapest calls a budget pays for."""
+    counts: list[float] = [budget.calls] if budget.calls is not None else []
+    for limit, price in (
+        ("tokens", "tokens"),
+        ("prompt_tokens", "prompt_tokens"),
+        ("completion_tokens", "completion_tokens"),
+    ):
+        allowed = getattr(budget, limit)
+        if allowed is not None and pilot.get(price):
+            counts.append(allowed / pilot[price])
+    if budget.usd is not None and pilot.get("usd"):
+        counts.append(budget.usd / pilot["usd"])
+    if not counts:
+        return UNLIMITED
+    return max(1, min(MOST, math.ceil(min(counts))))
+
+
+def contestant(name: str, specs: tuple[str, ...], *, baseline: bool = False) -> Contestant:
+    """Return a strategy with what its card says of it."""
+    made = [strategy_of(spec) for spec in specs]
+    return Contestant(
+        name, specs, tuple(sorted(made[0].needs)), baseline, tuple(one.max_calls for one in made)
+    )  # fmt: skip
+
+
+def seed_of(seed: int | str, number: int) -> int:
+    """Return the seed of an item: the same for all strategies, so that they meet the same luck."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big") >> 1
+
+
+def items_of(suite: Suite, n: int | None, *, seed: int | str, level: int) -> tuple[Item, ...]:
+    """Return the items of a comparison; of a file, all of them where no number is given."""
+    if n is not None and n < 1:
+        raise UsageError(f"items must be at least 1, got {n}")
+    wanted = n if n is not None else len(suite) if isinstance(suite, OwnSuite) else ITEMS
+    return tuple(suite.items(wanted, seed=seed, level=level))

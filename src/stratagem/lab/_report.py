@@ -1,0 +1,230 @@
+"""The report of a comparison: computed from frozen answers, so that equal answers give equal reports."""
+
+import platform
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from stratagem.lab._plan import Cell, Contestant
+from stratagem.lab._statistics import ALPHA, compared, holm, interval
+
+SCHEMA = 1
+Right = Mapping[tuple[int, int], tuple[float, bool]]  # by cell and item: how right, and whether a value was found
+
+
+class Facts(NamedTuple):
+    """What a report is made of.
+
+    Attributes:
+        manifest: what was compared, and with what.
+        contestants: in the order of the report.
+        models: their specs.
+        budgets: their texts.
+        cells: rows, in order.
+        items: id and question of each; a withheld question is empty.
+        answers: by cell and item.
+        scores: likewise.
+        seed: of the bootstrap.
+    """
+
+    manifest: dict[str, Any]
+    contestants: Sequence[Contestant]
+    models: Sequence[str]
+    budgets: Sequence[str]
+    cells: Sequence[Cell]
+    items: Sequence[tuple[str, str]]
+    answers: Mapping[tuple[int, int], Mapping[str, Any]]
+    scores: Right
+    seed: int
+
+
+class Report:
+    """What a comparison found. It shows itself in a notebook; `plain()` is what `--json` prints.
+
+    Attributes:
+        title: one line, which says if models are simulated.
+        manifest: what was compared and with what.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self.manifest = facts.manifest
+        self.title: str = facts.manifest["title"]
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each strategy, budget and model."""
+        return [self._row(number, cell) for number, cell in enumerate(self._facts.cells)]
+
+    @cached_property
+    def tests(self) -> list[dict[str, Any]]:
+        """Paired tests of every strategy with every other and with the baselines, at each budget."""
+        facts = self._facts
+        found: list[dict[str, Any]] = []
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for number, cell in enumerate(facts.cells):
+            groups[cell.model, cell.budget].append(number)
+        for (model, budget), numbers in groups.items():
+            for a, b in combinations(numbers, 2):
+                one, two = (facts.contestants[facts.cells[n].contestant] for n in (a, b))
+                if one.baseline and two.baseline:
+                    continue
+                result = compared(self._scores(a), self._scores(b), facts.seed)
+                found.append({
+                    "a": one.name, "b": two.name, **self._model(model), "budget": facts.budgets[budget],
+                    "items": len(facts.items), **{name: _rounded(value) for name, value in result._asdict().items()},
+                })  # fmt: skip
+        for test, p in zip(found, holm([one["p"] for one in found]), strict=True):
+            test["p_holm"] = _rounded(p)
+            test["interval"] = [test.pop("low"), test.pop("high")]
+            better = test["b"] if test["difference"] > 0 else test["a"]
+            test["verdict"] = better if p < ALPHA else "unresolved"
+        return found
+
+    @cached_property
+    def pareto(self) -> list[dict[str, Any]]:
+        """The rows that no other beats in accuracy at the same tokens or fewer."""
+        front: list[dict[str, Any]] = []
+        for row in sorted(self.rows, key=lambda row: (row["tokens_per_item"], -row["accuracy"])):
+            if not front or row["accuracy"] > front[-1]["accuracy"]:
+                front.append(row)
+        keys = ("strategy", "model", "budget", "accuracy", "tokens_per_item", "usd")
+        return [{key: row[key] for key in keys if key in row} for row in front]
+
+    @cached_property
+    def items(self) -> list[dict[str, Any]]:
+        """One object per item; its lists have one entry per row, in the order of `rows`."""
+        facts, cells = self._facts, range(len(self._facts.cells))
+        found: list[dict[str, Any]] = []
+        for number, (name, question) in enumerate(facts.items):
+            said = [facts.answers[cell, number] for cell in cells]
+            found.append({
+                "id": name, "question": question, "right": [_rounded(facts.scores[cell, number][0]) for cell in cells],
+                "stop": [one["stop"] for one in said], "calls": [one["calls"] for one in said],
+                "tokens": [one["tokens"] for one in said], "critical_path": [one["waves"] for one in said],
+            })  # fmt: skip
+        return found
+
+    @cached_property
+    def failures(self) -> list[dict[str, Any]]:
+        """How often a row ended otherwise than with an answer that has a value, and the first item of each kind."""
+        facts = self._facts
+        found: list[dict[str, Any]] = []
+        for number, row in enumerate(self.rows):
+            counted: Counter[str] = Counter()
+            first: dict[str, tuple[str, str]] = {}
+            for item in range(len(facts.items)):
+                said = facts.answers[number, item]
+                parsed = facts.scores[number, item][1]
+                # Who uses the whole budget and has an answer by then has not failed: that is what a budget is for.
+                ended = "answered" if said["stop"] == "budget" and parsed else said["stop"]
+                kind = ended if ended != "answered" else "" if parsed else "no value"
+                if kind:
+                    counted[kind] += 1
+                    first.setdefault(kind, (facts.items[item][0], said["reason"]))
+            found += [
+                {**_named(row), "kind": kind, "items": count, "first": first[kind][0], "reason": first[kind][1]}
+                for kind, count in sorted(counted.items())
+            ]
+        return found
+
+    def plain(self) -> dict[str, Any]:
+        """Return the whole report as JSON data."""
+        return {
+            "schema": SCHEMA, "manifest": self.manifest, "rows": self.rows, "tests": self.tests, "pareto": self.pareto,
+            "items": self.items, "failures": self.failures,
+        }  # fmt: skip
+
+    def critical_paths(self) -> list[float]:
+        """Return the mean number of calls in a row, for each row: with latency alike, what an item's time is made of."""
+        n, answers = len(self._facts.items), self._facts.answers
+        return [sum(answers[cell, item]["waves"] for item in range(n)) / n for cell in range(len(self._facts.cells))]
+
+    def figure(self, format: str = "svg", *, dpi: int = 150) -> bytes:  # noqa: A002  (the contract's name)
+        """Return accuracy against budget as a picture; equal reports give equal bytes.
+
+        Args:
+            format: `svg` or `png`.
+            dpi: of a PNG.
+
+        Raises:
+            CapabilityError: matplotlib is not installed.
+        """
+        from stratagem.lab._figure import curves
+
+        return curves(self.rows, self.title, format=format, dpi=dpi)
+
+    def html(self) -> str:
+        """Return the report as one self-contained page without script."""
+        from stratagem.lab._page import page
+
+        return page(self)
+
+    def __str__(self) -> str:
+        from stratagem.lab._text import text
+
+        return text(self)
+
+    def __repr__(self) -> str:
+        return f"Report({self.title!r}, rows={len(self._facts.cells)}, items={len(self._facts.items)})"
+
+    def _repr_html_(self) -> str:
+        from stratagem.lab._page import fragment
+
+        return fragment(self)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+    def _scores(self, cell: int) -> list[float]:
+        return [self._facts.scores[cell, item][0] for item in range(len(self._facts.items))]
+
+    def _model(self, number: int) -> dict[str, str]:
+        """Return the model, where there are several: else a row has exactly the keys that it promises."""
+        return {"model": self._facts.models[number]} if len(self._facts.models) > 1 else {}
+
+    def _row(self, number: int, cell: Cell) -> dict[str, Any]:
+        facts, n = self._facts, len(self._facts.items)
+        who = facts.contestants[cell.contestant]
+        said = [facts.answers[number, item] for item in range(n)]
+        scores = self._scores(number)
+        low, high = interval(scores, facts.seed)
+        prices = [one["usd"] for one in said]
+        simulated = facts.models[cell.model].startswith("sim")
+        timed = not simulated or any(one["seconds"] for one in said)
+        return {
+            "strategy": who.name, **self._model(cell.model), "budget": facts.budgets[cell.budget],
+            "accuracy": _rounded(sum(scores) / n), "interval": [_rounded(low), _rounded(high)], "items": n,
+            "unparsed": sum(not facts.scores[number, item][1] for item in range(n)),
+            "calls_per_item": _rounded(sum(one["calls"] for one in said) / n), "max_calls": who.bounds[cell.budget],
+            "tokens_per_item": _rounded(sum(one["tokens"] for one in said) / n),
+            "usd": None if None in prices else _rounded(sum(prices)),
+            "seconds": _rounded(sum(one["seconds"] for one in said) / n) if timed else None,
+            "needs": list(who.needs), "baseline": who.baseline,
+        }  # fmt: skip
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("strategy", "model", "budget") if key in row}
+
+
+def _rounded(value: Any) -> Any:
+    """Return a number with at most six digits behind the point, and a whole one as it is."""
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions on which a report's numbers depend."""
+    import importlib.metadata
+
+    from stratagem import __version__
+
+    found = {"stratagem": __version__, "python": platform.python_version()}
+    for name in ("numpy", "scipy", "matplotlib"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,249 @@
+"""`simulate`: at which competence of a model, and at which budget, does a strategy pay?
+
+Every point of a grid is a simulated model, and a comparison of the strategy with the honest baselines. The strategy pays
+where it is better than the best of them, noticed by a paired test that is corrected for the number of points.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stratagem.core import Strategy
+from stratagem.errors import UsageError
+from stratagem.lab._compare import Listener, compare
+from stratagem.lab._report import SCHEMA, Report
+from stratagem.lab._statistics import ALPHA, holm
+from stratagem.models._competence import Competence
+
+MOST_POINTS = 400
+
+
+class Varied(NamedTuple):
+    """A parameter of `sim:` and the values that it takes."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+def varied(text: str) -> Varied:
+    """Return the parameter and the values of `NAME=LOW:HIGH:N`, or of `NAME=A/B/C`.
+
+    >>> varied("skill=0.5:0.9:3")
+    Varied(name='skill', values=(0.5, 0.7, 0.9))
+
+    Raises:
+        UsageError: no such parameter, or no such range.
+    """
+    name, equals, said = text.partition("=")
+    name = name.strip()
+    remedy = "Write `skill=0.5:0.95:10`, from, to, how many; or `skill=0.5/0.7/0.9`."
+    try:
+        if "/" in said or ":" not in said:
+            values = tuple(float(one) for one in said.split("/"))
+        else:
+            low, high, count = said.split(":")
+            first, last, n = float(low), float(high), int(count)
+            if not 2 <= n <= MOST_POINTS:
+                raise UsageError(f"vary {text!r}: from 2 to {MOST_POINTS} values, got {n}", remedy=remedy)
+            values = tuple(round(first + (last - first) * at / (n - 1), 6) for at in range(n))
+    except ValueError as failure:
+        if isinstance(failure, UsageError):
+            raise
+        raise UsageError(f"vary {text!r} is no range", remedy=remedy) from None
+    if not equals or len(set(values)) < len(values):
+        raise UsageError(
+            f"vary {text!r}: a value is there twice" if equals else f"vary {text!r} is no range", remedy=remedy
+        )
+    for value in values:
+        Competence.parse(f"{name}={_number(value)}")  # says what is wrong with name or value
+    return Varied(name, values)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _spec(base: str, point: Mapping[str, float]) -> str:
+    """Return the spec of a simulated model with some parameters set."""
+    kept = [part for part in base.partition(":")[2].split(",") if part.partition("=")[0].strip() not in point and part]
+    return "sim:" + ",".join([*kept, *(f"{name}={_number(value)}" for name, value in point.items())])
+
+
+class Sweep:
+    """Where a strategy pays. It shows itself in a notebook; `plain()` is what `--json` prints.
+
+    Attributes:
+        title: one line.
+        names: of what is varied.
+        report: the comparison that it was read from.
+    """
+
+    def __init__(
+        self, report: Report, strategy: str, points: Mapping[str, Mapping[str, float]], names: Sequence[str]
+    ) -> None:
+        self.report, self._strategy, self._points, self.names = report, strategy, points, tuple(names)
+        self.manifest = {
+            **report.manifest,
+            "vary": {name: [point[name] for point in points.values()] for name in names},
+        }
+        self.title = (
+            f"{strategy} on {report.manifest['task']}: where it pays, {report.manifest['items']} items (simulated)"
+        )
+        self.manifest["title"] = self.title
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the comparison, each with the competence of its model."""
+        return [
+            {**self._point(row), **{key: one for key, one in row.items() if key != "model"}} for row in self.report.rows
+        ]
+
+    @cached_property
+    def grid(self) -> list[dict[str, Any]]:
+        """One object for each competence and budget: the strategy, the best baseline, and what a paired test says."""
+        found: list[dict[str, Any]] = []
+        tests = {(one.get("model"), one["budget"], one["b"]): one for one in self.report.tests}
+        groups: dict[tuple[Any, str], list[dict[str, Any]]] = {}
+        for row in self.report.rows:
+            groups.setdefault((row.get("model"), row["budget"]), []).append(row)
+        for (model, budget), rows in groups.items():
+            own = next(row for row in rows if not row["baseline"])
+            best = max((row for row in rows if row["baseline"]), key=lambda row: row["accuracy"])
+            test = tests[model, budget, best["strategy"]]
+            low, high = test["interval"]
+            found.append({
+                **self._point(own), "budget": budget, "accuracy": own["accuracy"], "interval": own["interval"],
+                "best_baseline": best["strategy"], "baseline_accuracy": best["accuracy"],
+                "baseline_interval": best["interval"], "gain": round(own["accuracy"] - best["accuracy"], 6),
+                "gain_interval": [0.0 - high, 0.0 - low], "p": test["p"],
+            })  # fmt: skip
+        for one, p in zip(found, holm([one["p"] for one in found]), strict=True):
+            one["p_holm"] = round(p, 6)
+            one["verdict"] = "unresolved" if p >= ALPHA else "pays" if one["gain"] > 0 else "costs"
+        return found
+
+    def plain(self) -> dict[str, Any]:
+        """Return the sweep as JSON data."""
+        return {"schema": SCHEMA, "manifest": self.manifest, "grid": self.grid, "rows": self.rows}
+
+    def figure(self, format: str = "svg", *, dpi: int = 150) -> bytes:  # noqa: A002  (the contract's name)
+        """Return the accuracy of the strategy and of the best baseline against what is varied; with two, a map of the gain."""
+        from stratagem.lab._figure import sweep
+
+        return sweep(self.grid, self.title, self.names, format=format, dpi=dpi)
+
+    def html(self) -> str:
+        """Return one self-contained page without script."""
+        from stratagem.lab._page import sweep_page
+
+        return sweep_page(self)
+
+    def table(self) -> list[list[str]]:
+        """Return the grid as texts, its heads first."""
+        heads = [
+            *self.names,
+            "budget",
+            "accuracy",
+            "best baseline",
+            "its accuracy",
+            "gain",
+            "95 %",
+            "p corrected",
+            "verdict",
+        ]
+        return [heads] + [
+            [
+                *(f"{one[name]:g}" for name in self.names), one["budget"] or "no limit", f"{one['accuracy']:.3f}",
+                one["best_baseline"], f"{one['baseline_accuracy']:.3f}", f"{one['gain']:+.3f}",
+                f"{one['gain_interval'][0]:+.3f} to {one['gain_interval'][1]:+.3f}", f"{one['p_holm']:.4f}", one["verdict"],
+            ]
+            for one in self.grid
+        ]  # fmt: skip
+
+    def summary(self) -> list[str]:
+        """Return for each budget where the strategy pays, in words."""
+        lines: list[str] = []
+        for budget in dict.fromkeys(one["budget"] for one in self.grid):
+            points = [one for one in self.grid if one["budget"] == budget]
+            said = ", ".join(
+                f"{word} at {sum(one['verdict'] == verdict for one in points)}"
+                for verdict, word in (("pays", "pays"), ("costs", "is worse"), ("unresolved", "unresolved"))
+            )
+            where = [one[self.names[0]] for one in points if one["verdict"] == "pays"]
+            found = f"; {self.names[0]} where it pays: {min(where):g} to {max(where):g}" if where else ""
+            lines.append(f"{budget or 'no limit'}: {said} of {len(points)} points{found}")
+        return lines
+
+    def __str__(self) -> str:
+        rows = self.table()
+        wide = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(wide[at]) for at, cell in enumerate(row)).rstrip() for row in rows]
+        return "\n".join([self.title, "", *lines, "", *self.summary()])
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.title!r}, points={len(self._points)})"
+
+    def _repr_html_(self) -> str:
+        from stratagem.lab._page import sweep_fragment
+
+        return sweep_fragment(self)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+    def _point(self, row: Mapping[str, Any]) -> Mapping[str, float]:
+        return self._points[row["model"]] if "model" in row else next(iter(self._points.values()))
+
+
+def simulate(
+    strategy: Strategy | str,
+    task: str,
+    vary: str | Sequence[str],
+    *,
+    model: str = "sim:",
+    budget: str = "",
+    items: int | None = None,
+    seed: int | str = 0,
+    level: int = 1,
+    examples: int = 2,
+    out: str | Path | None = None,
+    processes: int | None = None,
+    on_progress: Listener | None = None,
+) -> Sweep:
+    """Sweep a strategy over simulated competence and budget.
+
+    Args:
+        strategy: a strategy, or its spec.
+        task: name of a suite, or a file of yours.
+        vary: a parameter of `sim:` and its values, `skill=0.5:0.95:10`, or two of them.
+        model: the simulated model of which that is varied.
+        budget: as `compare` takes it.
+        items: how many at each point; 100 if left out.
+        seed: of the items and of all dice.
+        level: of difficulty.
+        examples: solved examples that a task carries.
+        out: folder that keeps answers; a sweep that was stopped goes on from there.
+        processes: one for each core, if left out.
+        on_progress: called after every answer.
+
+    Raises:
+        UsageError: a model that is not simulated, an unknown parameter, or what `compare` refuses.
+    """
+    if model.partition(":")[0] != "sim":
+        raise UsageError(f"only simulated models have a competence to vary, not {model!r}", remedy="Use `compare`.")
+    given = [varied(one) for one in ([vary] if isinstance(vary, str) else vary)]
+    names = [one.name for one in given]
+    if not 1 <= len(given) <= 2 or len(set(names)) < len(names):
+        raise UsageError(f"vary one parameter, or two different ones, got {', '.join(names) or 'none'}")
+    values = list(product(*(one.values for one in given)))
+    if len(values) > MOST_POINTS:
+        raise UsageError(f"{len(values)} points are more than {MOST_POINTS}")
+    points = [dict(zip(names, one, strict=True)) for one in values]
+    specs = [f"sim:{Competence.parse(_spec(model, point).partition(':')[2])}" for point in points]
+    report = compare(
+        task, [strategy], model=specs, budget=budget, items=items, seed=seed, level=level, examples=examples, out=out,
+        processes=processes, on_progress=on_progress,
+    )  # fmt: skip
+    return Sweep(report, report.rows[0]["strategy"], dict(zip(specs, points, strict=True)), names)

@@ -1,0 +1,183 @@
+"""Statistics of a comparison: intervals, paired tests, power. scipy computes the distributions.
+
+Accuracy is a share of items, and every strategy meets the same items: so tests are paired.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from stratagem.errors import CapabilityError
+
+CONFIDENCE, ALPHA = 0.95, 0.05
+RESAMPLES = 10_000
+MATTERS = 0.05  # difference for which power is stated: 5 points
+WANTED_POWER = 0.8
+
+
+def _scipy() -> Any:
+    try:
+        from scipy import stats  # pyright: ignore[reportMissingTypeStubs]  (it has none)
+    except ModuleNotFoundError:
+        raise CapabilityError("statistics need the package scipy", remedy='pip install "stratagem[lab]"') from None
+    return stats
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share by Wilson's score, without continuity correction.
+
+    >>> [round(one, 4) for one in wilson(8, 10)]
+    [0.4902, 0.9433]
+    """
+    if n == 0:
+        return 0.0, 1.0
+    found = _scipy().binomtest(right, n).proportion_ci(CONFIDENCE, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def interval(scores: Sequence[float], seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of a mean: Wilson's for shares of right answers, a bootstrap where there is partial credit."""
+    if all(score in (0, 1) for score in scores):
+        return wilson(round(sum(scores)), len(scores))
+    return bootstrap(scores, seed)[:2]
+
+
+def mcnemar(a_only: int, b_only: int) -> float:
+    """Return the exact two-sided p of two strategies that differ on these numbers of items.
+
+    >>> round(mcnemar(1, 9), 5)
+    0.02148
+    """
+    n = a_only + b_only
+    return 1.0 if n == 0 else float(_scipy().binomtest(min(a_only, b_only), n).pvalue)
+
+
+def bootstrap(differences: Sequence[float], seed: int) -> tuple[float, float, float]:
+    """Return the 95 % percentile interval of a mean difference, and the two-sided p of no difference.
+
+    Items are drawn with replacement, `RESAMPLES` times: as counts of each value that occurs, which is the same and faster.
+    """
+    import numpy
+
+    values, counts = numpy.unique(numpy.asarray(differences, dtype=float), return_counts=True)
+    n = len(differences)
+    drawn = numpy.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES)
+    means = drawn @ values / n
+    low, high = numpy.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    tail = min(float((means <= 0).sum()), float((means >= 0).sum()))
+    return float(low), float(high), min(1.0, 2 * (tail + 1) / (RESAMPLES + 1))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return the p values corrected for their number (Holm 1979), in their order.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = [0.0] * len(ps)
+    largest = 0.0
+    for rank, at in enumerate(sorted(range(len(ps)), key=lambda at: ps[at])):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[at]))
+        adjusted[at] = largest
+    return adjusted
+
+
+def power(n: int, discordant: float, difference: float, alpha: float = ALPHA) -> float:
+    """Return the probability that the exact paired test notices a difference.
+
+    Args:
+        n: items.
+        discordant: share of items on which just one of the two is right; at least the difference.
+        difference: of the accuracies.
+        alpha: level of the test.
+    """
+    import numpy
+
+    stats = _scipy()
+    discordant = min(1.0, max(discordant, abs(difference)))
+    if n == 0 or discordant == 0:
+        return 0.0
+    share = (discordant + abs(difference)) / (2 * discordant)
+    spread = 6 * math.sqrt(n * discordant * (1 - discordant)) + 2
+    low, high = max(1, int(n * discordant - spread)), min(n, int(n * discordant + spread))
+    found = 0.0
+    for size in range(low, high + 1):
+        # The largest number of the rarer kind that is still noticed: twice its tail is below alpha.
+        most = int(stats.binom.ppf(alpha / 2, size, 0.5))
+        while most >= 0 and 2 * stats.binom.cdf(most, size, 0.5) > alpha:
+            most -= 1
+        if most < 0:
+            continue
+        noticed = stats.binom.cdf(most, size, share) + stats.binom.sf(size - most - 1, size, share)
+        found += float(stats.binom.pmf(size, n, discordant)) * float(noticed)
+    return float(numpy.clip(found, 0.0, 1.0))
+
+
+def detectable(n: int, discordant: float, alpha: float = ALPHA) -> float | None:
+    """Return the smallest difference that the test notices with a probability of 80 %; None if there is none."""
+    low, high = 0.0, 1.0
+    if power(n, discordant, high, alpha) < WANTED_POWER:
+        return None
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(n, discordant, middle, alpha) >= WANTED_POWER else (middle, high)
+    return math.ceil(high * 1000) / 1000
+
+
+class Compared(NamedTuple):
+    """Two strategies on the same items.
+
+    Attributes:
+        a_only: items that the first alone has right.
+        b_only: likewise the second.
+        difference: of the accuracies, second less first.
+        low: of the 95 % interval of the difference.
+        high: likewise.
+        p: of McNemar's exact test; of the bootstrap where there is partial credit.
+        p_bootstrap: of the paired bootstrap.
+        power: probability to notice a difference of 5 points, at the discordance that was found.
+        detectable: the difference that would be noticed with a probability of 80 %.
+    """
+
+    a_only: int
+    b_only: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_bootstrap: float
+    power: float
+    detectable: float | None
+
+
+def compared(a: Sequence[float], b: Sequence[float], seed: int) -> Compared:
+    """Compare the scores of two strategies, item by item."""
+    differences = [two - one for one, two in zip(a, b, strict=True)]
+    a_only, b_only = sum(one < 0 for one in differences), sum(one > 0 for one in differences)
+    low, high, p_bootstrap = bootstrap(differences, seed)
+    n = len(differences)
+    shares = all(score in (0, 1) for score in (*a, *b))
+    discordant = (a_only + b_only) / n
+    return Compared(
+        a_only, b_only, sum(differences) / n, low, high, mcnemar(a_only, b_only) if shares else p_bootstrap, p_bootstrap,
+        _power(n, round(discordant, 2), MATTERS), _detectable(n, round(discordant, 2)),
+    )  # fmt: skip
+
+
+_cache: dict[tuple[int, float], tuple[float, float | None]] = {}
+
+
+def _power(n: int, discordant: float, difference: float) -> float:
+    """Return the power, and remember it: tests of one report share their numbers."""
+    return _both(n, discordant, difference)[0]
+
+
+def _detectable(n: int, discordant: float) -> float | None:
+    return _both(n, discordant, MATTERS)[1]
+
+
+def _both(n: int, discordant: float, difference: float) -> tuple[float, float | None]:
+    key = (n, discordant)
+    if key not in _cache:
+        _cache[key] = round(power(n, discordant, difference), 4), detectable(n, discordant)
+    return _cache[key]

@@ -1,0 +1,117 @@
+"""A report as plain text, for terminals, pipes and `print`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stratagem.lab._report import Report
+
+HEADS = ("", "strategy", "budget", "accuracy", "95 %", "unparsed", "calls", "in a row", "tokens", "usd", "seconds")
+
+
+def cells_of(report: "Report") -> list[list[str]]:
+    """Return the rows of a report as texts, under `HEADS`; a baseline is marked with `~`, the Pareto front with `*`."""
+    front = {_key(one) for one in report.pareto}
+    return [
+        [
+            ("*" if _key(row) in front else " ") + ("~" if row["baseline"] else " "),
+            name_of(row), row["budget"] or "no limit", f"{row['accuracy']:.3f}",
+            f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}", str(row["unparsed"]), f"{row['calls_per_item']:.1f}",
+            f"{path:.1f}", f"{row['tokens_per_item']:,.0f}", money(row["usd"]), seconds(row["seconds"]),
+        ]
+        for row, path in zip(report.rows, report.critical_paths(), strict=True)
+    ]  # fmt: skip
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["strategy"], row.get("model"), row["budget"]
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """Return the strategy of a row, with its model where there are several."""
+    return f"{row['strategy']} / {row['model']}" if "model" in row else row["strategy"]
+
+
+def money(usd: float | None) -> str:
+    """Return money as it is shown; what nobody knows is no zero."""
+    return "unknown" if usd is None else "0" if usd == 0 else f"${usd:.4g}"
+
+
+def seconds(value: float | None) -> str:
+    """Return seconds as they are shown; a simulated model without a latency has none."""
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def test_lines(tests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return one line per paired test."""
+    return [
+        f"{name_test(one)}: {one['difference']:+.3f} ({one['interval'][0]:+.3f} to {one['interval'][1]:+.3f}), "
+        f"p {shown_p(one['p_holm'])} corrected: {verdict(one)}"
+        for one in tests
+    ]
+
+
+def name_test(one: Mapping[str, Any]) -> str:
+    """Return who is compared with whom, where."""
+    where = ", ".join(filter(None, (one.get("model"), one["budget"] or "no limit")))
+    return f"{one['b']} less {one['a']} at {where}"
+
+
+def verdict(one: Mapping[str, Any]) -> str:
+    """Return what a test says in words."""
+    if one["verdict"] != "unresolved":
+        return f"{one['verdict']} is better"
+    least = one["detectable"]
+    seen = "no difference could be noticed" if least is None else f"{least * 100:.0f} points would have been noticed"
+    return f"unresolved ({seen} with 80 %)"
+
+
+def shown_p(p: float) -> str:
+    """Return a p value; a very small one as a bound."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def scan_line(scan: Mapping[str, Any]) -> str:
+    """Return what the scan of the prompts found, in one line."""
+    if scan["clean"]:
+        return f"prompts: {scan['lines']:,} lines, none shows another item's question or key"
+    found = [
+        f"{len(scan[name])} {words}"
+        for name, words in (
+            ("questions_of_others", "prompts show another item's question"),
+            ("keys_of_others", "prompts show another item's key"),
+            ("own_key_in_first_prompt", "first prompts show the item's own key"),
+            ("examples_among_items", "examples are test items"),
+        )
+        if scan[name]
+    ]
+    return f"! prompts: {'; '.join(found)}"
+
+
+def text(report: "Report") -> str:
+    """Return a report as text."""
+    rows = [list(HEADS), *cells_of(report)]
+    wide = [max(len(row[at]) for row in rows) for at in range(len(HEADS))]
+    left = {0, 1, 2, 4}
+    table = [
+        "  ".join(cell.ljust(wide[at]) if at in left else cell.rjust(wide[at]) for at, cell in enumerate(row)).rstrip()
+        for row in rows
+    ]
+    notes = [
+        "* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another",
+        scan_line(report.manifest["prompt_scan"]),
+    ]
+    parts = [report.title, "\n".join(table), "\n".join(notes)]
+    if report.tests:
+        parts.append("\n".join(test_lines(report.tests)))
+    if report.failures:
+        parts.append("\n".join(failure_lines(report.failures)))
+    return "\n\n".join(parts)
+
+
+def failure_lines(failures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return one line per kind of failure of a row."""
+    return [
+        f"{name_of(one)} at {one['budget'] or 'no limit'}: {one['items']} ended with {one['kind']}, first {one['first']}"
+        for one in failures
+    ]

@@ -1,0 +1,142 @@
+"""What the models of a comparison were shown, and how much of it had to wait for what came before.
+
+Rule 1: nothing of a prompt is kept longer than its item. Lines go to whoever looks for test items in them.
+Rule 2: the critical path is read off the places of the calls: branches of a `map` or `pool` stand side by side, all else
+        in a row. So it is the same on every machine, and does not depend on who waited for whom by accident.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from stratagem.core import Delta, Model, Reply, Request
+
+_WAVE = re.compile(r"((?:map|pool)(?:#\d+)?)\[")
+
+
+class Seen(NamedTuple):
+    """One request that a model saw.
+
+    Attributes:
+        path: scope path of the strand that asked.
+        begun: number of the moment at which it began; moments are the beginnings and ends of an item's calls.
+        ended: likewise.
+    """
+
+    path: str
+    begun: int
+    ended: int
+
+
+class Watched:
+    """A model that notes what it is shown (`stratagem.core.Model`), for the item whose branch asks."""
+
+    def __init__(self, model: Model) -> None:
+        self._complete = model.complete
+        self.spec, self.capabilities = model.spec, model.capabilities
+        self.refuses, self.tokens, self.aclose = model.refuses, model.tokens, model.aclose
+        self.lacks: Any = getattr(model, "lacks", None)
+
+    def complete(self, request: Request, *, on_delta: Callable[[Delta], None] | None = None) -> Any:
+        """Note a request and hand it on."""
+        witness = WITNESS.get()
+        begun = witness.sees(request)
+        try:
+            reply = self._complete(request, on_delta=on_delta)
+        except BaseException:
+            witness.ends(request, begun)
+            raise
+        if isinstance(reply, Reply):
+            witness.ends(request, begun)
+            return reply
+        return self._waits(reply, request, begun, witness)
+
+    async def _waits(self, reply: Any, request: Request, begun: int, witness: "Witness") -> Reply:
+        try:
+            return await reply
+        finally:
+            witness.ends(request, begun)
+
+
+class Witness:
+    """What was seen for one item."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, None] = {}
+        self.first: tuple[str, ...] = ()
+        self.prompts: dict[str, str] = {}
+        self.calls: list[Seen] = []
+        self._moment = 0
+
+    def sees(self, request: Request) -> int:
+        """Note a request; return the moment."""
+        lines = self.lines
+        known = len(lines)
+        for line in request.message.split("\n"):
+            lines[line] = None
+        name = request.signature.name
+        if name not in self.prompts:
+            self.prompts[name] = request.head.instruction
+            lines.update(dict.fromkeys(request.head.instruction.split("\n")))
+        for turn in request.steps or ():
+            lines.update(dict.fromkeys(line for one in turn.observations for line in one.text.split("\n")))
+        for reply, complaint in request.repair:
+            lines.update(dict.fromkeys(f"{reply}\n{complaint}".split("\n")))
+        if not known:
+            self.first = tuple(lines)
+        self._moment += 1
+        return self._moment
+
+    def ends(self, request: Request, begun: int) -> None:
+        """Note that a request has been answered, or has failed."""
+        self._moment += 1
+        self.calls.append(Seen(request.path, begun, self._moment))
+
+
+WITNESS: ContextVar[Witness] = ContextVar("witness")  # of the item that is being worked on; branches inherit it
+
+
+class _Node:
+    """A strand: its own calls, the strands that follow one another, and those that stand side by side."""
+
+    __slots__ = ("calls", "inner", "waves")
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []
+        self.inner: dict[str, _Node] = {}
+        self.waves: dict[str, dict[str, _Node]] = {}
+
+    def longest(self) -> int:
+        """Return how many calls stand in a row."""
+        own, until = 0, 0
+        for begun, ended in sorted(self.calls):  # draws of one sample overlap: they are one wave
+            if begun > until:
+                own, until = own + 1, ended
+            else:
+                until = max(until, ended)
+        rows = sum(one.longest() for one in self.inner.values())
+        return own + rows + sum(max(one.longest() for one in wave.values()) for wave in self.waves.values())
+
+
+def waves(calls: Iterable[Seen]) -> int:
+    """Return the length of the critical path in model calls.
+
+    >>> waves([Seen("map[0]", 1, 2), Seen("map[1]", 3, 4), Seen("", 5, 6)])
+    2
+    """
+    root, nodes = _Node(), dict[str, _Node]()
+    for path, begun, ended in calls:
+        node = nodes.get(path)
+        if node is None:
+            node = nodes[path] = _placed(root, path)
+        node.calls.append((begun, ended))
+    return root.longest()
+
+
+def _placed(root: _Node, path: str) -> _Node:
+    node = root
+    for part in filter(None, path.split("/")):
+        wave = _WAVE.match(part)
+        node = (node.inner if wave is None else node.waves.setdefault(wave[1], {})).setdefault(part, _Node())
+    return node

@@ -1,0 +1,228 @@
+"""A process that runs strategies on questions: `python -m stratagem.lab._worker`.
+
+It reads jobs from standard input and writes what came of them to standard output, one JSON document a line.
+
+Rule 1: it is given questions, never keys. Who scores is the process that started it.
+Rule 2: every item has a run and a journal of its own, and there is no memory, so nothing that one item paid for serves another.
+Rule 3: when standard input ends, so does this process: nobody is left who would score.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from stratagem.core import (
+    Answer,
+    Book,
+    Budget,
+    Example,
+    MemoryJournal,
+    Model,
+    Oracle,
+    Run,
+    Services,
+    StoredRun,
+    Strategy,
+    Task,
+    Tools,
+    World,
+    budget_of,
+)
+from stratagem.core._canonical import clean
+from stratagem.errors import StratagemError, record
+from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
+from stratagem.lab._watch import WITNESS, Watched, Witness, waves
+from stratagem.models import open_model
+from stratagem.session._ends import Plan, check_model, label_of, outcome
+from stratagem.session._loading import strategy_of
+from stratagem.tasks import Suite
+from stratagem.tasks._own import opened
+
+OPTIONS: Mapping[str, Any] = {"temperature": 0.0}  # as a session has it, where nobody names another
+MOST_LINES = 2_000  # of one item's prompts that are looked at; what is beyond is counted
+
+
+class Worker:
+    """Runs jobs of one comparison.
+
+    Args:
+        setup: `task` (spec), `blind` (what a task file says without its answers), `examples`, `base_url`, `api_key_env`.
+        out: where results are written.
+    """
+
+    def __init__(self, setup: Mapping[str, Any], out: IO[str]) -> None:
+        self._setup, self._out = setup, out
+        self._suite: Suite = opened(setup["task"], blind=setup.get("blind"))
+        self._examples = tuple(Example(*one) for one in setup["examples"])
+        self._known: dict[str, Services] = {}
+        self._strategies: dict[str, Strategy] = {}
+        self._oracle: Oracle | None = None
+        self._loop = VirtualLoop()
+        self._virtual = False
+
+    def perform(self, job: Mapping[str, Any]) -> None:
+        """Run a strategy on the questions of a job and write one line for each."""
+        services = self._services(job["model"])
+        self._virtual = _simulated(job["model"])
+        made = self._strategy(job["strategy"])
+        main = self._all(made, budget_of(job["budget"]), services, job)
+        if self._virtual:
+            run_virtually(main, self._loop)
+        else:
+            self._real().run(main)
+
+    def _real(self) -> asyncio.Runner:
+        if not hasattr(self, "_runner"):
+            self._runner = asyncio.Runner()
+        return self._runner
+
+    async def _all(self, strategy: Strategy, budget: Budget, services: Services, job: Mapping[str, Any]) -> None:
+        waiting = list(reversed(job["items"]))
+
+        async def strand() -> None:
+            while waiting:
+                number, question, seed = waiting.pop()
+                self.write(await self._one(strategy, budget, services, job["cell"], number, question, seed))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(1 if self._virtual else job["width"]):
+                group.create_task(strand())
+
+    async def _one(
+        self, strategy: Strategy, budget: Budget, services: Services, cell: int, number: int, question: str, seed: int
+    ) -> dict[str, Any]:
+        witness = Witness()
+        WITNESS.set(witness)
+        started, begun = time.monotonic(), self._loop.time()
+        answer = await driven(strategy, self.task(question), budget, services, seed)
+        took = self._loop.time() - begun if self._virtual else time.monotonic() - started
+        lines = list(witness.lines)
+        return {
+            "cell": cell, "item": number, **_frozen(answer), "seconds": round(took, 6), "waves": waves(witness.calls),
+            "first": list(witness.first), "lines": lines[:MOST_LINES], "unseen": max(len(lines) - MOST_LINES, 0),
+            "prompts": witness.prompts,
+        }  # fmt: skip
+
+    def task(self, question: str) -> Task:
+        """Return the task of a question."""
+        return self._suite.task(question, examples=self._examples)
+
+    def write(self, form: Mapping[str, Any]) -> None:
+        """Write a line."""
+        self._out.write(json.dumps(form, ensure_ascii=True, separators=(",", ":"), allow_nan=False) + "\n")
+        self._out.flush()
+
+    def _strategy(self, spec: str) -> Strategy:
+        if spec not in self._strategies:
+            self._strategies[spec] = strategy_of(spec)
+        return self._strategies[spec]
+
+    def _services(self, spec: str) -> Services:
+        """Return what all items with a model share: the model, and no memory, journal or cache."""
+        if spec not in self._known:
+            simulated = _simulated(spec)
+            clock = VirtualClock(self._loop) if simulated else None
+            self._known[spec] = Services(
+                Watched(self._simulation(spec) if simulated else self._real_model(spec)), tools=Tools(self._suite.tools()),
+                repairs=0, strict=True, clock=clock,
+            )  # fmt: skip
+        return self._known[spec]
+
+    def _simulation(self, spec: str) -> Model:
+        from stratagem.models.simulated import SimulatedModel
+
+        if self._oracle is None:
+            self._oracle = opened(self._setup["task"]).oracle()
+        return SimulatedModel(spec, self._oracle)
+
+    def _real_model(self, spec: str) -> Model:
+        return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
+
+
+async def driven(strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int) -> Answer:
+    """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records.
+
+    A run takes seed and journal from the services as it begins, and there is no waiting before it does.
+    """
+    services.seed, services.journal = seed, MemoryJournal()
+    stored = StoredRun("run")
+    services.journal.create(stored)
+    world = World(services, Book(services.journal, stored.run_id), run_id=stored.run_id)
+    run = Run.start(world, (budget,), options=services.options(OPTIONS), label=label_of(task.question))
+    check_model(services, OPTIONS, budget)
+    answer, _ = await outcome(Plan(stored, strategy, task, budget, services, OPTIONS), run, world)
+    return answer
+
+
+def _simulated(spec: str) -> bool:
+    return spec.partition(":")[0] == "sim"
+
+
+def _frozen(answer: Answer) -> dict[str, Any]:
+    """Return what is kept of an answer: its text above all, which nothing changes from here on."""
+    used = answer.usage
+    return {
+        "text": clean(answer.text), "stop": answer.stop, "reason": clean(answer.reason)[:200], "needs": sorted(answer.needs),
+        "calls": used.calls, "tokens": used.tokens, "prompt_tokens": used.prompt_tokens, "usd": used.usd,
+        "estimated": used.estimated,
+    }  # fmt: skip
+
+
+def _jobs(source: IO[str], inbox: "Sequence[Any]") -> None:
+    """Hand lines over, and end the process when there are no more: whoever asked is gone."""
+    put: Any = inbox
+    for line in source:
+        put.put(line)
+    put.put("")
+    closed = threading.Event()
+    closed.wait(2.0)  # a call that is under way may take long, and its reply would reach nobody
+    os._exit(0)
+
+
+def main() -> None:
+    """Perform jobs until there are no more."""
+    import queue
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides
+    out = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # a strategy that prints must not be taken for a result
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    inbox: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_jobs, args=(sys.stdin, inbox), daemon=True).start()
+    worker: Worker | None = None
+    while line := inbox.get():
+        said = json.loads(line)
+        try:
+            if worker is None:
+                worker = Worker(said, out)
+                continue
+            worker.perform(said)
+            worker.write({"done": said["job"]})
+        except BaseException as failure:  # noqa: BLE001  (the other side says what happened)
+            out.write(json.dumps({"error": _told(failure)}) + "\n")
+            out.flush()
+            break
+
+
+def _told(failure: BaseException) -> dict[str, Any]:
+    """Return a failure as JSON; of a group its first."""
+    first: Any = failure
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(first, StratagemError):
+        return {"ours": record(first)}
+    import traceback
+
+    return {"foreign": f"{type(first).__name__}: {first}", "trace": "".join(traceback.format_exception(first))}  # pyright: ignore[reportUnknownArgumentType]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""A suite from a file of yours: JSON lines or CSV with a question and an answer in each row.
+
+GSM8K's format works as it is: what stands behind `####` is the answer, what stands before it the reasoning.
+
+Rule 1: the file is all that is known. So the oracle looks a question up, and one that is not in it is none of this suite.
+Rule 2: whoever runs strategies gets the suite without its answers (`blind`): it can make tasks and extract values, and
+        nothing else.
+"""
+
+import csv
+import json
+import random
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from stratagem.core import Example, Json
+from stratagem.errors import UsageError
+from stratagem.tasks._suite import Item, Suite
+
+QUESTIONS = ("question", "problem", "prompt", "input")
+ANSWERS = ("answer", "solution", "target", "output", "label")
+TRAINING_SPLITS = ("train", "training")
+ENDINGS = (".jsonl", ".csv")
+_NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?\d[\d,]*(?:\.\d+)?\s?%?")
+_SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
+Kind = Literal["number", "bool", "choice", "text"]
+
+
+class Row(NamedTuple):
+    """One row of a file."""
+
+    id: str
+    question: str
+    key: str
+    rationale: str
+    training: bool
+
+
+def opened(spec: str, *, blind: Mapping[str, Any] | None = None) -> Suite:
+    """Return the suite of a name, or of a file.
+
+    Args:
+        spec: name of a suite, or path of a `.jsonl` or `.csv`.
+        blind: what `OwnSuite.blind` said of the file; the file itself is not read then.
+
+    Raises:
+        UsageError: there is no such suite or file, or the file is wrong; the line is named.
+    """
+    if blind is not None:
+        return OwnSuite(str(blind["name"]), (), blind["kind"], tuple(blind["choices"]))
+    if spec.lower().endswith(ENDINGS):
+        return OwnSuite.read_file(Path(spec))
+    if Path(spec).suffix and Path(spec).exists():
+        raise UsageError(
+            f"{spec!r} is neither JSON lines nor CSV", remedy="Name it `.jsonl` or `.csv`, as its content is."
+        )
+    from stratagem.tasks import suite
+
+    return suite(spec)
+
+
+class OwnSuite(Suite):
+    """The rows of a file.
+
+    Args:
+        name: in reports.
+        rows: of the file; none where only tasks are made.
+        kind: how answers are compared: as numbers, as yes or no, as one of several letters or words, or as texts.
+        choices: the answers that there are, for `choice`.
+    """
+
+    about = "questions of your own"
+    levels = (1,)
+
+    def __init__(self, name: str, rows: tuple[Row, ...], kind: Kind, choices: tuple[str, ...] = ()) -> None:
+        self.name, self.kind, self.choices = name, kind, choices
+        self._rows = rows
+        self.output = {"number": float, "bool": bool, "text": str}.get(kind) or Literal[choices]
+
+    @staticmethod
+    def read_file(path: Path) -> "OwnSuite":
+        """Return the suite of a file; `UsageError` names the line that is wrong."""
+        try:
+            text = path.read_text("utf-8-sig")
+        except OSError as failure:
+            raise UsageError(f"the tasks in {str(path)!r} cannot be read: {failure.strerror}") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"the tasks in {str(path)!r} are not UTF-8", remedy="Convert the file to UTF-8.") from None
+        found = _records(path, text)
+        rows = tuple(_row(path, number, one) for number, one in found)
+        if not rows:
+            raise UsageError(f"there is no task in {str(path)!r}")
+        kind, choices = _kind(tuple(row.key for row in rows))
+        if kind == "number":
+            rows = tuple(row._replace(key=f"{_as_number(row.key):.15g}") for row in rows)
+        return OwnSuite(path.stem, _once(path, rows), kind, choices)
+
+    def blind(self) -> dict[str, Any]:
+        """Return what whoever runs strategies needs: all but the rows."""
+        return {"name": self.name, "kind": self.kind, "choices": list(self.choices)}
+
+    @cached_property
+    def _known(self) -> Mapping[str, Row]:
+        return {row.question: row for row in self._rows}
+
+    def __len__(self) -> int:
+        """Return the number of test items."""
+        return sum(not row.training for row in self._rows)
+
+    def read(self, question: str) -> Json:
+        """Return the question, with its key where the rows are there."""
+        if not self._rows:
+            return {"question": question}
+        row = self._known.get(question)
+        if row is None:
+            raise ValueError(f"no question of {self.name}: {question[:80]!r}")
+        return {"question": question, "key": row.key}
+
+    def render(self, problem: Json) -> str:
+        """Return the question."""
+        return problem["question"]
+
+    def solve(self, problem: Json) -> str:
+        """Return the key."""
+        return problem["key"]
+
+    def right(self, problem: Json, value: Any) -> float:
+        """Return 1 if the value is the key's."""
+        key = self.extract(problem["key"])
+        if self.kind == "number":
+            return float(abs(value - key) <= 1e-9 * max(1.0, abs(key)))
+        return float(self.canonical(value) == self.canonical(key))
+
+    def canonical(self, value: Any) -> Hashable:
+        """Return a text without case, spaces at its ends, and the full stop."""
+        return " ".join(value.split()).rstrip(".").casefold() if isinstance(value, str) else value
+
+    def wrong(self, problem: Json, number: int) -> str:
+        """Return another number, another choice, or the answer to another question."""
+        key = problem["key"]
+        if self.kind == "number":
+            return f"{self.extract(key) + (number % 9 + 1) * (-1) ** number:.15g}"
+        if self.kind == "bool":
+            return "no" if self.extract(key) else "yes"
+        right = self.canonical(key)
+        others = [one for one in self.choices or self._keys if self.canonical(one) != right]
+        return others[number % len(others)] if others else f"not {key}"
+
+    @cached_property
+    def _keys(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.key for row in self._rows))
+
+    def items(self, n: int, *, seed: int | str = 0, level: int = 1, start: int = 0) -> Iterator[Item]:
+        """Yield `n` rows that are not of a training split, in an order that the seed draws."""
+        if level != 1:
+            raise UsageError(f"{self.name} is a file: it has no level {level}")
+        rows = [row for row in self._rows if not row.training]
+        if start + n > len(rows):
+            raise UsageError(
+                f"{self.name} has {len(rows)} items, {start + n} are wanted", remedy="Ask for fewer: `--items`."
+            )
+        random.Random(f"{self.name}:{seed}").shuffle(rows)  # noqa: S311  (an order, no secret)
+        for row in rows[start : start + n]:
+            yield Item(row.id, row.question, row.key, 1)
+
+    def examples(self, n: int = 8, *, level: int = 1) -> tuple[Example, ...]:  # noqa: ARG002  (a file has one level)
+        """Return the first rows whose column `split` says `train`."""
+        rows = [row for row in self._rows if row.training][:n]
+        return tuple(Example(row.question, row.key, row.rationale or None) for row in rows)
+
+
+def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the records of a file with the numbers of their lines."""
+    if path.suffix.lower() == ".csv":
+        reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+        try:
+            return [(reader.line_num, dict(one)) for one in reader]
+        except csv.Error as failure:
+            raise UsageError(f"{path.name}, line {reader.line_num}: {failure}") from None
+    found: list[tuple[int, dict[str, Any]]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            one = json.loads(line)
+        except ValueError as failure:
+            raise UsageError(f"{path.name}, line {number} is not JSON: {failure}") from None
+        if not isinstance(one, dict):
+            raise UsageError(
+                f"{path.name}, line {number} is no object", remedy='Write {"question": ..., "answer": ...}.'
+            )
+        found.append((number, one))  # pyright: ignore[reportUnknownArgumentType]
+    return found
+
+
+def _row(path: Path, number: int, form: Mapping[str, Any]) -> Row:
+    fields = {str(name).strip().lower(): value for name, value in form.items()}
+    where = f"{path.name}, line {number}"
+    question, said = _field(fields, QUESTIONS, where), _field(fields, ANSWERS, where)
+    rationale = str(fields.get("rationale") or "").strip()
+    if "####" in said:
+        before, _, said = said.rpartition("####")
+        rationale, said = rationale or _SUM.sub("", before).strip(), said.strip()
+    if not said:
+        raise UsageError(f"{where}: there is nothing behind `####`")
+    training = str(fields.get("split") or "").strip().lower() in TRAINING_SPLITS
+    return Row(str(fields.get("id") or f"{path.stem}-{number:06}"), question, said, rationale, training)
+
+
+def _field(fields: Mapping[str, Any], names: tuple[str, ...], where: str) -> str:
+    name = next((name for name in names if name in fields), None)
+    if name is None:
+        raise UsageError(f"{where} has no {names[0]!r}", remedy=f"A row has a question ({', '.join(QUESTIONS)}) and an answer "
+                         f"({', '.join(ANSWERS)}).")  # fmt: skip
+    value = fields[name]
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    if not isinstance(value, str | int | float) or not str(value).strip():
+        raise UsageError(f"{where}: {name!r} must be a text or a number that is not empty, got {value!r}")
+    return str(value).strip()
+
+
+def _kind(keys: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
+    """Return how the answers of a file are compared."""
+    if all(map(_NUMBER.fullmatch, keys)):
+        return "number", ()
+    if {key.lower() for key in keys} <= {"yes", "no", "true", "false"}:
+        return "bool", ()
+    if all(len(key) == 1 and key.isalpha() for key in keys):
+        return "choice", tuple(sorted(set(keys)))
+    return "text", ()
+
+
+def _as_number(key: str) -> float:
+    return float(re.sub(r"[$€£,%\s]", "", key).replace("\u2212", "-"))
+
+
+def _once(path: Path, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Return rows without repetitions; `UsageError` for one question with two answers."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        known = found.setdefault(row.question, row)
+        if known.key != row.key:
+            raise UsageError(
+                f"{path.name} answers the same question twice: {known.id} says {known.key!r}, {row.id} {row.key!r}"
+            )
+    return tuple(found.values())

@@ -1,0 +1,149 @@
+"""`stratagem compare` and `stratagem simulate`."""
+
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = ("--task", "game24", "--model", "sim:skill=0.6", "--items", 6, "--processes", 1)
+TWO = ("compare", *SMALL, "--strategies", "direct,self_consistency(n=3)", "--budget", "tokens=700/1500")
+
+
+def test_the_document_is_what_its_schema_says(cli: Any, valid: Any) -> None:
+    document = cli.json(*TWO, "--seed", 7)
+    valid(document, "compare")
+    assert [row["strategy"] for row in document["rows"][:2]] == ["direct", "self_consistency(n=3)"]
+
+
+def test_people_get_a_table_the_tests_in_words_and_the_files_that_they_asked_for(cli: Any) -> None:
+    result = cli(*TWO, "--html", "r.html", "--png", "r.png", "--svg", "r.svg")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("game24, level 1: accuracy against budget, 6 items (simulated)\n")
+    assert re.search(r"^\*? ? +direct +tokens=700 +[01]\.\d{3}", result.stdout, re.MULTILINE)
+    assert "unresolved" in result.stdout
+    assert result.stderr == ""
+    assert (cli.folder / "r.html").read_text("utf-8").startswith("<!doctype html>")
+    assert (cli.folder / "r.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (cli.folder / "r.svg").read_bytes()
+
+
+def test_json_lines_have_a_type_each(cli: Any) -> None:
+    result = cli("compare", *SMALL, "--strategies", "direct", "--no-baselines", "--jsonl")
+    kinds = [json.loads(line)["type"] for line in result.stdout.splitlines()]
+    assert kinds == ["manifest", "rows", "pareto", *["items"] * 6]
+
+
+def test_a_strategy_below_its_share_fails_the_command(cli: Any) -> None:
+    own = (
+        "compare",
+        "--task",
+        "word_problems",
+        "--items",
+        4,
+        "--processes",
+        1,
+        "--no-baselines",
+        "--strategies",
+        "direct",
+    )
+    good = cli(*own, "--model", "sim:skill=1", "--fail-below", "direct=0.9", "--json")
+    assert good.exit_code == 0
+    bad = cli(*own, "--model", "sim:skill=0", "--fail-below", "direct=0.9", "--json")
+    assert bad.exit_code == 1
+    assert json.loads(bad.stdout)["rows"][0]["accuracy"] == 0
+    assert "direct reached 0.000, less than 0.9" in bad.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--fail-below", "direct"), "is no NAME=SHARE"),
+        (("--fail-below", "direct=2"), "is no NAME=SHARE"),
+        (("--fail-below", "react=0.5"), "no strategy 'react' was compared"),
+        (("--html", "nowhere/r.html"), "there is no folder 'nowhere'"),
+        (("--seed-file", "gone"), "cannot be read"),
+        (("--json", "--jsonl"), "exclude each other"),
+    ],
+)
+def test_mistakes_are_usage_errors(cli: Any, words: tuple[str, ...], said: str) -> None:
+    result = cli("compare", *SMALL, "--strategies", "direct", "--no-baselines", *words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_withheld_seed_is_read_from_a_file(cli: Any) -> None:
+    (cli.folder / "seed").write_text("nobody knows this\n")
+    document = cli.json("compare", *SMALL, "--strategies", "direct", "--no-baselines", "--seed-file", "seed")
+    assert "nobody knows" not in json.dumps(document)
+    assert document["items"][0]["question"] == ""
+
+
+def test_a_file_of_yours_is_compared_with_one_command(cli: Any) -> None:
+    rows = [{"question": f"What is {n} and {n}?", "answer": f"It is {2 * n}. #### {2 * n}"} for n in range(5)]
+    (cli.folder / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    document = cli.json(
+        "compare", "--task", "mine.jsonl", "--strategies", "direct", "--model", "sim:skill=1", "--processes", 1
+    )
+    assert document["manifest"]["task"] == "mine"
+    assert [row["items"] for row in document["rows"]] == [5, 5, 5, 5]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_says_how_to_go_on_and_the_same_line_does(cli: Any, sent: signal.Signals, tmp_path: Path) -> None:
+    words = ("compare", *SMALL[:4], "--items", 300, "--processes", 1, "--strategies", "direct,self_consistency(n=20)",
+             "--no-baselines", "--out", "kept")  # fmt: skip
+    process = cli.start(*words)
+    answers = cli.folder / "kept" / "answers.jsonl"
+    from tests.cli.conftest import until
+
+    until(lambda: answers.exists() and answers.stat().st_size > 0)
+    process.send_signal(sent)
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert re.fullmatch(r"stopped: \d+ of 600 answers kept in kept; the same line goes on from there\n", said)
+    kept = answers.read_bytes()
+    assert cli(*words).exit_code == 0
+    assert answers.read_bytes().startswith(kept)
+
+
+def test_a_sweep_is_what_its_schema_says_and_is_drawn(cli: Any, valid: Any) -> None:
+    words = ("simulate", "self_consistency(n=3)", "--task", "word_problems", "--vary", "skill=0.3:0.9:2", "--budget", "calls=3",
+             "--items", 5, "--processes", 1)  # fmt: skip
+    document = cli.json(*words)
+    valid(document, "simulate")
+    assert [one["skill"] for one in document["grid"]] == [0.3, 0.9]
+    result = cli(*words, "--html", "s.html", "--svg", "s.svg")
+    assert result.exit_code == 0
+    assert "calls=3: pays at 0, is worse at 0, unresolved at 2 of 2 points" in result.stdout
+    assert (cli.folder / "s.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_more_than_two_parameters_are_refused(cli: Any) -> None:
+    result = cli("simulate", "direct", "--task", "game24", *["--vary", "skill=0.1/0.2"] * 3)
+    assert result.exit_code == 2
+    assert "--vary is there 3 times" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals of POSIX")
+def test_a_terminal_sees_how_far_it_is_and_then_the_report_alone(cli: Any) -> None:
+    from tests.cli.test_terminal import Terminal
+
+    terminal = Terminal(cli, "compare", *SMALL, "--strategies", "direct", "--no-baselines")
+    terminal.until("of 6 answers")
+    terminal.until("on the Pareto front")
+    assert terminal.process.wait(60) == 0
+    assert "\x1b[2K" in terminal.text  # the line of progress is gone before the report is written
+
+
+def test_settings_of_other_verbs_do_not_choose_the_model(cli: Any) -> None:
+    (cli.folder / "stratagem.toml").write_text('model = "offline"\n')
+    document = cli.json(
+        "compare", "--task", "game24", "--items", 2, "--processes", 1, "--strategies", "direct", "--no-baselines"
+    )
+    assert document["manifest"]["models"] == ["sim:"]

@@ -1,0 +1,26 @@
+"""One small comparison that many tests look at, and a way to read a report without its wall-clock."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from stratagem import lab
+
+STRATEGIES = "direct,self_consistency(n=3)"
+SETTINGS: dict[str, Any] = {
+    "model": "sim:skill=0.5,judge=0.8,latency=1.5,speed=50,price=2", "budget": "tokens=700/1500", "items": 12, "seed": 7,
+    "processes": 1,
+}  # fmt: skip
+
+
+def timeless(form: dict[str, Any]) -> dict[str, Any]:
+    """Return a report's document without how long it took."""
+    made = copy.deepcopy(form)
+    made["manifest"].pop("wall_seconds")
+    return made
+
+
+@pytest.fixture(scope="session")
+def report() -> lab.Report:
+    return lab.compare("game24", STRATEGIES, **SETTINGS)

@@ -1,0 +1,154 @@
+"""How a report looks: text, figures with equal bytes, and one page that loads nothing."""
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from stratagem import lab
+from stratagem.errors import UsageError
+from stratagem.lab import _figure, _page
+
+
+class Outline(HTMLParser):
+    """What a page is made of: its tags, their attributes, and whether every tag is closed."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "path", "use", "rect", "line"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def outline(page: str) -> Outline:
+    made = Outline()
+    made.feed(page)
+    assert made.open == []
+    return made
+
+
+def test_equal_reports_give_equal_figures(report: lab.Report) -> None:
+    svg, png = report.figure(), report.figure("png", dpi=80)
+    assert svg == report.figure("svg")
+    assert png == report.figure("png", dpi=80) != report.figure("png", dpi=100)
+    assert svg.startswith(b"<?xml")
+    assert png.startswith(b"\x89PNG")
+    assert b"<text" in svg  # text stays text
+    assert b"simulated" in svg
+    assert not re.search(rb"20\d\d-\d\d-\d\d|Matplotlib v", svg)
+
+
+def test_every_curve_has_colour_marker_and_dash_of_its_own() -> None:
+    looks = [_figure.style(number, baseline=False) for number in range(8)]
+    assert len({(one["color"], one["marker"], one["linestyle"]) for one in looks}) == 8
+    assert len({one["color"] for one in looks}) == len({one["marker"] for one in looks}) == 8
+
+
+def test_names_beside_curves_do_not_cover_one_another() -> None:
+    ends = [(0.5, "a", ""), (0.51, "b", ""), (0.5, "c", ""), (0.99, "d", ""), (1.0, "e", "")]
+    placed = _figure.apart(ends)
+    assert {name for _, name, _ in placed} == set("abcde")
+    assert all(two[0] - one[0] > 0.05 for one, two in pairwise(placed))
+    assert placed[-1][0] == pytest.approx(1.0)
+    assert _figure.apart([(0.2, "alone", "")]) == [(0.2, "alone", "")]
+
+
+def test_budgets_stand_where_their_numbers_are() -> None:
+    assert _figure._places(["tokens=2000", "tokens=8000", "tokens=2000"]) == {
+        "tokens=2000": 2000.0,
+        "tokens=8000": 8000.0,
+    }
+    assert _figure._places(["calls=5,tokens=100", "calls=5,tokens=200"])["calls=5,tokens=200"] == 200.0
+    assert _figure._places([""]) == {"": 1.0}
+
+
+def test_a_figure_that_does_not_exist_is_refused(report: lab.Report) -> None:
+    with pytest.raises(UsageError, match="svg or png"):
+        report.figure("pdf")
+    with pytest.raises(UsageError, match="dpi"):
+        report.figure("png", dpi=5000)
+
+
+def test_the_page_is_one_file_without_script_that_loads_nothing(report: lab.Report) -> None:
+    page = report.html()
+    made = outline(page)
+    assert "script" not in made.tags
+    assert not [value for name, value in made.attributes if name in ("src", "srcset", "data", "action", "poster")]
+    links = [value for name, value in made.attributes if name.endswith("href")]
+    assert all(value and value.startswith("#") for value in links)
+    assert not [name for name, _ in made.attributes if name.startswith("on")]
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
+    assert not re.search(r"@import|url\((?!#)", page)
+    assert {"details", "summary", "svg", "table", "main"} <= set(made.tags)
+    assert ("role", "img") in made.attributes
+    assert len(page) < 150_000
+
+
+def test_the_page_says_what_the_report_says(report: lab.Report) -> None:
+    page = report.html()
+    assert "simulated" in report.title
+    assert page.count(report.title) >= 2
+    assert "self_consistency(n=3)" in page
+    assert "unresolved" in page
+    assert all(item["id"] in page for item in report.items)
+    assert "&quot;made_with&quot;" in page
+
+
+def test_a_hostile_question_is_text(report: lab.Report) -> None:
+    from copy import copy
+
+    hostile = copy(report)
+    hostile.__dict__["items"] = [{**report.items[0], "question": "<script>alert(1)</script>\u202e\x1b[31m"}]
+    page = hostile.html()
+    assert "<script" not in page
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+
+
+def test_a_long_table_is_cut_and_says_where_the_rest_is(report: lab.Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_page, "MOST_ITEMS", 5)
+    page = report.html()
+    assert "7 more are in the JSON lines beside this file" in page
+    assert report.items[4]["id"] in page
+    assert report.items[5]["id"] not in page.partition("<h2>Items</h2>")[2].partition("<h2>Manifest</h2>")[0]
+
+
+def test_a_notebook_shows_figure_rows_and_tests(report: lab.Report) -> None:
+    bundle = report._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html"}
+    made = outline(bundle["text/html"])
+    assert "script" not in made.tags
+    assert "svg" in made.tags
+    assert "on the Pareto front" in bundle["text/plain"]
+    assert len(bundle["text/html"]) < 200_000
+    assert repr(report) == f"Report({report.title!r}, rows=10, items=12)"
+
+
+def test_text_marks_baselines_and_the_front(report: lab.Report) -> None:
+    text = str(report)
+    assert re.search(r"^\s*\*?~ +self_consistency\(k\) +tokens=700", text, re.MULTILINE)
+    assert "none shows another item's question or key" in text
+    assert re.search(r"direct +tokens=700 +0\.\d{3} +0\.\d{3} to", text)
+
+
+def test_the_document_is_json_that_every_reader_reads(report: lab.Report) -> None:
+    text = json.dumps(report.plain(), allow_nan=False)
+    assert json.loads(text) == report.plain()

@@ -1,0 +1,49 @@
+"""The critical path, read off the places of calls; and virtual time."""
+
+import asyncio
+
+from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
+from stratagem.lab._watch import Seen, waves
+
+
+def row(*paths: str) -> list[Seen]:
+    """Return calls that were answered one after the other."""
+    return [Seen(path, 2 * number + 1, 2 * number + 2) for number, path in enumerate(paths)]
+
+
+def test_calls_of_one_strand_stand_in_a_row() -> None:
+    assert waves([]) == 0
+    assert waves(row("a", "a", "a/b", "a/b#2", "a")) == 5
+
+
+def test_branches_stand_side_by_side_whatever_the_order_of_their_answers() -> None:
+    assert waves(row(*[f"vote/map[{n}]/chain" for n in range(10)])) == 1
+    assert waves(row("map[0]", "map[1]", "map[1]", "map[0]/x", "map#2[0]", "pool[1]", "pool[2]")) == 2 + 1 + 1
+
+
+def test_branches_within_branches_count_along_the_longest() -> None:
+    assert waves(row("map[0]/map[0]", "map[0]/map[1]", "map[0]", "map[key]/map[0]", "")) == 3
+
+
+def test_draws_of_one_sample_overlap_and_are_one_wave() -> None:
+    assert waves([Seen("a", 1, 5), Seen("a", 2, 4), Seen("a", 3, 6), Seen("a", 7, 8)]) == 2
+
+
+def test_virtual_time_passes_without_waiting_and_side_by_side() -> None:
+    loop = VirtualLoop()
+    clock = VirtualClock(loop)
+
+    async def main() -> tuple[float, bool]:
+        await asyncio.gather(asyncio.sleep(3600), asyncio.sleep(7200))
+        try:
+            async with clock.limit(5):
+                await asyncio.sleep(10)
+        except TimeoutError:
+            return loop.time(), True
+        return loop.time(), False
+
+    try:
+        assert run_virtually(main(), loop) == (7205.0, True)
+        assert clock.stamp() == 7_205_000_000
+    finally:
+        loop.close()

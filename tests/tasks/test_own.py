@@ -1,0 +1,127 @@
+"""Tasks from a file: what is read, how answers are compared, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stratagem.core import Inquiry
+from stratagem.errors import UsageError
+from stratagem.tasks._own import OwnSuite, opened
+
+GSM = {"question": "Nat sells 48 clips, then half as many. How many in all?",
+       "answer": "He sells 48/2 = <<48/2=24>>24 clips.\nIn all 48+24 = <<48+24=72>>72.\n#### 1,072"}  # fmt: skip
+
+
+def file_of(tmp_path: Path, *rows: object, name: str = "mine.jsonl") -> str:
+    path = tmp_path / name
+    path.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows) + "\n", "utf-8")
+    return str(path)
+
+
+def test_the_format_of_gsm8k_works_as_it_is(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, GSM, {"question": "And one?", "answer": "#### -2"}))
+    items = list(suite.items(2, seed=1))
+    one = next(item for item in items if item.question == GSM["question"])
+    assert one.key == "1072"
+    assert suite.score(one.question, "so it is 1,072.") == (1.0, True)
+    assert suite.score(one.question, "1071") == (0.0, True)
+    assert suite.score(one.question, "no idea") == (0.0, False)
+
+
+def test_reasoning_of_a_training_split_becomes_examples_and_no_item(tmp_path: Path) -> None:
+    suite = opened(
+        file_of(tmp_path, {**GSM, "split": "train"}, {"question": "And one?", "answer": "3", "split": "test"})
+    )
+    (example,) = suite.examples(8)
+    assert example.answer == "1072"
+    assert example.rationale == "He sells 48/2 = 24 clips.\nIn all 48+24 = 72."
+    assert [item.question for item in suite.items(1)] == ["And one?"]
+
+
+def test_a_table_with_other_names_of_columns_is_read(tmp_path: Path) -> None:
+    path = file_of(
+        tmp_path, "ID,Problem,Solution", 'p1,"Paris, or ""Rome""?",Paris', "p2,Which river?,the Tiber", name="t.csv"
+    )
+    suite = opened(path)
+    items = {item.id: item for item in suite.items(2)}
+    assert items["p1"].question == 'Paris, or "Rome"?'
+    assert suite.score(items["p2"].question, "The  tiber.") == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "right", "wrong", "none"),
+    [
+        (["1", "2.50"], "it is 2.5", "25", "none"),
+        (["yes", "No"], "I say no", "yes", "perhaps"),
+        (["A", "C"], "The answer is C", "A", "D"),
+        (["blue", "dark green"], "Dark  Green", "green", ""),
+    ],
+)
+def test_answers_are_compared_as_what_they_are(
+    tmp_path: Path, answers: list[str], right: str, wrong: str, none: str
+) -> None:
+    suite = opened(file_of(tmp_path, *({"question": f"q{n}", "answer": one} for n, one in enumerate(answers))))
+    assert suite.score("q1", right) == (1.0, True)
+    assert suite.score("q1", wrong) == (0.0, True)
+    assert suite.score("q1", none) == (0.0, False)
+
+
+def test_the_oracle_knows_the_file_and_nothing_else(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, {"question": "q0", "answer": 7}, {"question": "q1", "answer": 8}))
+    oracle = suite.oracle()
+    asked = Inquiry("answer", "t", str, {"question": "q1"})
+    assert oracle.right(asked) == "8"
+    assert all(not oracle.accepts(asked, oracle.wrong(asked, lambda n, k=k: k % n)) for k in range(20))
+    with pytest.raises(ValueError, match="no question"):
+        oracle.right(Inquiry("answer", "t", str, {"question": "another"}))
+
+
+def test_without_its_rows_a_suite_makes_tasks_and_has_no_key(tmp_path: Path) -> None:
+    whole = opened(file_of(tmp_path, {"question": "q0", "answer": "wombat"}, {"question": "q1", "answer": "quoll"}))
+    assert isinstance(whole, OwnSuite)
+    blind = opened("gone.jsonl", blind=whole.blind())
+    task = blind.task("q0")
+    assert task.answer("The Wombat").value == "The Wombat"
+    assert "wombat" not in json.dumps(whole.blind())
+    with pytest.raises(KeyError):
+        blind.solve(blind.read("q0"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["{"], "line 1 is not JSON"),
+        (["[1]"], "line 1 is no object"),
+        (['{"question": "a"}'], "has no 'answer'"),
+        (['{"question": "", "answer": "1"}'], "'question' must be a text"),
+        (['{"question": "a", "answer": null}'], "'answer' must be a text"),
+        (['{"question": "a", "answer": "x ####"}'], "nothing behind"),
+        (['{"question": "a", "answer": "1"}', '{"question": "a", "answer": "2"}'], "same question twice"),
+        ([""], "there is no task"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, rows: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        opened(file_of(tmp_path, *rows))
+
+
+def test_what_is_no_file_of_tasks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        opened(str(tmp_path / "gone.csv"))
+    (tmp_path / "bad.csv").write_bytes(b"question,answer\n\xff,1\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        opened(str(tmp_path / "bad.csv"))
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(UsageError, match="neither JSON lines nor CSV"):
+        opened(str(tmp_path / "a.txt"))
+    with pytest.raises(UsageError, match="no task suite"):
+        opened("gam24")
+
+
+def test_more_items_than_rows_are_refused(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, {"question": "q0", "answer": 7}))
+    with pytest.raises(UsageError, match="has 1 items, 2 are wanted"):
+        list(suite.items(2))
+    with pytest.raises(UsageError, match="no level 2"):
+        list(suite.items(1, level=2))
