@@ -49,6 +49,6 @@ DEFECTS = [
     ("min(1, max(0, reward))", "max(0, reward)"),
     ("last.text)", '"")'),
     ('needs="reward"', 'needs="nothing"'),
-    ("isinstance(seen.result, Mapping) and REWARD in seen.result", "isinstance(seen.result, Mapping)"),
-    ("isinstance(seen.result, Mapping) and REWARD in seen.result", "seen.result and REWARD in seen.result"),
+    ("isinstance(result, Mapping) and REWARD in result", "isinstance(result, Mapping)"),
+    ("isinstance(result, Mapping) and REWARD in result", "bool(result) and REWARD in result"),
 ]

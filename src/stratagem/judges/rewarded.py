@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stratagem.core import Answer, Run, Task, Verdict, judge
+from stratagem.core import Answer, Json, Run, Task, Verdict, judge
 
 REWARD = "reward"
 
@@ -27,9 +27,13 @@ async def rewarded(run: Run, task: Task, answer: Answer) -> Verdict:  # noqa: AR
     Paper, code, ours:
         The paper's reward is binary. A reward between 0 and 1 is a score here, one below 0 counts 0, one above 1 counts 1.
     """
-    brought = [seen for seen in answer.steps.observations if isinstance(seen.result, Mapping) and REWARD in seen.result]
+    brought = [seen for seen in answer.steps.observations if _tells(seen.result)]
     if not brought:
         return Verdict(False, 0, "No move brought a reward.")
     last = brought[-1]
     reward = float(last.result[REWARD])
     return Verdict(reward >= 1, min(1, max(0, reward)), last.text)
+
+
+def _tells(result: Json) -> bool:
+    return isinstance(result, Mapping) and REWARD in result
