@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import Answer, Preference, Run, Sample, Task
+from stratagem.core import Answer, Preference, Run, Sample, Task, judge
 from stratagem.errors import UnparsedReply
 from stratagem.judges.pairwise_explained import Rating, pairwise_explained, preferences, rate, renamed
 from stratagem.parts.agreement import agreement, preferred
@@ -135,6 +135,17 @@ async def test_invalid_output_is_asked_for_again_and_then_left_out(reply: str) -
     mended = scripted({rate: longer}, repairs=1, garble=[await asked_at("pairwise_explained")])
     assert (await pairwise_explained(mended, TASK, GOOD, BAD)).first == 6 / 7
     assert len(mended.ledger) == 2
+
+
+@judge(calls="0", needs="nothing")
+async def first_always(run: Run, task: Task, answer: Answer, rival: Answer) -> Preference:
+    return Preference(1.0, "The first.")
+
+
+async def test_any_pairwise_judge_can_be_asked_for_its_preferences() -> None:
+    run = scripted({})
+    assert await preferences(run, ((TASK, BAD, GOOD),), judge=first_always) == (Preference(1.0, "The first."),)
+    assert preferences.using(judge=first_always).bound(5) == 0
 
 
 async def asked_at(path: str) -> tuple[str, str]:

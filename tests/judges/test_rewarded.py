@@ -24,6 +24,7 @@ def after(*results: Any) -> Answer:
         ([{"reward": 0.5}, None, {"left": 3}, [1]], Verdict(False, 0.5, "room 0")),  # not every move brings one
         ([{"reward": 7}], Verdict(True, 1.0, "room 0")),
         ([{"reward": -2}], Verdict(False, 0.0, "room 0")),
+        ([{"reward": 1}, "a reward", ["reward"]], Verdict(True, 1.0, "room 0")),
         ([None], Verdict(False, 0.0, "No move brought a reward.")),
         ([], Verdict(False, 0.0, "No move brought a reward.")),
     ],
@@ -42,11 +43,12 @@ async def test_it_asks_nobody_and_says_that_it_uses_the_reward() -> None:
 
 # Every one must be noticed by a test above (`mutants.py`).
 DEFECTS = [
-    ("last, reward = seen, float(found[REWARD])", "last, reward = seen, max(reward, float(found[REWARD]))"),
+    ("brought[-1]", "brought[0]"),
+    ("float(last.result[REWARD])", "max(float(seen.result[REWARD]) for seen in brought)"),
     ("max(0, reward)", "reward"),
     ("min(1, max(0, reward))", "max(0, reward)"),
     ("last.text)", '"")'),
     ('needs="reward"', 'needs="nothing"'),
-    ("isinstance(found, Mapping) and REWARD in found", "isinstance(found, Mapping)"),
-    ("isinstance(found, Mapping) and REWARD in found", "found and REWARD in found"),
+    ("isinstance(result, Mapping) and REWARD in result", "isinstance(result, Mapping)"),
+    ("isinstance(result, Mapping) and REWARD in result", "bool(result) and REWARD in result"),
 ]

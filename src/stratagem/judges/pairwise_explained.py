@@ -76,7 +76,7 @@ async def pairwise_explained(run: Run, task: Task, answer: Answer, rival: Answer
         Ours: the prompt byte for byte. The order comes from `run.rng` and is noted as the event `order`; a rating off
             the scale, or a first line with more than the number, is unreadable.
     """
-    swapped = run.rng.random() < 0.5
+    swapped = run.rng.choice((False, True))
     run.note("order", swapped=swapped)
     first, second = (rival, answer) if swapped else (answer, rival)
     rated = await run.ask(rate, question=task.question, answer=first.text, rival=second.text)

@@ -1,9 +1,8 @@
 """Rewarded: the environment's reward for the trial grades the answer that ended it."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from stratagem.core import Answer, Observation, Run, Task, Verdict, judge
+from stratagem.core import Answer, Json, Run, Task, Verdict, judge
 
 REWARD = "reward"
 
@@ -28,9 +27,13 @@ async def rewarded(run: Run, task: Task, answer: Answer) -> Verdict:  # noqa: AR
     Paper, code, ours:
         The paper's reward is binary. A reward between 0 and 1 is a score here, one below 0 counts 0, one above 1 counts 1.
     """
-    last, reward = Observation("No move brought a reward."), 0
-    for seen in answer.steps.observations:
-        found: Any = seen.result
-        if isinstance(found, Mapping) and REWARD in found:
-            last, reward = seen, float(found[REWARD])  # pyright: ignore[reportUnknownArgumentType]
+    brought = [seen for seen in answer.steps.observations if _tells(seen.result)]
+    if not brought:
+        return Verdict(False, 0, "No move brought a reward.")
+    last = brought[-1]
+    reward = float(last.result[REWARD])
     return Verdict(reward >= 1, min(1, max(0, reward)), last.text)
+
+
+def _tells(result: Json) -> bool:
+    return isinstance(result, Mapping) and REWARD in result

@@ -11,6 +11,7 @@ from stratagem.core import Budget, Run, Task, operation, parse_spec
 from stratagem.errors import BudgetExhausted, UsageError
 from stratagem.session._loading import found
 from stratagem.strategies.search._thoughts import (
+    HOPELESS,
     Choice,
     Path,
     list_steps,
@@ -157,6 +158,7 @@ async def test_a_level_that_the_budget_cannot_pay_for_is_not_started() -> None:
     assert (await small(run, TASK)).text == "ab"
     run = scripted(SPELL, calls=12 + 21)
     assert (await small(run, TASK)).text == "a"
+    assert len(run.ledger) == 12  # not even its thoughts are asked for
 
 
 def spent(run: Run) -> int:
@@ -236,6 +238,18 @@ async def test_a_hopeless_level_ends_a_breadth_first_search() -> None:
     run = scripted({**SPELL, value: lambda question, path: "sure" if path == ("a",) else "impossible"})
     assert (await strict(run, TASK)).text == "a"
     assert [asked.inputs["path"] for asked in run.ledger.of(list_steps)] == [(), ("a",)]
+
+
+@operation(calls="0")
+async def pessimist(run: Run, task: Task, paths: tuple[Path, ...]) -> tuple[float, ...]:
+    """Find every path hopeless; and there are some."""
+    assert paths
+    return tuple(HOPELESS for _ in paths)
+
+
+async def test_where_nothing_is_left_to_grow_nothing_is_valued() -> None:
+    for search in ("breadth", "depth"):
+        assert (await small(scripted(SPELL), TASK, evaluate=pessimist, search=search)).text == "?"
 
 
 async def test_steps_are_limited_in_both_searches() -> None:
