@@ -258,7 +258,7 @@ def test_a_file_of_yours_is_a_task_and_its_answers_stay_here(tmp_path: Path, mon
     )
     report = lab.compare(str(file), "direct,chain_of_thought", model="sim:skill=1", budget="calls=2", processes=1)
     assert report.rows[0]["items"] == 8
-    assert {row["accuracy"] for row in report.rows} == {1.0}
+    assert {row["accuracy"] for row in report.rows if row["strategy"] != "longer_chain(k)"} == {1.0}
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_mistakes_are_refused_before_a_process_is_started(
 
 
 def test_an_error_of_ours_in_a_process_is_raised_here(tmp_path: Path) -> None:
-    with pytest.raises(CapabilityError, match="price"):
+    with pytest.raises(CapabilityError, match="honour temperature"):
         lab.compare("game24", "direct", model="offline", budget="usd=1", items=1, baselines=False, processes=1, seed=1)
 
 
