@@ -282,7 +282,7 @@ async def _asking() -> None:
 
     async with ModelServer(lambda _: Said("4")) as server:
         for prefix, name in MODELS.items():
-            model = open_model(f"{prefix}:{name}", base_url=server.url if prefix != "bedrock" else server.origin)
+            model: Any = open_model(f"{prefix}:{name}", base_url=server.url if prefix != "bedrock" else server.origin)
             reply = await model.complete(asked(model, "the secret question"))
             print(prefix, reply.samples[0].text)
             await model.aclose()

@@ -87,7 +87,7 @@ async def test_what_was_dropped_is_left_off_and_strict_refuses_it(server: ModelS
     refused = {"seed": 5} if prefix in ("anthropic", "responses", "bedrock") else {"effort": "low"}
     name = MODELS[prefix] if prefix != "google" else "gemini-2.0-flash"
     name = "mistral-large-latest" if prefix == "mistral" else name
-    more = settings(server, prefix, options=refused) | {"model": f"{prefix}:{name}"}
+    more: dict[str, Any] = settings(server, prefix, options=refused) | {"model": f"{prefix}:{name}"}
     async with stratagem.open(**more) as session:
         assert (await session.run("direct", "What is 2+2?")).text
     assert not {"seed", "thinking", "reasoning_effort"} & set(server.seen[0].body)

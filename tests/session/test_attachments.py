@@ -11,6 +11,11 @@ from stratagem.session._export import exported, imported, parcels
 from stratagem.session._forks import ancestry
 
 
+async def found(journal: MemoryJournal, run_id: str) -> Any:
+    """Return a run that is there."""
+    return await journal.find(run_id)
+
+
 @signature
 def read(question: str, number: int) -> str:
     """Read it."""
@@ -116,7 +121,7 @@ async def test_a_question_keeps_its_label_without_attachments(opened: Any) -> No
     journal = MemoryJournal()
     async with opened({read: lambda question, number: "x"}, journal=journal) as s:
         first = await s.run(LOOKING, Task(Content("?", (), Label({"mail"}, ()))), run_id="mine")
-        assert decoded((await journal.find("mine")).record)["labelled"] == [[["mail"], []]]
+        assert decoded((await found(journal, "mine")).record)["labelled"] == [[["mail"], []]]
         fork = await s.fork("mine", at=0)
         assert fork.label == first.label
         assert "mail" in fork.label.sources

@@ -9,6 +9,11 @@ from stratagem.core import Answer, MemoryJournal, Run, Task, decoded, signature,
 from stratagem.errors import UsageError
 
 
+async def found(journal: MemoryJournal, run_id: str) -> Any:
+    """Return a run that is there."""
+    return await journal.find(run_id)
+
+
 @signature
 def say(question: str) -> str:
     """Say it."""
@@ -120,7 +125,7 @@ async def test_siblings_of_an_inserted_branch_are_kept(opened: Any, program: Any
         rows = journal.rows("mine")
         fork = await s.fork("mine", at=number(rows, "x"))
         assert questions(journal.rows(fork.run_id)) == ["x", "c", "end"]
-        assert b'"turns"' in (await journal.find("mine")).record
+        assert b'"turns"' in (await found(journal, "mine")).record
 
 
 async def test_the_order_of_a_run_is_kept_while_it_is_resumed_once_more(opened: Any, program: Any) -> None:
@@ -147,11 +152,11 @@ async def test_a_run_whose_program_was_not_edited_has_no_turns(opened: Any, prog
         with pytest.raises(Outage):
             await s.run(spoken, "?", run_id="mine")
         program("a b c", "d", "e")
-        before = (await journal.find("mine")).record
+        before = (await found(journal, "mine")).record
         await s.resume("mine", strategy=spoken)
-        assert (await journal.find("mine")).record == before
+        assert (await found(journal, "mine")).record == before
         fork = await s.fork("mine", at=3)
-        assert b'"turns"' not in (await journal.find(fork.run_id)).record
+        assert b'"turns"' not in (await found(journal, fork.run_id)).record
 
 
 async def test_while_nobody_knows_what_a_killed_edited_program_had_asked_for_nothing_recorded_counts_as_before(
@@ -162,7 +167,7 @@ async def test_while_nobody_knows_what_a_killed_edited_program_had_asked_for_not
         program("a b", "c", "d", stop_at="d")
         with pytest.raises(Outage):
             await s.run(spoken, "?", run_id="mine")
-        parent = (await journal.find("mine")).record
+        parent = (await found(journal, "mine")).record
         program("a b", "x", "c", "d")
         await s.resume("mine", strategy=spoken)
         ended = journal._runs["mine"]

@@ -1,5 +1,7 @@
 """What each suite finds in what models really write, and what it does not find."""
 
+from typing import Any
+
 import pytest
 
 from stratagem.tasks import suite
@@ -42,10 +44,10 @@ def test_whoever_repeats_the_question_has_stated_nothing():
 
 
 def test_the_error_counts_of_graph_of_thoughts():
-    sorting = suite("list_sorting")
+    sorting: Any = suite("list_sorting")
     assert sorting.errors([3, 1, 2], (1, 2, 3)) == 0
     assert sorting.errors([3, 1, 2], (2, 1, 3)) == 1
     assert sorting.errors([3, 1, 2], (1, 2, 2)) == 2
-    counting = suite("keyword_counting")
+    counting: Any = suite("keyword_counting")
     assert counting.errors([[3, "Peru"], [7, "Peru"]], (("Peru", 2),)) == 0
     assert counting.errors([[3, "Peru"], [7, "Peru"]], (("Chile", 1), ("Peru", 1))) == 2

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from itertools import combinations_with_replacement
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from stratagem.tasks import suite
 from stratagem.tasks.game24 import parsed, reachable, solutions
 
-GAME = suite("game24")
+GAME: Any = suite("game24")
 
 
 def test_1362_of_the_1820_hands_can_be_solved():

@@ -155,7 +155,7 @@ async def driven(strategy: Strategy, task: Task, budget: Budget, services: Servi
     services.journal.create(stored)
     world = World(services, Book(services.journal, stored.run_id), run_id=stored.run_id)
     run = Run.start(world, (budget,), options=services.options(OPTIONS), label=label_of(task.question))
-    check_model(services, OPTIONS, budget)
+    await check_model(services, OPTIONS, budget)
     answer, _ = await outcome(Plan(stored, strategy, task, budget, services, OPTIONS), run, world)
     return answer
 
