@@ -82,7 +82,7 @@ class LocalWire(Compatible):
         return await super().attempt(request, n, number, until, None if self._in_json(request) else on_delta)
 
     def _in_json(self, request: Request) -> bool:
-        return request.signature.acts and request.native and not self._tools
+        return request.native and not self._tools
 
     def _asked(self, request: Request, n: int, *, stream: bool) -> dict[str, Json]:
         form = body(request, self.row, self.name, n, stream=stream)
