@@ -6,8 +6,9 @@ from typing import Any
 
 from stratagem.models.gateway import Gateway
 from stratagem.models.hosted import Hosted
+from stratagem.models.hosted_keys import placed_hosted
 from stratagem.models.hosted_table import HOSTED
-from stratagem.models.keys import Key, placed_hosted
+from stratagem.models.keys import Key
 from stratagem.models.limits import Gate
 from stratagem.models.transport import Times
 from tests.conftest import HandClock

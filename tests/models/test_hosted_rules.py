@@ -15,9 +15,10 @@ import stratagem.models
 from stratagem.errors import CapabilityError, ModelError, NoReply, Rejected, Unavailable, UsageError
 from stratagem.models import catalogue, hosted_table, open_model
 from stratagem.models.hosted_bedrock import AwsKey
+from stratagem.models.hosted_keys import placed_hosted
 from stratagem.models.hosted_table import EFFORTS, HOSTED
 from stratagem.models.hosted_wire import CURRENT, Attempt, Stopped, Wire
-from stratagem.models.keys import Key, placed_hosted
+from stratagem.models.keys import Key
 from stratagem.models.sources import Sources
 from stratagem.models.transport import Times, Transport
 from stratagem.testing.model_server import Fault, ModelServer, Said

@@ -153,7 +153,7 @@ def placed(
     origin = origin_of(row.url)
     if not variable:
         return row, Key("", "", origin)
-    return row, key_for((variable,), origin, sources, _lacking(prefix, row, variable, origin, named=named))
+    return row, key_for((variable,), origin, sources, lacking(prefix, row, variable, origin, named=named))
 
 
 class Address(NamedTuple):
@@ -215,7 +215,7 @@ def key_for(
     return Key("", variable, origin, _with_trouble(lacks, sources), header=header)
 
 
-def _lacking(
+def lacking(
     prefix: str, row: "Row | HostedRow", variable: str, origin: str, *, named: bool
 ) -> CapabilityError | UsageError:
     """Return what is said if there is no key under a variable."""
@@ -247,7 +247,7 @@ class HostedAddress(NamedTuple):
 
 
 def hosted_address(row: "HostedRow", base_url: str | None, key_variable: str | None, route: Route) -> HostedAddress:
-    """Return where a provider with a form of its own answers, with the arguments and errors of `placed_hosted`."""
+    """Return where a provider with a form of its own answers, with the arguments and errors of `placed`."""
     if base_url is None:
         base_url, key_variable = route.base_url or None, key_variable or route.api_key_env or None
     url = row.home
@@ -257,39 +257,6 @@ def hosted_address(row: "HostedRow", base_url: str | None, key_variable: str | N
     if key_variable is not None:
         return HostedAddress(url, (key_variable,), named=True)
     return HostedAddress(url, row.variables if origin_of(url) == origin_of(row.home) else (), named=False)
-
-
-def placed_hosted(
-    row: "HostedRow",
-    base_url: str | None,
-    key_variable: str | None,
-    route: Route = Route(),
-    sources: Sources | None = None,
-) -> tuple[str, Key]:
-    """Return where a provider with a form of its own answers, and the key for it.
-
-    Args:
-        row: of the provider.
-        base_url: another address than the provider's; None is what the route says, else the provider's.
-        key_variable: variable with the key for that address; None is what the route says for its own address, else
-            the row's, for the row's origin.
-        route: how the user's settings say that the provider is reached.
-        sources: where keys are looked for; None is a search of its own.
-
-    Raises:
-        UsageError: the address may not be used, or there is no key under the named variable.
-    """
-    sources = sources or Sources()
-    url, variables, named = hosted_address(row, base_url, key_variable, route)
-    origin = origin_of(url)
-    if not variables:
-        return url, Key("", "", origin)
-    if row.prefix == "bedrock" and not named:
-        from stratagem.models.hosted_bedrock import aws_key  # noqa: PLC0415  (only AWS signs)
-
-        return url, aws_key(row, origin)
-    lacks = _lacking(row.prefix, row, " or ".join(variables), origin, named=named)
-    return url, key_for(variables, origin, sources, lacks, header=row.header)
 
 
 def variables_of(

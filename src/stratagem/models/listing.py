@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stratagem.errors import UsageError
+from stratagem.models.hosted_keys import placed_hosted
 from stratagem.models.hosted_table import HOSTED, HostedRow
-from stratagem.models.keys import Key, placed, placed_hosted, variables_of
+from stratagem.models.keys import Key, placed, variables_of
 from stratagem.models.routes import Routes
 from stratagem.models.sources import Sources
 from stratagem.models.table import ROWS, Row
