@@ -38,7 +38,9 @@ def test_the_json_is_a_bare_list(cli: Any, valid: Any) -> None:
 
 def test_filters(cli: Any) -> None:
     assert {one["name"] for one in cli.json("catalog", "--family", "sampling")} == {"self_consistency"}
-    assert {one["name"] for one in cli.json("catalog", "--kind", "feature")} == {"structured_output", "trace_replay"}
+    assert {one["name"] for one in cli.json("catalog", "--kind", "feature")} == {
+        "chat_templates", "structured_output", "trace_replay",
+    }  # fmt: skip
     assert cli.json("catalog", "--kind", "engine") == []
     assert [one["name"] for one in cli.json("catalog", "--text", "SELF-consist")] == ["self_consistency"]
     assert cli.json("catalog", "--family", "sampling", "--kind", "feature") == []

@@ -130,8 +130,8 @@ def test_a_page_of_the_catalogue(cli: Any, valid: Any, tmp_path: Path) -> None:
 def test_every_schema_is_used_and_says_what_it_describes(cli: Any) -> None:
     schemas = sorted((Path(__file__).parents[2] / "docs" / "schema").glob("*.json"))
     assert [path.stem for path in schemas] == [
-        "catalog", "diff", "doctor", "error", "event", "export", "import", "models", "models_test", "new", "removed", "replay", "run",
-        "runs", "show",
+        "added", "catalog", "compare", "diff", "doctor", "error", "event", "export", "import", "models", "models_test", "new", "removed",
+        "replay", "run", "runs", "show", "simulate",
     ]  # fmt: skip
     for path in schemas:
         schema = json.loads(path.read_text("utf-8"))

@@ -47,9 +47,9 @@ async def test_reflexion_retries_until_a_perfect_judge_passes() -> None:
     assert near(await scored(made, "sim:skill=0.4,judge=1", n=400), 1 - 0.6**3, 400)
 
 
-async def test_a_chain_that_goes_on_is_doubted_and_mended_as_its_critic_is() -> None:
+async def test_a_chain_that_goes_on_is_doubted_and_mended_as_second_thoughts_are() -> None:
     made = longer_chain.using(starter=direct, rounds=1)
-    seen = await scored(made, "sim:skill=0.5,critic=0.6,harm=0.1", n=500)
+    seen = await scored(made, "sim:skill=0.5,rethink=0.6,harm=0.1", n=500)
     assert near(seen, 0.5 * 0.9 + 0.5 * 0.6, 500)
 
 
@@ -67,9 +67,11 @@ async def test_every_search_solves_what_its_model_proposes_and_recognises(made: 
 
 
 async def test_a_vote_is_understood() -> None:
-    made = tree_of_thoughts.using(generate=sample, evaluate=vote_across.using(votes=1), branching=3, depth=1, width=1)
+    made = tree_of_thoughts.using(generate=sample, evaluate=vote_across.using(votes=1), branching=3, width=1)
     seen = await scored(made, "sim:skill=0,step=0.5,judge=1", n=200, of=GAME)
-    assert near(seen, 1 - 0.5**3, 200)  # any of the three; the first alone would be right half of the time
+    assert near(
+        seen, (1 - 0.5**3) ** 3, 200
+    )  # any of three, three times; the first alone would be right half of the time
 
 
 async def test_with_too_little_for_one_level_a_search_is_direct_prompting() -> None:

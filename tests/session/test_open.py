@@ -110,9 +110,10 @@ async def test_what_makes_no_sense_is_refused_when_the_session_opens(settings: A
             pass
 
 
-async def test_a_model_that_this_version_cannot_open_says_so() -> None:
-    with pytest.raises(CapabilityError, match="local"):
-        async with session.open(model="local:claude", journal="memory", memory="none"):
+async def test_a_model_that_this_installation_cannot_open_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratagem.models._installed", lambda: False)
+    with pytest.raises(CapabilityError, match="need the package aiohttp"):
+        async with session.open(model="vllm:m", journal="memory", memory="none"):
             pass
 
 

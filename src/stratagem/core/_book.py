@@ -64,11 +64,7 @@ class Book:
         self.recorded: dict[Key, Row] = {}
         self.base: set[Key] = set()
         self.parent = tuple(base)
-        if own:
-            first = own[-1].seq + 1
-        elif self.parent:
-            first = max(first, 1 + max([row.seq for row in self.parent]))
-        self.seq = self._begin = first
+        self.seq = self._begin = own[-1].seq + 1 if own else max([first, *[row.seq + 1 for row in self.parent]])
         self._order: list[Any] = []  # what was asked for in this drive, as `turns_of` takes it
         self.intents: dict[Key, list[bool]] = {}  # for each time that it was begun, whether the parent did
         self.intended: dict[Key, bytes] = {}  # the requests of those

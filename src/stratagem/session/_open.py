@@ -96,8 +96,7 @@ async def open(  # noqa: A001  (the contract's name)
     _check_numbers(repairs, seed)
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
-    allowed = budget_of(budget)
-    granted = tools_of(tools, paths)
+    allowed, granted = budget_of(budget), tools_of(tools, paths)
     kept = _journal(journal, folder)
     model = await with_id(kept, model)
     reached = {**await _reached(model, network, base_url, api_key_env), "prices": prices, "limits": limits}
