@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import ClassVar
 
 DELTAS = 50
@@ -25,6 +26,29 @@ _CHOICES = [{"index": 0, "message": _MESSAGE, "finish_reason": "stop", "logprobs
 WHOLE = json.dumps({**_MODEL, "object": "chat.completion", "choices": _CHOICES, "usage": _USAGE}).encode()
 
 
+# The same in the forms of providers that have one of their own, by what their paths hold.
+_SAID = _MESSAGE["content"]
+_ANTHROPIC = {
+    "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": _SAID}],
+    "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 120, "output_tokens": 10},
+}  # fmt: skip
+_TEXT = {"type": "output_text", "text": _SAID, "annotations": []}
+_RESPONSES = {
+    "id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "completed", "error": None,
+    "output": [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [_TEXT]}],
+    "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+    "usage": {
+        "input_tokens": 120, "output_tokens": 10, "total_tokens": 130, "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    },
+}  # fmt: skip
+_GOOGLE = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": _SAID}]}, "finishReason": "STOP", "index": 0}],
+    "usageMetadata": {"promptTokenCount": 120, "candidatesTokenCount": 10, "totalTokenCount": 130},
+}
+_FORMS = {b"/messages": _ANTHROPIC, b"/responses": _RESPONSES, b":generateContent": _GOOGLE}
+
+
 def _chunk(delta: dict[str, str], reason: str | None = None) -> bytes:
     choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
     form = {**_MODEL, "object": "chat.completion.chunk", "choices": choices}
@@ -35,7 +59,12 @@ def _framed(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(WHOLE), WHOLE)
+def _answering(data: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
+
+
+_ANSWER = _answering(WHOLE)
+_ANSWERS = {path: _answering(json.dumps(form).encode()) for path, form in _FORMS.items()}
 _BEGIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _PIECES = [_framed(_chunk({"content": f"word{number} "})) for number in range(DELTAS)]
 _END = _framed(_chunk({}, "stop")) + _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n"
@@ -64,7 +93,11 @@ class Answering(asyncio.Protocol):
         if len(body) < length:
             return
         self._data = body[length:]
+        path = head.split(b" ", 2)[1].partition(b"?")[0]
+        own = next((whole for end, whole in _ANSWERS.items() if path.endswith(end)), None)
         answer = self._begin if b'"stream":true' in body.replace(b": ", b":") else self._answer
+        if own is not None:
+            answer = partial(self._transport.write, own)
         pause = head.split(b"/", 2)[1]
         if pause.startswith(b"all"):
             self._wait(int(pause[3:]), answer)

@@ -18,6 +18,7 @@ from benchmarks import world
 from benchmarks.imports import NOTHING, elsewhere
 from benchmarks.measure import Report, collector, smallest
 from benchmarks.model_clients import Call, bare, gateway, official, opened
+from benchmarks.model_hosted import measure_hosted
 from benchmarks.model_server import DELTAS, served
 from stratagem.core import Observation, Step, ToolCall, Transcript
 from stratagem.core._request_digest import request_digest
@@ -244,5 +245,6 @@ def measure(
         _measure_calls(report, origin, width, rounds, repeats)
         _measure_streams(report, origin, streams, rounds, repeats)
         _measure_width(report, origin, flight)
+        measure_hosted(report, at_once, origin, min(width, 400), repeats)
     _measure_digest(report, 3 * repeats, long)
     _measure_import(report, repeats)

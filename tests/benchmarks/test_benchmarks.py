@@ -64,6 +64,12 @@ def test_a_call_is_measured_beside_bare_aiohttp_and_the_official_client(report, 
         "3 calls in flight, bare: failed",
         "3 calls in flight, gateway: failed",
         "memory per call in flight, gateway",
+        "anthropic through the gateway, of the class bare",
+        "calls that failed",
+        "google through the gateway, of the class bare",
+        "calls that failed",
+        "responses through the gateway, of the class bare",
+        "calls that failed",
         "digest of a step of 2.5 kB, at step 10",
         "at step 12",
         "step 12, of step 10",
@@ -77,6 +83,9 @@ def test_a_call_is_measured_beside_bare_aiohttp_and_the_official_client(report, 
         "yardstick: first token after the server's pause, bare",
         "yardstick: the official client",
         "yardstick: memory per call in flight, bare aiohttp",
+        "yardstick: anthropic, the class bare on aiohttp",
+        "yardstick: google, the class bare on aiohttp",
+        "yardstick: responses, the class bare on aiohttp",
         "yardstick: import asyncio, aiohttp",
         "yardstick: import openai",
     ]
@@ -274,7 +283,7 @@ def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys) -> None:
 
 def test_every_file_is_a_benchmark_that_the_command_knows_or_says_why_not() -> None:
     files = {path.stem for path in command.FOLDER.glob("*.py")} - {"__init__", "__main__"}
-    parts = {"model_clients", "model_server", "model_width"}  # of `models`
+    parts = {"model_clients", "model_hosted", "model_server", "model_width"}  # of `models`
     assert files == {
         *command.ORDER,
         *parts,

@@ -158,3 +158,10 @@ def test_limits_are_checked_whichever_provider_they_are_for() -> None:
     ):
         with pytest.raises(UsageError, match=match):
             limits_of(wrong, "vllm")
+
+
+@pytest.mark.parametrize("text", ["9" * 400 + "s", "1" * 15, "9999-12-31T23:59:59Z"])
+def test_a_reset_that_is_far_away_is_a_number_that_can_be_waited_for(text: str) -> None:
+    found = seconds_of(text, "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", WALL)
+    assert found is not None
+    assert found <= 86_400 * 366

@@ -161,7 +161,7 @@ class Compatible:
         try:
             form: Json = json.loads(text)
         except (ValueError, RecursionError):
-            shown = self.key.hidden(" ".join(text[:200].split()))
+            shown = self.key.hidden(" ".join(text.split()))[:200]
             raise bad(f"{self._where} sent what is no JSON: {shown!r}", received=found.received) from None
         error = form.get("error") if is_object(form) else None
         if not error:

@@ -20,6 +20,10 @@ MOST_STOPS = 4
 DETAILS = "reasoning_details"  # of OpenRouter: what was thought, with what proves it
 _JOINER = "\u200d"
 _MARKS = ("<|", "<\uff5c")  # how chat templates begin what is no text
+# Reasons that say that something went wrong: what came before them is no answer.
+_BROKEN = frozenset(
+    {"error", "abort", "aborted", "cancelled", "canceled", "network_error", "insufficient_system_resource", "failed"}
+)
 _ENDS = {
     "length": "length", "max_tokens": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
     "content_filter": "filtered",
@@ -205,7 +209,10 @@ class Draft:
             function: dict[str, Json] = call.get("function") or {}
             index: Json = call.get("index")
             parts = self.calls.setdefault(index if isinstance(index, int) else place, [""])
-            parts[0] = parts[0] or function.get("name") or ""
+            name = function.get("name") or ""
+            if not isinstance(name, str):
+                raise TypeError("the name of a tool is no text")
+            parts[0] = parts[0] or name
             given: Json = function.get("arguments")
             parts.append(given if isinstance(given, str) else "" if given is None else json.dumps(given))
         probed = choice.get("logprobs")
@@ -213,6 +220,8 @@ class Draft:
             self.logprobs = (self.logprobs or []) + [float(one["logprob"]) for one in probed["content"]]
         if choice.get("finish_reason"):
             self.finish = str(choice["finish_reason"])
+        if choice.get("error"):
+            self.finish = "error"
         return text, thought
 
 
@@ -276,25 +285,28 @@ class Collected:
     def add(self, form: Json, *, key: str) -> None:
         """Take in a reply (`key` is `message`) or a chunk of one (`delta`); `Failure` if it is neither."""
         if not is_object(form):
-            raise bad(f"{self._where} sent JSON that is no reply: {json.dumps(form)[:80]}", received=self.received)
+            raise bad(f"{self._where} sent JSON that is no reply", received=self.received)
         if is_object(form.get("usage")):
             self.usage = form["usage"]
         try:
-            for choice in form.get("choices") or ():
+            choices = form.get("choices") or ()
+            for place, choice in enumerate(choices):
                 said = choice.get(key)
                 if not is_object(said):
                     if key == "message":
                         raise bad(f"{self._where} sent a choice without a message")
                     said = {}
-                index = choice.get("index") or 0
+                index = _index(choices, place, whole=key == "message")
                 draft = self.drafts.get(index)
                 if draft is None:
                     draft = self.drafts[index] = Draft()
                 text, thought = draft.add(choice, said)
                 if self._on_delta is not None and (text or thought):
                     self._on_delta(Delta(index, text, thought))
-        except (AttributeError, TypeError, KeyError, ValueError) as failure:
-            what = f"{self._where} sent what is no reply: {type(failure).__name__}: {failure}"
+        except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as failure:
+            what = (
+                f"{self._where} sent what is no reply: {type(failure).__name__}"  # no more: it may quote what was sent
+            )
             raise bad(what, received=self.received) from None
 
     def samples(self) -> tuple[Sample, ...]:
@@ -304,11 +316,25 @@ class Collected:
         drafts = [draft for _, draft in sorted(self.drafts.items())]
         if not self.done and any(draft.finish is None for draft in drafts):
             raise cut(f"{self._where} ended its reply without a reason for the end", self.received)
+        if broken := next((draft.finish for draft in drafts if draft.finish in _BROKEN), None):
+            raise bad(f"{self._where} broke its reply off: {broken}", received=self.received)
         samples = tuple(draft.sample(self._request, self._row) for draft in drafts)
         if wants_logprobs(self._request) and any(one.logprobs is None for one in samples):
             remedy = "Use a server that sends them, or leave `logprobs` off."
             raise undelivered(f"{self._where} sent no log-probabilities", self.received, remedy)
         return samples
+
+
+def _index(choices: Json, place: int, *, whole: bool) -> int:
+    """Return which draw a choice is; those of a whole reply that do not say it, or not clearly, are as they stand."""
+    index = choices[place].get("index")
+    if whole:
+        said = [choice.get("index") for choice in choices]
+        clear = all(type(one) is int for one in said) and len(set(said)) == len(said)
+        return index if clear else place
+    if index is not None and type(index) is not int:
+        raise TypeError("the index of a choice is no number")
+    return index or 0
 
 
 def usage_of(form: Json, prompt: int, received: int) -> Usage:
@@ -325,4 +351,4 @@ def usage_of(form: Json, prompt: int, received: int) -> Usage:
 
 def _count(form: Json, key: str) -> int | None:
     value = form.get(key) if is_object(form) else None
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < 1 << 53 else None

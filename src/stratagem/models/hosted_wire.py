@@ -166,10 +166,10 @@ class Wire:
         try:
             form: Json = json.loads(text)
         except (ValueError, RecursionError):
-            shown = self._key.hidden(" ".join(text[:200].split()))
+            shown = self._key.hidden(" ".join(text.split()))[:200]
             raise bad(f"{self._where} sent what is no JSON: {shown!r}") from None
         if not is_object(form):
-            raise bad(f"{self._where} sent JSON that is no reply: {text[:80]}")
+            raise bad(f"{self._where} sent JSON that is no reply: {self._key.hidden(text)[:80]}")
         error = _error_of(form)
         if error is None:
             return

@@ -143,7 +143,8 @@ class Gate:
             while (left := self._left_s(tokens, until, patience_s)) > 0:
                 await self._sleep(left)
                 if self.breaker.is_open:
-                    self.breaker.check()
+                    self.breaker.check()  # this one finds out for all, whatever the buckets say: it waits no more
+                    break
         except BaseException:
             self._keeper = False
             self._out()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 REQUESTS, TOKENS = "requests", "tokens"
+LONGEST_S = 86_400.0 * 366  # that a reset is believed to be away
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|h|m|s|d)")
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
@@ -57,16 +58,16 @@ def seconds_of(text: str, date: str, wall: float) -> float | None:
     """
     text = text.strip()
     if (plain := number_of(text)) is not None:
-        return plain
+        return min(LONGEST_S, plain)
     if text and _PARTS.sub("", text) == "":
-        return sum(float(number) * _UNITS[unit] for number, unit in _PARTS.findall(text))
+        return min(LONGEST_S, sum(float(number) * _UNITS[unit] for number, unit in _PARTS.findall(text)))
     try:
         moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
-    return max(0.0, moment.timestamp() - _seconds_since_1970(date, wall))
+    return min(LONGEST_S, max(0.0, moment.timestamp() - _seconds_since_1970(date, wall)))
 
 
 def _seconds_since_1970(date: str, wall: float) -> float:
@@ -74,7 +75,7 @@ def _seconds_since_1970(date: str, wall: float) -> float:
 
     try:
         return email.utils.parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return wall
 
 

@@ -163,7 +163,7 @@ def _until(date: str, now: str) -> float | None:
     """Return the seconds between the server's own time and a date."""
     try:
         then, told = email.utils.parsedate_to_datetime(date), email.utils.parsedate_to_datetime(now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     zoned = [one if one.tzinfo is not None else one.replace(tzinfo=UTC) for one in (then, told)]
     return max(0.0, (zoned[0] - zoned[1]).total_seconds())
