@@ -65,6 +65,7 @@ def test_a_strategy_below_its_share_fails_the_command(cli: Any) -> None:
         (("--fail-below", "direct=2"), "is no NAME=SHARE"),
         (("--fail-below", "react=0.5"), "no strategy 'react' was compared"),
         (("--html", "nowhere/r.html"), "there is no folder 'nowhere'"),
+        (("--html", "."), "'.' is a folder"),
         (("--seed-file", "gone"), "cannot be read"),
         (("--json", "--jsonl"), "exclude each other"),
     ],

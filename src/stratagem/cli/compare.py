@@ -1,5 +1,6 @@
 """`stratagem compare`: which strategy is worth it on this task, with this model, at this budget."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -144,8 +145,15 @@ def _best(report: "Report", name: str) -> float:
 
 def check_writable(path: str | None, flag: str) -> None:
     """Refuse a file that could not be written, before the work begins."""
-    if path is not None and not Path(path).resolve().parent.is_dir():
-        raise usage(f"{flag}: there is no folder {str(Path(path).parent)!r}", "Make it first.")
+    if path is None:
+        return
+    place = Path(path)
+    if not place.resolve().parent.is_dir():
+        raise usage(f"{flag}: there is no folder {str(place.parent)!r}", "Make it first.")
+    if place.is_dir():
+        raise usage(f"{flag}: {path!r} is a folder", "Name a file in it.")
+    if not os.access(place if place.exists() else place.resolve().parent, os.W_OK):
+        raise usage(f"{flag}: {path!r} cannot be written", "Name a file that you may write.")
 
 
 def write_files(report: Any, given: dict[str, Any]) -> None:
@@ -229,7 +237,7 @@ class Line:
         """Say how to go on."""
         self.close()
         if self._out:
-            warn(f"stopped: {self._seen or 'nothing'} kept in {self._out}; the same line goes on from there")
+            warn(f"stopped: {self._seen or 'nothing new'} kept in {self._out}; the same line goes on from there")
         else:
             warn(f"stopped: {self._seen or 'nothing'} were there and are lost; with `--out DIR` they are kept")
         return CANCELLED

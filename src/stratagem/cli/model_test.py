@@ -130,11 +130,13 @@ def _print(mode: Mode, spec: str, findings: list[Any], row: dict[str, Any], used
         for one in findings
     ]
     table(lines, elastic=4, colours=[SIGNS[one.found][1] for one in findings], whole=True)
-    say()
-    say(f"# what its row should say; to paste into {user_file()}")
-    say(f"[providers.{spec.partition(':')[0]}]")
-    for key, value in row.items():
-        say(f"{key} = {json.dumps(value)}")
+    prefix = spec.partition(":")[0]
+    if prefix != "local":  # a model of this machine has no row in the settings
+        say()
+        say(f"# what its row should say; to paste into {user_file()}")
+        say(f"[providers.{prefix}]")
+        for key, value in row.items():
+            say(f"{key} = {json.dumps(value)}")
     cost = "cost unknown" if used.usd is None else f"${used.usd:.4g}"
     spent = (counted(used.calls, "call"), counted(used.requests, "request"), counted(used.tokens, "token"), cost)
     mode.tell(", ".join(spent))
