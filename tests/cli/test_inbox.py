@@ -32,9 +32,8 @@ async def both(run: Run, task: Task) -> Answer:
 
 
 @pytest.fixture
-def sending(cli: Any, tool_file: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def sending(cli: Any, tool_file: Path) -> str:
     """A run that waits for a person's word on the first of two mails."""
-    monkeypatch.syspath_prepend(cli.folder)
     (cli.folder / "twice.py").write_text(TWICE)
     words = ("run", "Send", "--strategy", "twice.py:twice", "--tool", "mail.py:send")
     return cli.json(*words)["run"]["id"]
