@@ -317,3 +317,17 @@ async def loud(run: Run, task: Task) -> Answer:
 ''')
     report = lab.compare("game24", f"{file}:loud", items=3, baselines=False, processes=1)
     assert report.rows[0]["accuracy"] == 0.0
+
+
+@pytest.mark.parametrize(("skill", "accuracy"), [(1, 1.0), (0, 0.0)])
+def test_what_an_agent_did_in_a_world_is_scored_and_not_its_words_alone(skill: int, accuracy: float) -> None:
+    made = lab.compare(
+        "api_bank",
+        "react(max_steps=8)",
+        model=f"sim:skill={skill}",
+        budget="calls=10",
+        items=6,
+        level=2,
+        baselines=False,
+    )
+    assert [row["accuracy"] for row in made.rows] == [accuracy]

@@ -258,7 +258,9 @@ def _report(
     scores: dict[tuple[int, int], tuple[float, bool]] = {}
     prompts: dict[str, str] = {}
     for key, one in work.answers.items():
-        score = wanted.suite.score(wanted.items[key[1]].question, one["text"])
+        score = wanted.suite.score(
+            wanted.items[key[1]].question, one["text"], [(name, given) for name, given in one.get("made", ())]
+        )
         scores[key] = (float(score.right), bool(score.parsed))
         prompts.update(one["prompts"])
     simulated = [model for model in wanted.models if model.startswith("sim")]

@@ -34,7 +34,7 @@ from stratagem.core import (
     World,
     budget_of,
 )
-from stratagem.core._canonical import clean
+from stratagem.core._canonical import clean, json_of
 from stratagem.errors import StratagemError, record
 from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
 from stratagem.lab._watch import WITNESS, Watched, Witness, waves
@@ -165,10 +165,11 @@ def _simulated(spec: str) -> bool:
 
 
 def _frozen(answer: Answer) -> dict[str, Any]:
-    """Return what is kept of an answer: its text above all, which nothing changes from here on."""
+    """Return what is kept of an answer: its text and the tool calls that led to it, which nothing changes from here on."""
     used = answer.usage
+    made = [[call.name, json_of(call.arguments)] for turn in answer.steps for call in turn.step.calls]
     return {
-        "text": clean(answer.text), "stop": answer.stop, "reason": clean(answer.reason)[:200], "needs": sorted(answer.needs),
+        "text": clean(answer.text), "made": made, "stop": answer.stop, "reason": clean(answer.reason)[:200], "needs": sorted(answer.needs),
         "calls": used.calls, "tokens": used.tokens, "prompt_tokens": used.prompt_tokens, "usd": used.usd,
         "estimated": used.estimated,
     }  # fmt: skip

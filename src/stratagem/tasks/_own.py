@@ -110,6 +110,11 @@ class OwnSuite(Suite):
         """Return the number of test items."""
         return sum(not row.training for row in self._rows)
 
+    def make(self, dice: random.Random, level: int) -> Json:  # noqa: ARG002  (a file has one level)
+        """Return a row that is not of a training split: a file makes nothing new."""
+        row = dice.choice([row for row in self._rows if not row.training])
+        return {"question": row.question, "key": row.key}
+
     def read(self, question: str) -> Json:
         """Return the question, with its key where the rows are there."""
         if not self._rows:

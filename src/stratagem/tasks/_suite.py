@@ -10,6 +10,7 @@ Rule 3: what the extractor does not find is None, and None is wrong.
 """
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
@@ -51,8 +52,8 @@ class Score(NamedTuple):
     parsed: bool
 
 
-class Suite:
-    """What every suite gives. Subclasses state the attributes and write the first five methods.
+class Suite(ABC):
+    """What every suite gives. Subclasses state the attributes and write the abstract methods.
 
     Attributes:
         name: by which `--task` finds it.
@@ -74,29 +75,35 @@ class Suite:
     floor: tuple[str, float] = ("", 0.0)
     stepwise: bool = False
 
+    @abstractmethod
     def make(self, dice: random.Random, level: int) -> Json:
         """Return a fresh solvable problem."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def render(self, problem: Json) -> str:
         """Return the question."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def read(self, question: str) -> Json:
         """Return the problem of a question; `ValueError` if it is none of this suite."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def solve(self, problem: Json) -> str:
         """Return a right answer as text: the proof that there is one."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def right(self, problem: Json, value: Any) -> float:
         """Return 1 if a value solves the problem, else 0, or what part of it is right."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def wrong(self, problem: Json, number: int) -> str:
         """Return a plausible wrong answer; others for other numbers, as far as there are any."""
-        raise NotImplementedError
+        ...
 
     def extract(self, text: str) -> Any:
         """Return the value that a text states last, or None."""
@@ -122,13 +129,15 @@ class Suite:
         """Return worked reasoning that leads to the answer, for examples of a training split."""
         return None
 
-    def steps(self, problem: Json, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
+    def steps(
+        self, problem: Json, path: tuple[str, ...]  # noqa: ARG002
+    ) -> tuple[Sequence[str], Sequence[str]]:  # fmt: skip
         """Return the next steps of a partial solution: those that lead on, and others that one may take."""
-        raise NotImplementedError
+        return (), ()
 
-    def alive(self, problem: Json, path: tuple[str, ...]) -> bool:
+    def alive(self, problem: Json, path: tuple[str, ...]) -> bool:  # noqa: ARG002
         """Return whether a partial solution can still be completed."""
-        raise NotImplementedError
+        return not path
 
     def act(self, problem: Json, inquiry: Inquiry, *, right: bool, dice: Callable[[int], int]) -> Step:  # noqa: ARG002
         """Return the next step of somebody who knows, or does not, in an environment or with tools."""
