@@ -16,6 +16,7 @@ from stratagem.core._effects import digest_of
 from stratagem.core._journal import FIRST, seal
 from stratagem.errors import JournalError, UsageError
 from stratagem.journals._salvage import Kept, Stored, salvaged
+from stratagem.journals._schema import TABLES
 from stratagem.testing import ScriptedModel
 from tests.journals._damaged import execute
 
@@ -329,6 +330,18 @@ async def test_no_changed_byte_of_a_file_sends_a_mail_again(written: tuple[Path,
     filled = [at for at in range(4096, len(data)) if data[at]]
     places = random.Random(11).sample(filled, 60)
     assert [at for at in places if await resends(changed(path, data, at))] == []
+
+
+async def test_a_word_that_became_nothing_costs_nothing(written: tuple[Path, bytes]) -> None:
+    path, _ = written
+    loosened = TABLES[3].replace(" NOT NULL", "")
+    execute(path, "PRAGMA writable_schema=1", f"UPDATE sqlite_master SET sql='{loosened}' WHERE name='word'")
+    execute(path, "UPDATE word SET text=NULL WHERE text='model'")
+    execute(path, "PRAGMA writable_schema=1", f"UPDATE sqlite_master SET sql='{TABLES[3]}' WHERE name='word'")
+    place = Place(f"sqlite:{path}", "mine", lambda _: None, {})
+    gone, rows = await place.kept()
+    assert (gone, [row.kind for row in rows]) == (0, KINDS)
+    assert await place.resumed() == ([], [])
 
 
 @pytest.mark.chaos

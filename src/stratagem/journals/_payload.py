@@ -27,10 +27,14 @@ def storable(text: str) -> str | bytes:
     return text
 
 
-def text_of(stored: str | bytes) -> str:
-    """Return the text that `storable` stored; of damaged bytes, some other text."""
-    if isinstance(stored, str):
-        return stored
+def text_of(stored: object) -> str:
+    """Return the text that `storable` stored; of anything else, which is damage, some other text.
+
+    >>> text_of("né"), text_of(b"a\\xff"), text_of(None)
+    ('né', 'aÿ', 'None')
+    """
+    if not isinstance(stored, bytes):
+        return str(stored)
     try:
         return stored.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

@@ -120,10 +120,10 @@ def read(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Found:
         )
     large = blobs(connection, {payload for payload in row[15:] if type(payload) is int})
     record, end = (large.get(payload) if type(payload) is int else payload for payload in row[15:])
-    run_id = _text_of(run_id)
+    run_id = text_of(run_id)
     questions = _questions.read(connection, number, run_id) if asked != 0 else ()
     run = StoredRun(
-        run_id, state, _whole(made), _whole(changed), _text_of(parent), _whole(epoch), _bytes(record),
+        run_id, state, _whole(made), _whole(changed), text_of(parent), _whole(epoch), _bytes(record),
         _questions.values(questions), _bytes(end), _whole(rows), _bytes(chain), _bytes(owner),
         _questions.forms(questions),
     )  # fmt: skip
@@ -149,10 +149,6 @@ def _whole(value: Any) -> int:
 
 def _bytes(value: Any) -> bytes:
     return value if type(value) is bytes else b""
-
-
-def _text_of(value: Any) -> str:
-    return text_of(value) if isinstance(value, str | bytes) else repr(value)
 
 
 def _known(run: StoredRun, version: int, since: int) -> bytes:
