@@ -17,7 +17,7 @@ _adapters: dict[Any, Any] = {}
 
 def bare(hint: Any) -> Any:
     """Return the hint without its annotations."""
-    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_args(hint)[0] if type(hint) is not type and get_origin(hint) is Annotated else hint
 
 
 def schema_of(hint: Any) -> Json:
