@@ -219,6 +219,22 @@ def test_a_fork_shows_what_it_reuses_and_is_forked_by_the_numbers_that_it_shows(
     assert performed(cli, again["run"]["id"]) == ["look", "mine.write"]
 
 
+def test_every_view_of_a_fork_has_what_it_reuses_so_that_its_sums_come_out(cli: Any, done: str) -> None:
+    fork = cli.json("fork", done, "--at", "2")["run"]["id"]
+    tree = cli("show", fork, "--tree").stdout.splitlines()
+    assert tree[0].startswith(f"{fork}  2 calls  ")
+    assert [tuple(line.split()[:2]) for line in tree[2:]] == [("=", "0"), ("=", "1"), ("✓", "4"), ("✓", "5")]
+    costs = [re.split(" {2,}", line) for line in cli("show", fork, "--costs").stdout.splitlines()]
+    assert sorted(row[1:3] for row in costs[:-1]) == [
+        ["look", "1 time"],
+        ["mine.plan", "1 time"],
+        ["mine.write", "1 time"],
+    ]
+    assert costs[-1][:2] == ["total", "2 calls"]
+    events = [re.split(" {2,}", line.strip()) for line in cli("show", fork, "--events").stdout.splitlines()]
+    assert [(row[1], row[-1][0] == "=") for row in events] == [("0", True), ("1", True), ("4", False), ("5", False)]
+
+
 def test_a_fork_alone_is_compared_with_its_parent(cli: Any, done: str) -> None:
     fork = cli.json("fork", done, "--at", "0", "--set", "reply=another")["run"]["id"]
     assert cli("diff", fork).stdout == cli("diff", done, fork).stdout

@@ -70,8 +70,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
     for name, value in lines.items():
         if value:
             say(f"  {name:9} {value}")
-    every = [*record.inherited, *((record, row) for row in record.rows)]
-    if rows := [one for one in every if one[1].kind not in DECISIONS]:
+    if rows := [one for one in _every(record) if one[1].kind not in DECISIONS]:
         say()
         _effects(record, rows)
     answer: dict[str, Any] = record.end.get("answer") or {}
@@ -91,6 +90,11 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
     say(f"\n{counted(used.calls, 'call')} · {counted(used.tokens, 'token')} · {used.money} · {used.seconds:.1f} s")
 
 
+def _every(record: RunRecord) -> list[tuple[RunRecord, Row]]:
+    """Return the effects of a run, with the run that has each: a fork's reused ones first."""
+    return [*record.inherited, *((record, row) for row in record.rows)]
+
+
 def _limits(record: RunRecord) -> str:
     """Return the budget, and what was billed above it."""
     over = budget_document(record)["overshoot"]
@@ -99,7 +103,7 @@ def _limits(record: RunRecord) -> str:
 
 
 def _effects(record: RunRecord, rows: list[tuple[RunRecord, Row]]) -> None:
-    signs = [_sign(row) if owner is record else REUSED for owner, row in rows]
+    signs = [_sign(row, reused=owner is not record) for owner, row in rows]
     table(
         [
             (
@@ -118,9 +122,9 @@ def _effects(record: RunRecord, rows: list[tuple[RunRecord, Row]]) -> None:
     )
 
 
-def _sign(row: Row) -> str:
+def _sign(row: Row, *, reused: bool) -> str:
     """Return the sign of an effect; an intent is none, for nobody knows from it whether the call happened."""
-    return "·" if row.kind == "intent" else "✗" if _failed(row) else "✓"
+    return REUSED if reused else "·" if row.kind == "intent" else "✗" if _failed(row) else "✓"
 
 
 def _failed(row: Row) -> bool:
@@ -166,7 +170,7 @@ class Scope:
     def __init__(self, name: str) -> None:
         self.name, self.used = name, Usage()
         self.within: dict[str, Scope] = {}
-        self.parts: list[Scope | Row] = []
+        self.parts: list[Scope | tuple[RunRecord, Row]] = []
 
     def scope(self, name: str) -> "Scope":
         """Return the scope of a name, made if there is none."""
@@ -179,14 +183,14 @@ class Scope:
 def tree(record: RunRecord) -> None:
     """Print the scopes as a tree, with their sums and their effects."""
     root = Scope(record.id)
-    for row in record.rows:
-        scope, used = root, _usage(record, row)
+    for owner, row in _every(record):
+        scope, used = root, _usage(owner, row)
         root.used += used
         for name in row.path.split("/") if row.path else ():
             scope = scope.scope(name)
             scope.used += used
         if row.kind not in DECISIONS:
-            scope.parts.append(row)
+            scope.parts.append((owner, row))
     _branch(record, root, "")
 
 
@@ -197,9 +201,10 @@ def _branch(record: RunRecord, scope: Scope, indent: str) -> None:
         if isinstance(part, Scope):
             _branch(record, part, f"{indent}  ")
             continue
-        mark = _sign(part)
+        owner, row = part
+        mark = _sign(row, reused=owner is not record)
         sys.stdout.write(f"{indent}  {painted(mark, HUES[mark])} ")
-        say(f"{part.seq} {record.name(part)}  {_brief(part)}")
+        say(f"{row.seq} {owner.name(row)}  {_brief(row)}")
 
 
 def _usage(record: RunRecord, row: Row) -> Usage:
@@ -209,31 +214,30 @@ def _usage(record: RunRecord, row: Row) -> Usage:
 
 
 def events(record: RunRecord) -> None:
-    """Print every row, with the seconds since the run began."""
-    start = record.stored.created
+    """Print every row, with the seconds since the run began; since that of the ancestor, where a fork reused it."""
     rows = [
         (
-            f"{(row.wall - start) / 1e6:.3f}",
+            f"{(row.wall - owner.stored.created) / 1e6:.3f}",
             str(row.seq),
             row.kind,
-            record.name(row),
+            owner.name(row),
             row.path,
             f"{row.took / 1e6:.3f} s",
-            _brief(row),
+            _brief(row) if owner is record else f"{REUSED} {_brief(row)}",
         )
-        for row in record.rows
+        for owner, row in _every(record)
     ]
     table(rows, elastic=6)
 
 
 def costs(record: RunRecord) -> None:
-    """Print what each signature and tool has cost, the dearest first."""
+    """Print what each signature and tool has cost, the dearest first; in a fork, what it reused counts."""
     sums: dict[tuple[str, str], tuple[int, Usage]] = {}
-    for row in record.rows:
+    for owner, row in _every(record):
         if row.kind in ("model", "tool"):
-            key = (row.kind, record.name(row))
+            key = (row.kind, owner.name(row))
             count, used = sums.get(key, (0, Usage()))
-            sums[key] = (count + 1, used + _usage(record, row))
+            sums[key] = (count + 1, used + _usage(owner, row))
     ordered = sorted(sums.items(), key=lambda item: (-item[1][1].tokens, -item[1][1].seconds))
     rows = [
         (
