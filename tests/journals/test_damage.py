@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stratagem.core import Row
+from stratagem.core._effects import digest_of
 from stratagem.errors import JournalCorrupt, JournalError, UsageError
 from stratagem.journals._schema import TABLES
 from stratagem.journals._store import Store
@@ -191,6 +192,13 @@ def doubted(one: Row, seq: int, after: Row | None) -> Row:
     return Row(seq, "intent", one.path, one.digest, one.occurrence, *since, 0, None, b"{}", b"")
 
 
+def with_doubt(rows: list[Row]) -> list[Row]:
+    """The rows, and the intent for those of which only the number is known."""
+    last = rows[-1]
+    doubt = Row(last.seq + 1, "intent", "", digest_of("intent", b"{}"), 0, last.wall, last.active, 0, None, b"{}", b"")
+    return [*rows, doubt]
+
+
 @pytest.mark.parametrize(
     ("statement", "gone", "left"),
     [
@@ -200,9 +208,9 @@ def doubted(one: Row, seq: int, after: Row | None) -> Row:
         ("UPDATE effect SET took=1 WHERE run=1 AND seq IN (0, 2, 3)", 3, [ROWS[1], *ROWS[4:]]),
         ("UPDATE effect SET took=1, seal=x'00' WHERE run=1 AND seq=1", 2, [ROWS[0], *ROWS[3:]]),
         ("UPDATE effect SET took='x', seal='x' WHERE run=1 AND seq=1", 2, [ROWS[0], *ROWS[3:]]),
-        ("DELETE FROM effect WHERE run=1 AND seq=0", 1, ROWS[2:]),
-        ("DELETE FROM effect WHERE run=1 AND seq=4", 1, [*ROWS[:4], doubted(ROWS[5], 5, ROWS[3]), *ROWS[6:]]),
-        ("DELETE FROM effect WHERE run=1 AND seq>6", 0, ROWS[:7]),
+        ("DELETE FROM effect WHERE run=1 AND seq=0", 2, with_doubt(ROWS[2:])),
+        ("DELETE FROM effect WHERE run=1 AND seq=4", 2, with_doubt([*ROWS[:4], doubted(ROWS[5], 5, ROWS[3]), *ROWS[6:]])),
+        ("DELETE FROM effect WHERE run=1 AND seq>6", 2, with_doubt(ROWS[:7])),
         ("UPDATE blob SET body=zeroblob(2000) WHERE n=2", 1, [*ROWS[:4], *ROWS[5:]]),
         ("UPDATE effect SET seal=zeroblob(32) WHERE run=1 AND seq=2", 0, ROWS),
         ("UPDATE effect SET seal=zeroblob(32) WHERE run=1 AND seq=8", 0, ROWS),

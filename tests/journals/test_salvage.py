@@ -2,7 +2,9 @@
 
 import contextlib
 import random
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,6 +123,11 @@ class Place:
         """Do a statement of SQL."""
         self._run(statement.format(**self.words))
 
+    def cut(self, at: int) -> None:
+        """Leave the rows before `at`, and a record that says nothing of an end: what a run leaves that was killed."""
+        self.change(f"DELETE FROM {{effect}} WHERE {{own}} AND seq>={at}")
+        self.change("UPDATE {run} SET rows=-1, stands={junk} WHERE {mine}")
+
     async def kept(self) -> tuple[int, list[Row]]:
         """Drop what is damaged; return how many rows went, and those that are there."""
         async with opened(self.journal) as one:
@@ -152,7 +159,15 @@ async def made(request: pytest.FixtureRequest, tmp_path: Path) -> Making:
         async def in_file() -> Place:
             path = tmp_path / f"{next(count)}.sqlite"
             path.write_bytes(data)
-            words = {"effect": "effect", "own": "run=1", "junk": "x'00'", "other": "99", "elsewhere": "99"}
+            words = {
+                "effect": "effect",
+                "own": "run=1",
+                "run": "run",
+                "mine": "n=1",
+                "junk": "x'00'",
+                "other": "99",
+                "elsewhere": "99",
+            }
             return Place(f"sqlite:{path}", "mine", lambda text: execute(path, text), words)
 
         return Making(in_file, range(len(KINDS)))
@@ -162,7 +177,14 @@ async def made(request: pytest.FixtureRequest, tmp_path: Path) -> Making:
         run_id = f"mine{next(count):03}"
         await driven(database, run_id)
         own = f"run=(SELECT n FROM stratagem.run WHERE id='{run_id}')"
-        words = {"effect": "stratagem.effect", "own": own, "junk": "'\\x00'", "other": "'other'", "elsewhere": "'z'"}
+        mine = {"run": "stratagem.run", "mine": f"id='{run_id}'"}
+        words = mine | {
+            "effect": "stratagem.effect",
+            "own": own,
+            "junk": "'\\x00'",
+            "other": "'other'",
+            "elsewhere": "'z'",
+        }
         return Place(database, run_id, sql, words)
 
     return Making(in_database, (0, 3, 4))
@@ -221,7 +243,7 @@ async def test_a_mail_is_not_sent_again_when_intent_and_result_are_both_damaged(
 async def test_a_mail_that_was_about_to_be_sent_when_the_log_ends_is_asked_for(made: Making, change: str) -> None:
     for at in set(made.rows) & MAILS.keys():
         place = await made.place()
-        place.change(f"DELETE FROM {{effect}} WHERE {{own}} AND seq>={at}")
+        place.cut(at)
         place.change(f"UPDATE {{effect}} SET {change} WHERE {{own}} AND seq={at - 1}")
         _, rows = await place.kept()
         assert [row.kind for row in rows] == KINDS[:at]
@@ -233,7 +255,7 @@ async def test_a_mail_that_was_about_to_be_sent_when_the_log_ends_is_asked_for(m
 async def test_a_person_is_asked_once_for_each_time_that_a_mail_was_begun(made: Making) -> None:
     """The second intent has the key of the first: what was said of the first does not hold for it."""
     place = await made.place()
-    place.change("DELETE FROM {effect} WHERE {own} AND seq>=4")
+    place.cut(4)
     await place.kept()
     async with opened(place.journal) as one:
         assert (await one.resume(place.run_id, strategy=working)).stop == "suspended"
@@ -242,7 +264,7 @@ async def test_a_person_is_asked_once_for_each_time_that_a_mail_was_begun(made: 
         rows = (await one.show(place.run_id)).rows
     second = [row.seq for row in rows if row.kind == "intent"][1]
     assert [row.kind for row in rows[second : second + 2]] == ["intent", "tool"]
-    place.change(f"DELETE FROM {{effect}} WHERE {{own}} AND seq>{second}")
+    place.cut(second + 1)
     place.change(f"UPDATE {{effect}} SET took=took+1 WHERE {{own}} AND seq={second}")
     assert (await place.kept())[0] == 1
     questions, done = await place.resumed()
@@ -277,7 +299,7 @@ async def test_a_mail_that_was_about_to_be_sent_is_asked_for_although_nobody_can
 ) -> None:
     for at in set(made.rows) & MAILS.keys():
         place = await made.place()
-        place.change(f"DELETE FROM {{effect}} WHERE {{own}} AND seq>={at}")
+        place.cut(at)
         place.change(f"UPDATE {{effect}} SET {change} WHERE {{own}} AND seq={at - 1}")
         gone, rows = await place.kept()
         assert (gone, [row.kind for row in rows]) == (1, KINDS[:at])
@@ -291,8 +313,12 @@ async def test_a_missing_row_costs_the_next_one_too(made: Making) -> None:
         place = await made.place()
         place.change(f"DELETE FROM {{effect}} WHERE {{own}} AND seq={at}")
         gone, rows = await place.kept()
-        assert gone == 1
-        assert [row.seq for row in rows][-1:] == [15 if at < 14 else 13]
+        assert gone == 2
+        assert (
+            [(row.seq, row.kind) for row in rows][-2:] == [(15, "model"), (16, "intent")]
+            if at < 14
+            else [(13, "intent"), (14, "intent")]
+        )
         _, done = await place.resumed()
         lost = [PERFORMED[one] for one in (at, at + 1) if one in PERFORMED]
         assert done == lost, at
@@ -342,6 +368,55 @@ async def test_a_word_that_became_nothing_costs_nothing(written: tuple[Path, byt
     gone, rows = await place.kept()
     assert (gone, [row.kind for row in rows]) == (0, KINDS)
     assert await place.resumed() == ([], [])
+
+
+async def test_a_run_whose_number_changed_gets_its_rows_back(written: tuple[Path, bytes]) -> None:
+    """The index of ids still has the number under which the rows are."""
+    path, data = written
+    with closing(sqlite3.connect(path)) as file:
+        (record,) = file.execute("SELECT rootpage FROM sqlite_master WHERE name='run'").fetchone()
+    page = (record - 1) * 4096
+    cell = page + int.from_bytes(data[page + 8 : page + 10], "big")  # two bytes of length, then the number
+    assert data[cell + 2] == 1
+    place = changed(path, data, cell + 2)
+    gone, rows = await place.kept()
+    assert (gone, [row.kind for row in rows]) == (0, KINDS)
+    assert await place.resumed() == ([], [])
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_mails_of_rows_that_a_page_has_lost_are_asked_for(written: tuple[Path, bytes], ended: bool) -> None:
+    """The head of a page says how many rows it has; the index knows of more, also of a run that was killed."""
+    path, data = written
+    with closing(sqlite3.connect(path)) as file:
+        (effects,) = file.execute("SELECT rootpage FROM sqlite_master WHERE name='effect'").fetchone()
+        if not ended:
+            file.execute("UPDATE run SET rows=-1, stands=x''")
+            file.commit()
+            data = path.read_bytes()
+    at = (effects - 1) * 4096 + 4
+    assert data[at] == len(KINDS)
+    place = changed(path, data, at)  # 5 from now on
+    gone, rows = await place.kept()
+    assert (gone, [row.kind for row in rows]) == (11, [*KINDS[:5], "intent"])
+    questions, done = await place.resumed()
+    assert [question.partition(" happen?")[0] for question in questions if "happen?" in question] == [
+        'Did mail({"text":"branch 0"})', 'Did mail({"text":"branch 1"})',
+    ]  # fmt: skip
+    assert done == ["guess 2", "store it", "guess 3"]
+
+
+async def test_mails_of_rows_that_are_gone_from_the_end_are_asked_for(made: Making) -> None:
+    """The record of the run has how many there were."""
+    for left in {0, 3, 9} & {*made.rows, 9}:
+        place = await made.place()
+        place.change(f"DELETE FROM {{effect}} WHERE {{own}} AND seq>={left}")
+        gone, rows = await place.kept()
+        assert (gone, [row.kind for row in rows]) == (len(KINDS) - left, [*KINDS[:left], "intent"])
+        questions, done = await place.resumed()
+        sent = [text for at, text in MAILS.items() if at >= left]
+        assert [one for one in done if one.startswith("mail")] == []
+        assert [text for text in sent if not any(f'"{text}"' in one and "happen?" in one for one in questions)] == []
 
 
 @pytest.mark.chaos

@@ -28,9 +28,9 @@ def storable(text: str) -> str | bytes:
 
 
 def text_of(stored: object) -> str:
-    """Return the text that `storable` stored; of anything else, which is damage, some other text.
+    r"""Return the text that `storable` stored; of anything else, which is damage, some other text.
 
-    >>> text_of("né"), text_of(b"a\\xff"), text_of(None)
+    >>> text_of("né"), text_of(b"a\xff"), text_of(None)
     ('né', 'aÿ', 'None')
     """
     if not isinstance(stored, bytes):

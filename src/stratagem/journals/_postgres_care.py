@@ -11,7 +11,7 @@ from stratagem.journals._postgres_arrays import Blobs, Integers, Texts
 from stratagem.journals._postgres_effects import REQUEST_APART, RESULT_APART, Effects, Rows, read_all, unpacked
 from stratagem.journals._postgres_link import Link
 from stratagem.journals._postgres_schema import OWN_TABLES, Connection
-from stratagem.journals._salvage import salvaged
+from stratagem.journals._salvage import NOTHING, salvaged, standing_in
 
 AT_ONCE = 200  # runs or payloads that are looked at together
 
@@ -101,10 +101,20 @@ def _repaired(rows: Rows, found: records.Found) -> int:
                 " flags = flags & %s WHERE run = %s AND seq = %s",
                 (row.wall, row.active, REQUEST_APART, run, row.seq),
             )
-            if row.request == b"{}":
+            if row.request == NOTHING:
                 text = "UPDATE {s}.effect SET request = %s, flags = 0 WHERE run = %s AND seq = %s"
                 rows(text, (row.request, run, row.seq))
-    return gone
+    lost = found.run.rows - len(stored) if found.stands else 0
+    if lost <= 0:
+        return gone
+    one = standing_in(kept, found.run)
+    row = one.row
+    rows(
+        "INSERT INTO {s}.effect (run, seq, kind, path, occurrence, wall, active, took, flags, sample, usage, digest,"
+        " seal, request, result) VALUES (%s, %s, %s, '', 0, %s, %s, 0, 0, -1, '', %s, %s, %s, '')",
+        (run, row.seq, row.kind, row.wall, row.active, row.digest, one.seal, row.request),
+    )
+    return gone + lost
 
 
 def sweep(link: Link) -> int:

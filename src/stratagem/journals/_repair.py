@@ -3,35 +3,55 @@
 import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from stratagem.core import Clock, Row
 from stratagem.core._journal import VERSION
 from stratagem.journals import _keeping, _lists, _questions, _records
 from stratagem.journals._effects import READ, Effects, cost
-from stratagem.journals._payload import Words, blobs, text_of
-from stratagem.journals._salvage import Kept, Stored, salvaged
+from stratagem.journals._payload import Words, blobs, storable, text_of
+from stratagem.journals._salvage import NOTHING, Kept, Stored, salvaged, standing_in
 
 _INDEXES = ("effect_place", *(f"sqlite_autoindex_{table}_1" for table in ("run", "word", "blob")))
 
 
-def reindexed(connection: sqlite3.Connection) -> dict[int, str]:
-    """Make the indexes anew, without which sound rows could seem to be lost; return the words that theirs had."""
-    words: dict[int, str] = {}
-    with suppress(sqlite3.DatabaseError):
-        words.update(
-            (number, text_of(text))
-            for number, text in connection.execute("SELECT n, text FROM word INDEXED BY sqlite_autoindex_word_1")
-        )
+class Copies(NamedTuple):
+    """What the indexes say, before they are made anew.
+
+    Attributes:
+        words: the words, by number.
+        number: of the run, or None if they do not have it.
+        rows: keys of the run's rows.
+    """
+
+    words: dict[int, str]
+    number: int | None
+    rows: list[int]
+
+
+def reindexed(connection: sqlite3.Connection, run_id: str) -> Copies:
+    """Make the indexes anew, without which sound rows could seem to be lost; return what they said."""
+    words = {
+        number: text_of(text)
+        for number, text in _told(connection, "SELECT n, text FROM word INDEXED BY sqlite_autoindex_word_1")
+    }
+    numbers = _told(connection, "SELECT n FROM run INDEXED BY sqlite_autoindex_run_1 WHERE id=?", storable(run_id))
+    number = numbers[0][0] if numbers else None
+    rows = _told(connection, "SELECT n FROM effect INDEXED BY effect_place WHERE run=?", number)
     for index in _INDEXES:
         with suppress(sqlite3.IntegrityError):  # two rows claim one place: the damaged one will be found
             connection.execute(f"REINDEX {index}")
-    return words
+    return Copies(words, number, [key for (key,) in rows])
 
 
-def dropped(
-    connection: sqlite3.Connection, words: Words, run_id: str, clock: Clock, copies: Mapping[int, str]
-) -> int | None:
+def _told(connection: sqlite3.Connection, query: str, *values: object) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    with suppress(sqlite3.DatabaseError):
+        found.extend(connection.execute(query, values))
+    return found
+
+
+def dropped(connection: sqlite3.Connection, words: Words, run_id: str, clock: Clock, copies: Copies) -> int | None:
     """Remove what is not as it was written of a run, within a transaction. What else can be told is in `_salvage`.
 
     Args:
@@ -39,26 +59,40 @@ def dropped(
         words: of the file.
         run_id: the run.
         clock: tells the time.
-        copies: of the words, as the index had them.
+        copies: what the indexes said.
 
     Returns:
-        How many rows went, or were replaced by an intent; None if all is sound.
+        How many rows went, were replaced by an intent, or were missing; None if all is sound.
     """
-    found = _lists.known(connection, run_id)
+    found = _numbered(connection, run_id, copies.number)
     log = Effects(connection, words, found)
-    if log.damage is None and found.damage is None:
+    keys = {key for (key,) in connection.execute("SELECT n FROM effect WHERE run=?", (found.number,))}
+    lost = len(set(copies.rows) - keys)
+    if log.damage is None and found.damage is None and not lost:
         return None
     gone = 0
-    if log.damage is not None:
-        stored = _stored(connection, words.read(found.number), copies, found.number)
+    if log.damage is not None or lost:
+        stored = _stored(connection, words.read(found.number), copies.words, found.number)
         kept, gone = salvaged(stored, found.run.seal)
         staying = {one.key for one in kept}
         connection.executemany("DELETE FROM effect WHERE n=?", [(one.key,) for one in stored if one.key not in staying])
         seals = {one.key: one.seal for one in stored}
         for one in kept:
             _rewrite(connection, words, one, seals[one.key])
+        lost = max(lost, found.run.rows - len(stored) if found.stands else 0)
+        if lost > 0:
+            _add(connection, words, found.number, standing_in(kept, found.run))
     _mend(connection, found, clock)
-    return gone
+    return gone + max(lost, 0)
+
+
+def _numbered(connection: sqlite3.Connection, run_id: str, number: int | None) -> _records.Found:
+    """Return the record of a run, under the number that the index had for it: its rows have that."""
+    found = _lists.known(connection, run_id)
+    if number in (None, found.number) or connection.execute("SELECT 1 FROM run WHERE n=?", (number,)).fetchone():
+        return found
+    connection.execute("UPDATE run SET n=? WHERE n=?", (number, found.number))
+    return _lists.known(connection, run_id)
 
 
 def _stored(
@@ -115,8 +149,20 @@ def _rewrite(connection: sqlite3.Connection, words: Words, one: Kept, before: ob
             "UPDATE effect SET wall=?, active=?, took=0, failed=0, sample=-1, usage=NULL, result=x'' WHERE n=?",
             (row.wall, row.active, one.key),
         )
-        if row.request == b"{}":
+        if row.request == NOTHING:
             connection.execute("UPDATE effect SET request=? WHERE n=?", (row.request, one.key))
+
+
+def _add(connection: sqlite3.Connection, words: Words, run: int, one: Kept) -> None:
+    row = one.row
+    connection.execute(
+        "INSERT INTO effect (run, seq, kind, path, occurrence, wall, active, took, failed, sample, digest, seal, request,"
+        " result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run, row.seq, words.number(row.kind), words.number(row.path), row.occurrence, row.wall, row.active, row.took,
+            row.failed, row.sample, row.digest, one.seal, row.request, row.result,
+        ),
+    )  # fmt: skip
 
 
 def _mend(connection: sqlite3.Connection, found: _records.Found, clock: Clock) -> None:

@@ -10,17 +10,22 @@ Rule 3: a damaged row may have been the intent, or the result, of a tool that mu
 Rule 4: where the key of an intent cannot be read, or not even whether it was one, an intent is kept that has no call of
         its own: it makes a person be asked before any such tool is performed to which the record does not lead.
 
+Rule 5: where rows are missing of which only the number is known, from the record of the run or from an index, such an
+        intent is put at the end.
+
 Not known: what stood in rows that are missing without a trace; whether the row after a missing one is sound. It goes too.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, get_args
 
-from stratagem.core import Row, decoded
+from stratagem.core import Row, StoredRun, decoded
 from stratagem.core._effects import digest_of
 from stratagem.core._journal import FIRST, Kind, seal
 
 KINDS: Final[tuple[Any, ...]] = get_args(Kind)
+NOTHING: Final = b"{}"  # the request of an intent of which nobody knows whose it was
+BEYOND: Final = 1_000_000  # more rows than the ancestors of a fork have
 MOST: Final = 16  # seals that a damaged row may have had, of those that are tried
 NEAR: Final = 8  # rows before and after of which the path is tried; and occurrences
 
@@ -91,6 +96,20 @@ def salvaged(stored: Sequence[Stored], end: bytes) -> tuple[list[Kept], int]:
         chain, number, wall, active = seal(chain, row), row.seq, row.wall, row.active
         kept.append(Kept(one.key, row, chain, row != one.row, at in intents))
     return kept, len(stored) - len(sound)
+
+
+def standing_in(kept: Sequence[Kept], run: StoredRun) -> Kept:
+    """Return the intent that stands at the end for rows that are missing. Its `key` is -1: it is stored nowhere yet.
+
+    Args:
+        kept: the rows that stay.
+        run: record of the run. A fork of which no row is left has its number far beyond those of its ancestors.
+    """
+    last = kept[-1] if kept else None
+    number = (BEYOND if run.parent else max(run.rows, 0)) if last is None else last.row.seq + 1
+    wall, active = (run.created, 0) if last is None else (last.row.wall, last.row.active)
+    row = Row(number, "intent", "", digest_of("intent", NOTHING), 0, wall, active, 0, None, NOTHING, b"")
+    return Kept(-1, row, seal(FIRST if last is None else last.seal, row), placed=True)
 
 
 def _sound(stored: Sequence[Stored], end: bytes) -> dict[int, Row]:
@@ -176,7 +195,7 @@ def _lost(row: Row) -> Row | None:
         lost = True
     path = row.path if type(row.path) is str else ""
     number = row.seq if type(row.seq) is int else -1
-    request = b"{}" if lost else request
+    request = NOTHING if lost else request
     return Row(number, "intent", path, digest_of("intent", request), 0, 0, 0, 0, None, request, b"")
 
 
@@ -188,7 +207,7 @@ def _intent(row: Row) -> Row | None:
     if len(digest) != 32 or occurrence < 0:
         return None
     if digest_of("tool", request) != digest:
-        request = b"{}"
+        request = NOTHING
         if row.kind not in ("tool", "intent"):
             return None
     elif "tool" not in decoded(request):  # code in a sandbox: it may be executed again

@@ -347,7 +347,7 @@ class Store(File):
         return self._reading(lambda connection, words: self._dropped(connection, words, run_id))
 
     def _dropped(self, connection: sqlite3.Connection, words: Words, run_id: str) -> int:
-        copies = _repair.reindexed(connection)
+        copies = _repair.reindexed(connection, run_id)
         words.known.clear()
         with transaction(connection, "BEGIN IMMEDIATE"):
             gone = _repair.dropped(connection, words, run_id, self._clock, copies)
