@@ -6,6 +6,7 @@ Rule 2: no reply is believed to be whole because it ended: each draw has a reaso
 
 import hashlib
 import json
+import math
 from base64 import b64encode
 from collections.abc import Callable
 from typing import cast
@@ -13,6 +14,7 @@ from typing import cast
 from stratagem.core import Delta, Json, Request, Sample, Usage
 from stratagem.core._canonical import is_object
 from stratagem.core.message import Blob, Call, Message, Part, Result, Text, Thought
+from stratagem.models.compatible_calls import Calls
 from stratagem.models.retry import bad, cut, undelivered
 from stratagem.models.table import Row
 
@@ -162,7 +164,7 @@ class Draft:
     def __init__(self) -> None:
         self.text, self.refusal, self.thought = list[str](), list[str](), list[str]()
         self.details: list[dict[str, Json]] = []
-        self.calls: dict[int, list[str]] = {}  # index: name, then pieces of the arguments
+        self.calls = Calls()
         self.logprobs: list[float] | None = None
         self.finish: str | None = None
 
@@ -174,8 +176,7 @@ class Draft:
         for stop in stops_of(request):  # servers that do not take them, or not all of them, go on
             text = text.partition(stop)[0]
         calls = tuple(
-            (name, arguments_of(unshield("".join(parts)) if row.templated else "".join(parts)))
-            for _, (name, *parts) in sorted(self.calls.items())
+            (name, arguments_of(unshield(given) if row.templated else given)) for name, given in self.calls.ended()
         )
         finish = _ENDS.get(self.finish or "", "stop")
         if self.refusal and not text:
@@ -193,8 +194,15 @@ class Draft:
         said = (Text(text),) if text else ()
         return (Thought("".join(self.thought), {row.prefix: kept}), *said, *(Call("", name, "") for name, _ in calls))
 
-    def add(self, choice: Json, said: Json) -> tuple[str, str]:
-        """Take in a choice and its message, or a piece of one; return the words and the thought in it."""
+    @property
+    def silent(self) -> bool:
+        """Whether it ended for a call that is not there, and says nothing else."""
+        return _ENDS.get(self.finish or "") == "tool_calls" and not (self.calls or self.text or self.refusal)
+
+    def add(self, choice: Json, said: Json, *, whole: bool) -> tuple[str, str]:
+        """Take in a choice and its message (`whole`), or a piece of one; return the words and the thought in it."""
+        if not isinstance(said.get("content"), str | list | None):
+            raise TypeError("what was said is no text")
         text, thought = _words(said, "content"), _words(said, "reasoning_content") or _words(said, "reasoning")
         if text:
             self.text.append(text)
@@ -204,25 +212,21 @@ class Draft:
             _detailed(self.details, piece)
         if refusal := _words(said, "refusal"):
             self.refusal.append(refusal)
-        called: list[dict[str, Json]] = said.get("tool_calls") or []
-        for place, call in enumerate(called):
-            function: dict[str, Json] = call.get("function") or {}
-            index: Json = call.get("index")
-            parts = self.calls.setdefault(index if isinstance(index, int) else place, [""])
-            name = function.get("name") or ""
-            if not isinstance(name, str):
-                raise TypeError("the name of a tool is no text")
-            parts[0] = parts[0] or name
-            given: Json = function.get("arguments")
-            parts.append(given if isinstance(given, str) else "" if given is None else json.dumps(given))
+        self.calls.add(said.get("tool_calls"), whole=whole)
         probed = choice.get("logprobs")
         if is_object(probed) and isinstance(probed.get("content"), list):
-            self.logprobs = (self.logprobs or []) + [float(one["logprob"]) for one in probed["content"]]
+            self.logprobs = (self.logprobs or []) + [_logprob(one) for one in probed["content"]]
         if choice.get("finish_reason"):
             self.finish = str(choice["finish_reason"])
         if choice.get("error"):
             self.finish = "error"
         return text, thought
+
+
+def _logprob(token: Json) -> float:
+    """Return a token's log-probability; not a number if it is none."""
+    value = token["logprob"]
+    return float(value) if type(value) in (int, float) else math.nan
 
 
 def _detailed(details: list[dict[str, Json]], piece: dict[str, Json]) -> None:
@@ -278,8 +282,7 @@ class Collected:
         found: list[str] = []
         for draft in self.drafts.values():
             found += draft.text
-            for parts in draft.calls.values():
-                found += parts
+            found += draft.calls.received
         return "".join(found)
 
     def add(self, form: Json, *, key: str) -> None:
@@ -300,7 +303,7 @@ class Collected:
                 draft = self.drafts.get(index)
                 if draft is None:
                     draft = self.drafts[index] = Draft()
-                text, thought = draft.add(choice, said)
+                text, thought = draft.add(choice, said, whole=key == "message")
                 if self._on_delta is not None and (text or thought):
                     self._on_delta(Delta(index, text, thought))
         except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as failure:
@@ -318,10 +321,23 @@ class Collected:
             raise cut(f"{self._where} ended its reply without a reason for the end", self.received)
         if broken := next((draft.finish for draft in drafts if draft.finish in _BROKEN), None):
             raise bad(f"{self._where} broke its reply off: {broken}", received=self.received)
-        samples = tuple(draft.sample(self._request, self._row) for draft in drafts)
-        if wants_logprobs(self._request) and any(one.logprobs is None for one in samples):
+        try:
+            samples = tuple(draft.sample(self._request, self._row) for draft in drafts)
+        except ValueError as failure:
+            raise bad(f"{self._where} sent what is no reply: {failure}", received=self.received) from None
+        if any(draft.silent for draft in drafts):
+            raise bad(f"{self._where} announced a tool call and sent none", received=self.received)
+        wanted = wants_logprobs(self._request)
+        if wanted and any(one.logprobs is None for one in samples):
             remedy = "Use a server that sends them, or leave `logprobs` off."
             raise undelivered(f"{self._where} sent no log-probabilities", self.received, remedy)
+        for one in samples:
+            if one.logprobs is not None and not all(
+                value < math.inf for value in one.logprobs
+            ):  # minus infinity is one
+                if wanted:
+                    raise bad(f"{self._where} sent log-probabilities that are no numbers", received=self.received)
+                one.logprobs = None
         return samples
 
 
