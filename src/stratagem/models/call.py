@@ -6,6 +6,7 @@ from typing import Any
 from stratagem.core import Delta, Request, Sample, Usage
 from stratagem.core._options import TIMEOUT_S
 from stratagem.models.limits import FOREVER
+from stratagem.models.rates import Load
 from stratagem.models.retry import Failure
 from stratagem.models.tokens import bound, request_bound
 
@@ -47,10 +48,10 @@ class Call:
         assert self._on_delta is not None
         self._on_delta(delta)
 
-    def weight(self) -> float:
+    def load(self) -> Load:
         """Return how many tokens a provider may count at once."""
         most = self.request.max_tokens or self.request.options.get("max_tokens") or 0
-        return request_bound(self.request) + most
+        return Load(request_bound(self.request), most)
 
     def failed(self, failure: Failure) -> None:
         """Note an attempt that brought no reply."""

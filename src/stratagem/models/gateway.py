@@ -24,6 +24,7 @@ from stratagem.models.compatible_body import closed
 from stratagem.models.keys import Key, loopback
 from stratagem.models.limits import HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
 from stratagem.models.prices import Price, listable, listed_price, own_price, table
+from stratagem.models.rates import NO_LOAD, Load
 from stratagem.models.retry import LONGEST_S, Failure, pause, silent
 from stratagem.models.tokens import message_bound
 
@@ -75,6 +76,7 @@ class Gateway:
         lacks: what a session raises before it begins a run; recorded runs can be replayed all the same.
         keeps_time: says to the core that `timeout_s` is kept to here, where waiting for a turn is not counted.
         priced_by: where its price comes from: `own`, or the table and its version; empty if it is unknown.
+        clock: as given.
     """
 
     keeps_time = True
@@ -91,7 +93,7 @@ class Gateway:
     ) -> None:
         self.spec, self.capabilities = spec, backend.capabilities
         self.lacks = backend.key.lacks
-        self._clock: Clock = clock if clock is not None else SystemClock()
+        self.clock: Clock = clock if clock is not None else SystemClock()
         self._sleep, self._dice, self._gate, self._limits = sleep, dice, gate, UNSET
         self._most = LOOPBACK if loopback(backend.origin) else HOSTED
         self._backend = backend
@@ -157,11 +159,12 @@ class Gateway:
         self.capabilities.priced, self.capabilities.worth = True, self._worth
 
     def _worth(self, prompt: int, completion: int) -> int:
-        rates = self._price and self._price.rates(self._clock.wall())
+        rates = self._price and self._price.rates(self.clock.wall())
         return rates.most(prompt, completion) if rates else 0
 
     async def _complete(self, request: Request, on_delta: Callable[[Delta], None] | None) -> Reply:
-        call = Call(request, self._clock.stamp(), on_delta)
+        await self._backend.key.ready()  # before anything is begun: it is known then whether there is one, and which
+        call = Call(request, self.clock.stamp(), on_delta)
         learning = None if self._learnt else asyncio.ensure_future(self.learn())  # while the server thinks
         try:
             reply = await self._drawn(call)
@@ -216,14 +219,14 @@ class Gateway:
                 call.failed(failure)
                 await self._paused(call, failure, number)
             except BaseException:
-                gate.breaker.gone()
                 gate.leave(entered)
                 raise
             else:
                 gate.breaker.answered()
-                used = None if reply.usage is None else reply.usage.tokens
+                usage = reply.usage or Usage()
+                used = None if reply.usage is None else _load_of(usage)
                 gate.leave(entered, good=True, used=used, headers=reply.headers)
-                call.parts.append(reply.usage or Usage())
+                call.parts.append(usage)
                 return reply
         raise AssertionError  # `count` has no end
 
@@ -232,18 +235,18 @@ class Gateway:
         at_once = gate.pass_at_once(call.request.run)
         if at_once is not None:
             return at_once
-        begun = self._clock.stamp()
+        begun = self.clock.stamp()
         patience = min(LONGEST_S, max(0.0, (call.until - begun) / 1e6))
-        entered = await gate.enter(call.ends, call.request.run, call.weight() if gate.weighs else 0.0, patience)
-        call.until = min(call.ends, call.until + self._clock.stamp() - begun)
+        entered = await gate.enter(call.ends, call.request.run, call.load() if gate.weighs else NO_LOAD, patience)
+        call.until = min(call.ends, call.until + self.clock.stamp() - begun)
         return entered
 
     async def _once(self, call: Call, n: int, number: int) -> Reply:
         """Make one attempt; it ends in time, whatever the backend does."""
-        left = (call.until - self._clock.stamp()) / 1e6
+        left = (call.until - self.clock.stamp()) / 1e6
         call.begin()
         try:
-            async with self._clock.limit(left + SPARE_S):
+            async with self.clock.limit(left + SPARE_S):
                 reply = await self._backend.attempt(call.request, n, number, call.until, call.hear)
         except TimeoutError:
             raise silent(f"{self.spec} did not answer within {max(left, 0):g} s", call.received) from None
@@ -253,7 +256,7 @@ class Gateway:
     async def _paused(self, call: Call, failure: Failure, number: int) -> None:
         """Wait until another attempt may follow; raise what it was if none may."""
         wait = pause(number, failure.wait, self._dice)
-        beyond = wait > LONGEST_S or self._clock.stamp() + wait * 1e6 >= call.until
+        beyond = wait > LONGEST_S or self.clock.stamp() + wait * 1e6 >= call.until
         if number >= failure.attempts or beyond:
             raise self._ended(failure.error, number) from None
         if failure.ran and call.request.nano and (self._bill(call).usd or 0) * 1e9 >= call.request.nano:
@@ -262,7 +265,7 @@ class Gateway:
 
     def _shared(self) -> Gate:
         backend = self._backend
-        gate = gate_of(backend.origin, hash(backend.key), self._clock, self._sleep, self._most, self._limits)
+        gate = gate_of(backend.origin, hash(backend.key), self.clock, self._sleep, self._most, self._limits)
         gate.breaker.what = f"the server at {backend.origin}"
         return gate
 
@@ -276,7 +279,7 @@ class Gateway:
 
     def _bill(self, call: Call) -> Usage:
         """Return what a call has cost so far, with an attempt that is under way."""
-        rates = None if self._price is None else self._price.rates(self._clock.wall())
+        rates = None if self._price is None else self._price.rates(self.clock.wall())
         parts = call.all_parts()
         if len(parts) == 1 and parts[0].calls == 1 and rates is None:
             return parts[0]
@@ -294,6 +297,10 @@ class Gateway:
         return error
 
 
+def _load_of(usage: Usage) -> Load:
+    return Load(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+
+
 def _left(gate: Gate, entered: Pass, failure: Failure) -> None:
     """Tell a gate how an attempt failed."""
     if isinstance(failure.error, ModelError) and down(failure.error):
@@ -301,7 +308,7 @@ def _left(gate: Gate, entered: Pass, failure: Failure) -> None:
     else:
         gate.breaker.answered()
     closing = failure.wait if failure.wait is not None and failure.wait <= LONGEST_S else None  # what nobody waits for
-    used = None if failure.ran else 0.0
+    used = (None if failure.ran else NO_LOAD) if failure.usage is None else _load_of(failure.usage)
     gate.leave(entered, slow=failure.slow, closed_s=closing, used=used, headers=failure.headers)
 
 
