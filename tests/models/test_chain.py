@@ -159,13 +159,13 @@ async def test_the_seconds_of_the_budgets_are_those_of_the_whole_chain() -> None
     chain, begun = chain_of(first, other), clock.stamp()
     request = asked(chain, "?")
     request.within_s = 10
-    with pytest.raises(NoReply, match="groq:b did not answer within 1.95 s"):
+    with pytest.raises(NoReply, match=r"groq:b did not answer within 1\.95 s"):
         await chain.complete(request)
     assert request.within_s == 10
     begun, request = clock.stamp(), asked(chain, "?")
     request.within_s, other.backend.seen = 8.04, 0
     with pytest.raises(
-        Unavailable, match="^503; groq:b is not asked: the 8.04 s that the budgets left for the call are over$"
+        Unavailable, match=r"^503; groq:b is not asked: the 8\.04 s that the budgets left for the call are over$"
     ):
         await chain.complete(request)
     assert (other.backend.seen, (clock.stamp() - begun) / 1e6) == (0, 8)

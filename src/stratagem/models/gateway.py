@@ -7,6 +7,7 @@ Rule 2: no wait between attempts goes beyond `timeout_s` or what the budgets lea
 Rule 3: a reply with fewer draws than were asked for is not lost: the rest is asked for one by one.
 Rule 4: what a server was thought to honour and does not is corrected, for as long as the model is open.
 Rule 5: under a limit of money no attempt follows once failed ones have cost what was reserved for the call.
+Rule 6: a key that comes back in a reply is taken out of it, and of its pieces, before anybody sees them.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from stratagem.errors import CapabilityError, ModelError, StratagemError
 from stratagem.models.breaker import down
 from stratagem.models.call import SPARE_S, Call
 from stratagem.models.compatible_body import closed
+from stratagem.models.echoes import Pieces, sample_without
 from stratagem.models.keys import Key, loopback
 from stratagem.models.limits import HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
 from stratagem.models.prices import Price, listable, listed_price, own_price, table
@@ -244,13 +246,19 @@ class Gateway:
     async def _once(self, call: Call, n: int, number: int) -> Reply:
         """Make one attempt; it ends in time, whatever the backend does."""
         left = (call.until - self.clock.stamp()) / 1e6
+        key = self._backend.key
+        pieces = Pieces(call.hear, key) if call.hear is not None and key.secret else None
         call.begin()
         try:
             async with self.clock.limit(left + SPARE_S):
-                reply = await self._backend.attempt(call.request, n, number, call.until, call.hear)
+                reply = await self._backend.attempt(call.request, n, number, call.until, pieces or call.hear)
         except TimeoutError:
             raise silent(f"{self.spec} did not answer within {max(left, 0):g} s", call.received) from None
         call.sent = False
+        if pieces is not None:
+            pieces.end()
+        if key.secret:
+            reply.samples = tuple(sample_without(one, key) for one in reply.samples)
         return reply
 
     async def _paused(self, call: Call, failure: Failure, number: int) -> None:
