@@ -13,6 +13,7 @@ import copy
 from collections.abc import Awaitable, Callable
 
 from stratagem.core import Capabilities, Clock, Delta, Model, Reply, Request, SystemClock, Usage
+from stratagem.core._admission import prompt_bound
 from stratagem.errors import (
     BadReply,
     CapabilityError,
@@ -118,6 +119,10 @@ class Chain:
     def tokens(self, text: str) -> int:
         """Return a bound that holds for all of the models."""
         return max(model.tokens(text) for model in self._models)
+
+    def prompt_bound(self, request: Request) -> int:
+        """Return a bound of a request's prompt that holds for all of the models."""
+        return max(prompt_bound(model, request) for model in self._models)
 
     async def learn(self) -> None:
         """Find out what the models cost."""

@@ -47,6 +47,7 @@ class Compatible:
         self.row, self.name, self.key = row, name, key
         self.capabilities = row.capabilities(name)
         self.origin = origin_of(row.url)
+        self.steady = row.prefix == "openai" and not row.templated  # OpenAI itself; the others fill templates of models
         self._url, self._where = f"{row.url}/chat/completions", f"{row.title} ({self.origin})"
         self._transport = Transport(clock if clock is not None else SystemClock(), times, self._where, access)
 

@@ -28,7 +28,7 @@ from stratagem.models.limits import HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, 
 from stratagem.models.prices import Price, listable, listed_price, own_price, table
 from stratagem.models.rates import NO_LOAD, Load
 from stratagem.models.retry import LONGEST_S, Failure, pause, silent
-from stratagem.models.tokens import message_bound
+from stratagem.models.tokens import message_bound, prompt_bound, report
 
 
 class Backend(Protocol):
@@ -38,10 +38,13 @@ class Backend(Protocol):
         origin: scheme, host and port that requests go to.
         key: what authorises them, and where it may go.
         capabilities: what the model honours.
+        steady: whether what it reports of a prompt is all of it, and holds for the beginning of a longer one. It does
+            not where a chat template may write the same turns otherwise later.
     """
 
     origin: str
     key: Key
+    steady: bool
     capabilities: Capabilities
 
     def refuses(self, request: Request) -> frozenset[str]:
@@ -137,6 +140,10 @@ class Gateway:
         """Return a bound that the tokens of a message with this text do not exceed."""
         return message_bound(text)
 
+    def prompt_bound(self, request: Request) -> int:
+        """Return a bound that the tokens of a request's prompt do not exceed."""
+        return prompt_bound(request, self.spec)
+
     async def learn(self) -> None:
         """Find out what the model costs, in a thread: `capabilities.priced` and `worth` say so then."""
         if self._learnt:
@@ -166,7 +173,7 @@ class Gateway:
 
     async def _complete(self, request: Request, on_delta: Callable[[Delta], None] | None) -> Reply:
         await self._backend.key.ready()  # before anything is begun: it is known then whether there is one, and which
-        call = Call(request, self.clock.stamp(), on_delta)
+        call = Call(request, self.clock.stamp(), on_delta, self.spec)
         learning = None if self._learnt else asyncio.ensure_future(self.learn())  # while the server thinks
         try:
             reply = await self._drawn(call)
@@ -225,6 +232,8 @@ class Gateway:
                 raise
             else:
                 gate.breaker.answered()
+                if self._backend.steady:
+                    report(call.request, self.spec, reply.usage)
                 usage = reply.usage or Usage()
                 used = None if reply.usage is None else _load_of(usage)
                 gate.leave(entered, good=True, used=used, headers=reply.headers)

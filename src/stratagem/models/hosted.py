@@ -24,7 +24,7 @@ _IMPORTING = threading.Lock()  # two threads that import halves of one library w
 
 
 class Hosted:
-    """A model of one provider.
+    """A model of one provider. All of these report whole prompts, those that were cached included.
 
     Args:
         row: what is known of the provider.
@@ -35,6 +35,8 @@ class Hosted:
         times: how long to wait.
         access: how the provider is reached.
     """
+
+    steady = True
 
     def __init__(
         self,
