@@ -152,7 +152,9 @@ async def test_where_a_report_does_not_hold_the_whole_is_counted(tells: Any, ask
     await gated.model.complete(request)
     request = gated.request(asks.pop("question", LONG), steps=talked.then(*TURN), **asks)
     assert gated.model.prompt_bound(request) == request_bound(request) > 1000
-    assert request_bound(gated.request(attached=(Attachment("x.png", "image/png", b"x"),))) == message_bound("2+2?") + BLOB
+    assert (
+        request_bound(gated.request(attached=(Attachment("x.png", "image/png", b"x"),))) == message_bound("2+2?") + BLOB
+    )
 
 
 async def test_a_report_is_for_the_model_that_made_it() -> None:

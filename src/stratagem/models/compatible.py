@@ -116,16 +116,16 @@ class Compatible:
 
     async def _read(self, request: Request, incoming: Incoming, on_delta: Callable[[Delta], None] | None) -> Reply:
         answered = incoming.answered
-        if answered.status != 200:
+        if not 200 <= answered.status < 300:
             said = (await incoming.whole(ERROR_BYTES)).decode(errors="replace")
             raise refused(answered, said, self._where, self.key.hidden, self.key.variable)
         found = Collected(request, self.row, self._where, on_delta)
-        streamed = answered.headers.get("content-type", "").startswith("text/event-stream")
+        streamed = answered.streams
         form: Json = None
         if streamed:
             await self._stream(incoming, found)
         else:
-            form = self._form((await incoming.whole()).decode(errors="replace"), answered, found)
+            form = self._form((await incoming.whole()).decode("utf-8-sig", "replace"), answered, found)
             found.done = self.row.unfinished
         try:
             if not streamed:
@@ -155,7 +155,7 @@ class Compatible:
             raise
 
     def _event(self, data: str, answered: Answered, found: Collected) -> None:
-        if found.done:
+        if found.done or not data.strip():
             return
         if data.strip() == "[DONE]":
             found.done = True

@@ -159,7 +159,7 @@ def unshield(text: str) -> str:
 class Draft:
     """One draw, as far as it has come."""
 
-    __slots__ = ("calls", "details", "finish", "logprobs", "refusal", "text", "thought")
+    __slots__ = ("begun", "calls", "details", "finish", "logprobs", "refusal", "text", "thought")
 
     def __init__(self) -> None:
         self.text, self.refusal, self.thought = list[str](), list[str](), list[str]()
@@ -167,6 +167,7 @@ class Draft:
         self.calls = Calls()
         self.logprobs: list[float] | None = None
         self.finish: str | None = None
+        self.begun = False  # whether anything has come that is of a message
 
     def sample(self, request: Request, row: Row) -> Sample:
         """Return the draw."""
@@ -294,16 +295,18 @@ class Collected:
         try:
             choices = form.get("choices") or ()
             for place, choice in enumerate(choices):
-                said = choice.get(key)
-                if not is_object(said):
-                    if key == "message":
-                        raise bad(f"{self._where} sent a choice without a message")
-                    said = {}
                 index = _index(choices, place, whole=key == "message")
                 draft = self.drafts.get(index)
                 if draft is None:
                     draft = self.drafts[index] = Draft()
-                text, thought = draft.add(choice, said, whole=key == "message")
+                said, whole = choice.get(key), key == "message"
+                if not whole and not is_object(said) and not draft.begun:
+                    said, whole = choice.get("message"), True  # some send all that was said as one chunk
+                if is_object(said):
+                    draft.begun = True
+                elif key == "message":
+                    raise bad(f"{self._where} sent a choice without a message")
+                text, thought = draft.add(choice, said if is_object(said) else {}, whole=whole)
                 if self._on_delta is not None and (text or thought):
                     self._on_delta(Delta(index, text, thought))
         except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as failure:
@@ -314,9 +317,9 @@ class Collected:
 
     def samples(self) -> tuple[Sample, ...]:
         """Return the draws, once all has come; `Failure` if it is not whole."""
-        if not self.drafts:
-            raise bad(f"{self._where} sent a reply without choices")
         drafts = [draft for _, draft in sorted(self.drafts.items())]
+        if not drafts or not all(draft.begun for draft in drafts):
+            raise bad(f"{self._where} sent a reply without {'messages' if drafts else 'choices'}")
         if not self.done and any(draft.finish is None for draft in drafts):
             raise cut(f"{self._where} ended its reply without a reason for the end", self.received)
         if broken := next((draft.finish for draft in drafts if draft.finish in _BROKEN), None):
@@ -328,7 +331,7 @@ class Collected:
         if any(draft.silent for draft in drafts):
             raise bad(f"{self._where} announced a tool call and sent none", received=self.received)
         wanted = wants_logprobs(self._request)
-        if wanted and any(one.logprobs is None for one in samples):
+        if wanted and any(not one.logprobs and (one.text or one.logprobs is None) for one in samples):
             remedy = "Use a server that sends them, or leave `logprobs` off."
             raise undelivered(f"{self._where} sent no log-probabilities", self.received, remedy)
         for one in samples:
@@ -348,15 +351,21 @@ def _index(choices: Json, place: int, *, whole: bool) -> int:
         said = [choice.get("index") for choice in choices]
         clear = all(type(one) is int for one in said) and len(set(said)) == len(said)
         return index if clear else place
-    if index is not None and type(index) is not int:
+    if index is None:
+        return place
+    if type(index) is not int:
         raise TypeError("the index of a choice is no number")
-    return index or 0
+    return index
 
 
 def usage_of(form: Json, prompt: int, received: int) -> Usage:
-    """Return what a reply cost, as it says; what it leaves out is the bound, marked as estimated."""
+    """Return what a reply cost, as it says; what it leaves out is the bound, marked as estimated.
+
+    What cannot be is left out as well: a prompt, or words, of no tokens.
+    """
     form = form if is_object(form) else {}
-    told, said = _count(form, "prompt_tokens"), _count(form, "completion_tokens")
+    told, said = _count(form, "prompt_tokens") or None, _count(form, "completion_tokens")
+    said = None if said == 0 and received else said
     cached = _count(form.get("prompt_tokens_details"), "cached_tokens") or _count(form, "prompt_cache_hit_tokens")
     reasoning = _count(form.get("completion_tokens_details"), "reasoning_tokens")
     return Usage(

@@ -37,7 +37,7 @@ class Load(NamedTuple):
             return 1.0
         if kind == TOKENS:
             return self.prompt + self.completion
-        return self.completion if kind == OUTPUT else self.prompt - self.cached
+        return self.completion if kind == OUTPUT else max(0.0, self.prompt - self.cached)
 
 
 NO_LOAD = Load()
