@@ -32,6 +32,8 @@ def fails(error: ModelError, *, attempts: int = 5, headers: Mapping[str, str] | 
 class Backend:
     """Answers from a list, and then always as the last; `seen` counts the attempts."""
 
+    steady = True
+
     def __init__(self, *outcomes: Outcome, origin: str = HOSTED, capabilities: Capabilities | None = None) -> None:
         self.outcomes: list[Any] = list(outcomes)
         self.origin, self.seen = origin, 0

@@ -6,7 +6,7 @@ import pytest
 
 from stratagem.errors import BadReply, NoReply, RateLimited, Rejected, Unavailable, Unreachable
 from stratagem.models.breaker import COOL_S, FAILURES, LONG_S, Breaker, down
-from stratagem.models.limits import gate_of
+from stratagem.models.limits import FOREVER, Gate, Pass, gate_of
 from tests.conftest import HandClock
 from tests.models._backend import Gated, fails, said, turns
 
@@ -122,6 +122,110 @@ async def test_a_probe_that_is_cancelled_leaves_the_question_open(clock: HandClo
     await asyncio.gather(probe, return_exceptions=True)
     gated.backend.outcomes = [said()]
     assert (await gated.ask()).samples[0].text == "yes"
+
+
+class Waits:
+    """A sleep that a test ends, or breaks."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, asyncio.Future[None]]] = []
+
+    async def __call__(self, seconds: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.asked.append((seconds, future))
+        await future
+
+
+async def down_while_one_waits(clock: HandClock) -> "tuple[Gate, asyncio.Task[Pass], Waits]":
+    """Return a gate whose server is down, and the call that waits at it since before, past the cool-down."""
+    waits = Waits()
+    gate = Gate(clock, waits)
+    gate.leave(await gate.enter(FOREVER), slow=True, closed_s=60)
+    keeper = asyncio.create_task(gate.enter(FOREVER))
+    await turns()
+    for _ in range(FAILURES):
+        clock.advance(2)
+        gate.breaker.failed()
+    clock.advance(40)
+    return gate, keeper, waits
+
+
+async def probes(gate: Gate) -> None:
+    """Assert that one call may find out, and only one."""
+    assert await gate.enter(FOREVER) == Pass(gate._epoch, probe=True)
+    with pytest.raises(Unavailable, match="until one call has found out"):
+        await gate.enter(FOREVER)
+
+
+async def test_who_waits_at_the_gate_of_a_dead_server_finds_out_when_its_wait_is_over(clock: HandClock) -> None:
+    gate, keeper, waits = await down_while_one_waits(clock)
+    waits.asked[0][1].set_result(None)
+    entered = await keeper
+    assert entered.probe
+    with pytest.raises(Unavailable, match="until one call has found out"):
+        await gate.enter(FOREVER)
+    gate.leave(entered)  # however that ended
+    await probes(gate)
+    assert gate.inside == 1
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["as its wait ends", "while it waits"])
+async def test_one_that_is_cancelled_at_the_gate_leaves_the_question_open(clock: HandClock, late: bool) -> None:
+    gate, keeper, waits = await down_while_one_waits(clock)
+    if late:
+        waits.asked[0][1].set_result(None)
+    keeper.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeper
+    assert gate.inside == 0
+    await probes(gate)
+
+
+async def test_an_error_at_the_gate_leaves_the_question_open(clock: HandClock) -> None:
+    gate, keeper, waits = await down_while_one_waits(clock)
+    waits.asked[0][1].set_exception(OSError("no timer"))
+    with pytest.raises(OSError, match="no timer"):
+        await keeper
+    assert gate.inside == 0
+    await probes(gate)
+
+
+@pytest.mark.parametrize("what", ["time-out", "error of ours", "cancelled"])
+async def test_however_a_probe_ends_another_may_follow(clock: HandClock, what: str) -> None:
+    gated = Gated(fails(Unreachable("nobody answers")), clock=clock)
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await gated.ask()
+    clock.advance(COOL_S)
+    hangs = asyncio.Event().wait
+
+    async def breaks() -> None:
+        raise ZeroDivisionError
+
+    gated.backend.outcomes = [breaks if what == "error of ours" else hangs]
+    probe = asyncio.create_task(gated.ask(timeout_s=5))
+    await turns()
+    if what == "time-out":
+        clock.advance(6)
+    elif what == "cancelled":
+        probe.cancel()
+    kinds = {"time-out": NoReply, "error of ours": ZeroDivisionError, "cancelled": asyncio.CancelledError}
+    with pytest.raises(kinds[what]):
+        await probe
+    clock.advance(COOL_S)
+    gated.backend.outcomes = [said()]
+    assert (await gated.ask()).samples[0].text == "yes"
+    assert not gated.gate.breaker.is_open
+
+
+async def test_one_that_was_sent_before_and_is_cancelled_lets_no_second_probe_through(clock: HandClock) -> None:
+    gate, keeper, waits = await down_while_one_waits(clock)
+    gate.inside += 1  # one that was sent before
+    waits.asked[0][1].set_result(None)
+    await keeper
+    gate.leave(Pass(0))
+    with pytest.raises(Unavailable, match="until one call has found out"):
+        await gate.enter(FOREVER)
 
 
 async def test_models_of_one_origin_and_key_share_the_breaker(clock: HandClock) -> None:

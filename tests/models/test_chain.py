@@ -22,6 +22,7 @@ from stratagem.errors import (
     Unreachable,
 )
 from stratagem.models.chain import Chain
+from tests.conftest import HandClock
 from tests.models._backend import Gated, Outcome, fails, said
 from tests.models._wire import asked
 
@@ -123,9 +124,51 @@ async def test_no_other_is_asked_once_the_reserved_money_is_spent() -> None:
     chain, _, other = pair(fails(CutReply("cut"), attempts=1, ran=True))
     request = asked(chain, "?")
     request.nano = 9000
-    with pytest.raises(CutReply):
+    with pytest.raises(CutReply) as caught:
         await chain.complete(request)
     assert other.backend.seen == 0
+    assert str(caught.value) == (
+        "cut; groq:b is not asked: failed attempts have cost the 9e-06 USD that were reserved for the call"
+    )
+
+
+async def test_what_is_reserved_is_for_the_whole_chain() -> None:
+    first = Gated(fails(CutReply("cut"), attempts=1, ran=True), spec="openai:a")  # 9 tokens, 9000 nano-dollars
+    other = Gated(fails(CutReply("cut"), attempts=5, ran=True), spec="groq:b")
+    chain, tries = chain_of(first, other), []
+    for nano in (0, 9001, 18_001, 27_001):
+        request, other.backend.seen = asked(chain, "?"), 0
+        request.nano = nano
+        with pytest.raises(CutReply) as caught:
+            await chain.complete(request)
+        tries.append(other.backend.seen)
+        assert caught.value.usage.requests == 1 + tries[-1]
+        assert (request.nano, nano == 0 or caught.value.usage.usd * 1e9 < nano + 9000) == (nano, True)
+    assert tries == [5, 1, 2, 3]
+
+
+async def test_the_seconds_of_the_budgets_are_those_of_the_whole_chain() -> None:
+    clock, slow = HandClock(), fails(Unavailable("503"), attempts=1)
+
+    async def late() -> Reply:
+        clock.advance(8)
+        await asyncio.sleep(0)
+        raise slow
+
+    first, other = (Gated(late, spec=spec, clock=clock) for spec in ("openai:a", "groq:b"))
+    chain, begun = chain_of(first, other), clock.stamp()
+    request = asked(chain, "?")
+    request.within_s = 10
+    with pytest.raises(NoReply, match=r"groq:b did not answer within 1\.95 s"):
+        await chain.complete(request)
+    assert request.within_s == 10
+    begun, request = clock.stamp(), asked(chain, "?")
+    request.within_s, other.backend.seen = 8.04, 0
+    with pytest.raises(
+        Unavailable, match=r"^503; groq:b is not asked: the 8\.04 s that the budgets left for the call are over$"
+    ):
+        await chain.complete(request)
+    assert (other.backend.seen, (clock.stamp() - begun) / 1e6) == (0, 8)
 
 
 async def test_a_chain_honours_what_all_honour_and_reserves_for_the_dearest() -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from stratagem.core import Capabilities, Delta, Reply, Sample, Usage
 from stratagem.errors import CapabilityError, CutReply, NoReply, RateLimited, Unavailable, Unreachable
+from stratagem.models.keys import Key
 from stratagem.models.retry import undelivered
+from stratagem.models.sources import Found, Sources
 from stratagem.models.tokens import bound, request_bound
 from tests.models._backend import Gated, fails, said, turns
 
@@ -174,3 +176,32 @@ async def test_errors_say_who_failed_and_how_often() -> None:
     with pytest.raises(Unavailable) as caught:
         await gated.ask()
     assert (caught.value.provider, caught.value.attempts, caught.value.usage.requests) == ("openai", 5, 5)
+
+
+async def test_that_there_is_no_key_is_known_before_anything_is_billed_or_takes_a_turn() -> None:
+    gated = Gated(said())
+    gated.backend.key = Key("", "A_KEY", gated.backend.origin, CapabilityError("no key"), sources=Nowhere())
+    gated.gate.limit = 0
+    with pytest.raises(CapabilityError, match="no key") as caught:
+        await gated.ask()
+    assert (caught.value.usage, gated.backend.seen, gated.gate.inside) == (None, 0, 0)
+
+
+async def test_a_key_of_the_keyring_has_the_gate_of_its_own() -> None:
+    first, second = Gated(said()), Gated(said())
+    for gated, value in ((first, "sk-a"), (second, "sk-b")):
+        gated.backend.key = Key("", "A_KEY", gated.backend.origin, sources=Nowhere(value))
+        gated.model._gate = None
+        await gated.ask()
+    assert first.model._gate is not second.model._gate
+
+
+class Nowhere(Sources):
+    """Where a key is, or none, after the keyring has been asked."""
+
+    def __init__(self, value: str = "") -> None:
+        super().__init__()
+        self.value = value
+
+    async def ask(self, variable: str) -> Found | None:
+        return Found(self.value, f"keyring {variable}") if self.value else None

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from stratagem.errors import RateLimited
 from stratagem.models.limits import FOREVER, Gate, Limits, Pass, gate_of
+from stratagem.models.rates import Load
 from tests.conftest import HandClock
 
-ONE = Pass(0, 0.0)
+ONE = Pass(0)
 
 
 def gate_on(clock: HandClock, most: int = 64) -> tuple[Gate, list[float]]:
@@ -173,7 +174,7 @@ async def test_whatever_happens_no_turn_is_lost(events: list[tuple[str, int]]) -
     waiting: list[asyncio.Task[None]] = []
 
     async def one(run: str) -> None:
-        inside.append(await gate.enter(FOREVER, run, 5.0))
+        inside.append(await gate.enter(FOREVER, run, Load(5)))
 
     for event, number in events:
         if event == "enter":
@@ -192,7 +193,7 @@ async def test_whatever_happens_no_turn_is_lost(events: list[tuple[str, int]]) -
         await turn()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert (gate.inside, gate._waiting, gate._keeper) == (0, {}, False)
-    assert gate._under_way == 0
+    assert gate._under_way == (0, 0, 0)
 
 
 async def test_a_run_that_waits_for_its_rate_does_not_take_anothers_turn(clock: HandClock) -> None:

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 import stratagem
-from stratagem.core import Answer, MemoryJournal, Run, Task, signature, strategy
-from stratagem.errors import BudgetExhausted, CapabilityError, UsageError
+from stratagem.core import Answer, MemoryJournal, Run, Task, Usage, signature, strategy
+from stratagem.errors import BadReply, BudgetExhausted, CapabilityError, UsageError
 from stratagem.models.tokens import message_bound
 from stratagem.testing.model_server import Fault, ModelServer, Said
 from tests.models._wire import Wired
@@ -32,6 +33,13 @@ async def wide(run: Run, task: Task, *, n: int = 200, words: int = 0) -> Answer:
 
     found = await run.map(branch, range(n), tolerate=(BudgetExhausted, stratagem.StratagemError))
     return task.answer(str(len(found)))
+
+
+@strategy(calls="2")
+async def twice(run: Run, task: Task) -> Answer:
+    """Guess twice."""
+    first = await run.ask(guess, number=1)
+    return task.answer(f"{first} {await run.ask(guess, number=2)}")
 
 
 @pytest.fixture
@@ -293,3 +301,30 @@ async def test_log_probabilities_that_do_not_come_are_paid_and_asked_for_anew_by
         assert (row.usage.completion_tokens, row.usage.usd is not None and row.usage.usd > 0) == (1, True)
         answer = await session.resume("r")
     assert (answer.text, len(server.seen)) == ("4", 2)
+
+
+async def test_log_probabilities_that_are_no_numbers_are_paid_and_a_resume_pays_nothing_again_that_came(
+    server: ModelServer,
+) -> None:
+    token = {"content": [{"token": "4", "logprob": math.nan}]}
+    broken = {
+        "choices": [{"delta": {"content": "4"}, "logprobs": token, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 30, "completion_tokens": 2},
+    }
+    bad = Fault("raw", body=f"data: {json.dumps(broken)}\n\ndata: [DONE]\n\n".encode())
+    server.add(Said("3"), bad, bad, bad)
+    journal = MemoryJournal()
+    more: dict[str, Any] = {"journal": journal, "options": {"logprobs": True}, "budget": "usd=1"}
+    async with stratagem.open(**settings(server, **more)) as session:
+        with pytest.raises(BadReply, match="log-probabilities that are no numbers"):
+            await session.run(twice, "What is 2+2?", run_id="r")
+        first, second = (await session.show("r")).rows
+        assert (first.failed, second.failed, len(server.seen)) == (False, True, 4)
+        assert second.usage is not None
+        assert second.usage == Usage(1, 3, 90, 6, usd=second.usage.usd)
+        assert second.usage.usd == pytest.approx(150e-6)
+        server.add(Said("4"))
+        answer = await session.resume("r")
+        billed = [row.usage.requests for row in (await session.show("r")).rows if row.usage is not None]
+    assert (answer.text, len(server.seen), billed) == ("3 4", 5, [1, 3, 1])
+    assert server.seen[4].body == server.seen[3].body

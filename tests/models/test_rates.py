@@ -59,6 +59,59 @@ def test_headers_of_both_families_are_read_and_half_of_them_is_nothing() -> None
     assert told({**openai("requests", 0, 0, "1s"), "retry-after": "1"}, WALL) == {}
 
 
+def anthropic(**kinds: tuple[int, int]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for kind, (limit, remaining) in kinds.items():
+        name = f"anthropic-ratelimit-{kind.replace('_', '-')}"
+        found |= {
+            f"{name}-limit": str(limit), f"{name}-remaining": str(remaining), f"{name}-reset": "2023-11-14T22:14:20Z",
+        }  # fmt: skip
+    return found
+
+
+def test_prompts_and_replies_that_are_counted_apart_are_read_apart() -> None:
+    headers = anthropic(requests=(50, 49), tokens=(90, 80), input_tokens=(60, 50), output_tokens=(30, 30))
+    assert told(headers, WALL) == {
+        "requests": Told(50, 49, 60), "tokens": Told(90, 80, 60), "input-tokens": Told(60, 50, 60),
+        "output-tokens": Told(30, 30, 60),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kinds", "most", "waits"),
+    [
+        ({"requests": (61, 1)}, 1, 0),
+        ({"requests": (60, 0)}, 1, 1),
+        ({"tokens": (700, 100)}, 91, 0),  # 9 tokens of a prompt
+        ({"tokens": (700, 100)}, 101, 1),
+        ({"input_tokens": (700, 100)}, 5000, 0),
+        ({"input_tokens": (68, 8)}, 1, 1),
+        ({"output_tokens": (700, 100)}, 100, 0),
+        ({"output_tokens": (700, 100)}, 110, 1),
+        ({"input_tokens": (600, 600), "output_tokens": (700, 100)}, 120, 2),
+        ({"requests": (60, 0), "input_tokens": (66, 6), "output_tokens": (660, 60)}, 80, 3),
+    ],
+)  # fmt: skip
+async def test_each_kind_that_a_server_counts_is_waited_for(
+    kinds: dict[str, tuple[int, int]], most: int, waits: float
+) -> None:
+    gated = Gated(said(headers=anthropic(**kinds)))
+    await gated.ask("?")
+    gated.backend.outcomes = [said()]
+    await gated.ask("?", max_tokens=most)
+    assert gated.slept == ([waits] if waits else [])
+
+
+async def test_what_was_not_used_of_prompts_and_replies_goes_back_apart() -> None:
+    gated = Gated(said(headers=anthropic(input_tokens=(700, 100), output_tokens=(700, 100))))
+    await gated.ask("?")
+    gated.backend.outcomes = [said(prompt_tokens=9, cached_tokens=7, completion_tokens=40)]
+    await gated.ask("?", max_tokens=100)
+    levels = {kind: bucket.level for kind, bucket in gated.gate._server.items()}
+    assert levels == {"input-tokens": 98, "output-tokens": 60}
+    assert gated.gate._under_way == (0, 0, 0)
+
+
 def test_a_bucket_fills_evenly_and_what_is_too_large_waits_until_it_is_full() -> None:
     bucket = Bucket(60, 0)
     bucket.take(60, 0)

@@ -30,13 +30,7 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
     for meter in strand.meters:
         check_price(model, meter.limits)
     worth = model.capabilities.worth if any(meter.limits.usd is not None for meter in strand.meters) else None
-    prompt = model.tokens(request.message) + IMAGE * len(request.attached)
-    if request.steps is not None:
-        prompt += request.steps.size(model.spec, model.tokens)
-    if request.tools is not None and request.native:
-        prompt += model.tokens(text_of(request.tools.schema()))
-    for texts in request.repair:
-        prompt += sum(map(model.tokens, texts))
+    prompt = prompt_bound(model, request)
     most = request.options.get("max_tokens")
     if most is None:
         most = model.capabilities.max_output
@@ -45,6 +39,21 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
         if n <= left < most * n:
             most = request.max_tokens = int(left // n)
     return Need(1, prompt, most, 0 if worth is None else worth(prompt, most))
+
+
+def prompt_bound(model: Model, request: Request) -> int:
+    """Return the upper bound of a request's prompt: the model's own, if it has one, else by its count of each text."""
+    own: Callable[[Request], int] | None = getattr(model, "prompt_bound", None)
+    if own is not None:
+        return own(request)
+    prompt = model.tokens(request.message) + IMAGE * len(request.attached)
+    if request.steps is not None:
+        prompt += request.steps.size(model.spec, model.tokens)
+    if request.tools is not None and request.native:
+        prompt += model.tokens(text_of(request.tools.schema()))
+    for texts in request.repair:
+        prompt += sum(map(model.tokens, texts))
+    return prompt
 
 
 def caps(

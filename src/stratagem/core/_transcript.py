@@ -7,7 +7,7 @@ Rule 2: digests are a chain: that of a view is made of its newest turn and of th
 Rule 3: the text of a turn is rendered once per protocol and kept beside it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from stratagem.core._canonical import Json, encoded, hashed, quoted, text_of
 from stratagem.core._values import Observation, Step
@@ -52,11 +52,12 @@ class Turn:
 
 
 class _Buffer:
-    __slots__ = ("sums", "texts", "turns")
+    __slots__ = ("reports", "sums", "texts", "turns")
 
     def __init__(self, turns: list[Turn], texts: dict[str, list[str]]) -> None:
         self.turns, self.texts = turns, texts
         self.sums: dict[str, list[int]] = {}
+        self.reports: dict[Hashable, tuple[int, int]] = {}
 
 
 _NOBODY = _Buffer([], {})  # of all empty views; nothing is ever appended to it
@@ -86,7 +87,9 @@ class Transcript:
             buffer = _Buffer([], {})
         elif length != len(buffer.turns):
             texts = {protocol: lines[:length] for protocol, lines in buffer.texts.items()}
+            reports = buffer.reports
             buffer = _Buffer(buffer.turns[:length], texts)
+            buffer.reports = {asked: told for asked, told in reports.items() if told[0] <= length}
         turn = Turn(step, observations)
         digest = hashed(b"c" + self.digest + hashed(b"u" + turn.encoded()))
         buffer.turns.append(turn)
@@ -98,15 +101,38 @@ class Transcript:
         """Return the turns from number `length` on."""
         return self.buffer.turns[length : self._length]
 
-    def size(self, counter: str, count: Callable[[str], int]) -> int:
-        """Return the sum of `count` over the turns' texts, each counted once per `counter`. Core only."""
+    def size(self, counter: str, count: Callable[[str], int], since: int = 0) -> int:
+        """Return the sum of `count` over the texts of turns, each counted once per `counter`. For core and models.
+
+        Args:
+            counter: name of what counts.
+            count: counts.
+            since: number of the first turn, from 0.
+        """
+        return self._summed(counter, lambda done: map(count, self.lines()[done:]), since)
+
+    def measured(self, counter: str, count: Callable[[Turn], int], since: int = 0) -> int:
+        """Return the same as `size`, of what counts turns instead of texts."""
+        return self._summed(counter, lambda done: map(count, self.since(done)), since)
+
+    def _summed(self, counter: str, rest: Callable[[int], Iterable[int]], since: int) -> int:
         if not self._length:
             return 0
         sums = self.buffer.sums.setdefault(counter, [])
         if len(sums) < self._length:
-            for text in self.lines()[len(sums) :]:
-                sums.append((sums[-1] if sums else 0) + count(text))
-        return sums[self._length - 1]
+            for amount in rest(len(sums)):
+                sums.append((sums[-1] if sums else 0) + amount)
+        return sums[self._length - 1] - (sums[since - 1] if since else 0)
+
+    def report(self, asked: Hashable, tokens: int) -> None:
+        """Keep what a provider says that a request with this conversation takes; `asked` is all else of it. For models."""
+        if self._length and self.buffer.reports.get(asked, (0, 0))[0] <= self._length:
+            self.buffer.reports[asked] = self._length, tokens
+
+    def reported(self, asked: Hashable) -> tuple[int, int] | None:
+        """Return how many turns there were in the longest that was reported, and its tokens; None if none was."""
+        found = self.buffer.reports.get(asked)
+        return found if found is not None and found[0] <= self._length else None
 
     @property
     def last(self) -> Turn:

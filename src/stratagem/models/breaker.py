@@ -49,14 +49,17 @@ class Breaker:
         """Whether calls fail at once, but for the one that is let through after the cool-down."""
         return self._until > 0
 
-    def check(self) -> None:
-        """Let a call through, or raise `Unavailable` with the times."""
+    def check(self) -> bool:
+        """Let a call through, and return whether it is the one that finds out; or raise `Unavailable` with the times.
+
+        Whoever finds out says how it ended: `failed`, `answered`, or else `gone`.
+        """
         if not self._until:
-            return
+            return False
         left = self._until - self._clock.stamp()
         if left <= 0 and not self._probing:
             self._probing = True
-            return
+            return True
         until = "one call has found out" if left <= 0 else _at(self._clock.wall() + left / 1e6)
         raise Open(
             f"{self.what} has been down since {_at(self._since)}: calls fail at once until {until}",
@@ -79,7 +82,7 @@ class Breaker:
             self._probing = False
 
     def gone(self) -> None:
-        """Count an attempt that was given up before it said anything: if it was the one let through, the next one is."""
+        """Let the next call find out: the one that was let through has ended, whatever it said."""
         self._probing = False
 
 

@@ -6,14 +6,21 @@ from typing import Any
 from stratagem.core import Delta, Request, Sample, Usage
 from stratagem.core._options import TIMEOUT_S
 from stratagem.models.limits import FOREVER
+from stratagem.models.rates import Load
 from stratagem.models.retry import Failure
-from stratagem.models.tokens import bound, request_bound
+from stratagem.models.tokens import bound, prompt_bound
 
 SPARE_S = 0.05  # by which a call ends before the budget's seconds do, so that what it cost is known
 
 
 class Call:
     """One call, as far as it has come: its draws, its failed attempts, and what all of it cost.
+
+    Args:
+        request: what is asked.
+        begun: stamp.
+        on_delta: hears of pieces.
+        spec: of the model.
 
     Attributes:
         until: stamp at which `timeout_s` is over.
@@ -23,8 +30,8 @@ class Call:
         received: what has come of it.
     """
 
-    def __init__(self, request: Request, begun: int, on_delta: Callable[[Delta], None] | None) -> None:
-        self.request = request
+    def __init__(self, request: Request, begun: int, on_delta: Callable[[Delta], None] | None, spec: str) -> None:
+        self.request, self._spec = request, spec
         limit, within = float(request.options.get("timeout_s", TIMEOUT_S)), request.within_s
         self.ends = begun + round((within - min(SPARE_S, within / 10)) * 1e6) if within < 1e9 else FOREVER
         self.until = min(self.ends, begun + round(limit * 1e6))
@@ -47,10 +54,10 @@ class Call:
         assert self._on_delta is not None
         self._on_delta(delta)
 
-    def weight(self) -> float:
+    def load(self) -> Load:
         """Return how many tokens a provider may count at once."""
         most = self.request.max_tokens or self.request.options.get("max_tokens") or 0
-        return request_bound(self.request) + most
+        return Load(prompt_bound(self.request, self._spec), most)
 
     def failed(self, failure: Failure) -> None:
         """Note an attempt that brought no reply."""
@@ -69,7 +76,7 @@ class Call:
         return [*self.parts, self._estimated(self.received)] if self.sent else self.parts
 
     def _estimated(self, received: str) -> Usage:
-        return Usage(0, 1, request_bound(self.request), bound(received), usd=None, estimated=True)
+        return Usage(0, 1, prompt_bound(self.request, self._spec), bound(received), usd=None, estimated=True)
 
     def via(self) -> dict[str, Any]:
         """Return what is recorded of how the reply was come by."""

@@ -5,12 +5,15 @@ Rule 1: the next one is asked if this one is not there, cannot serve now, asks t
         itself (rejected, refused, not authorised) is an answer: another model would hide it.
 Rule 2: a chain honours what all of its models honour, so the same request can go to each.
 Rule 3: what the failed ones have cost is part of what the reply has cost; each is paid at its own price.
+Rule 4: the budgets' seconds and the money that is reserved are those of the whole chain: each model gets what those before
+        it have left, and none is asked once nothing is. `timeout_s` holds for each: it is how long one is waited for.
 """
 
 import copy
 from collections.abc import Awaitable, Callable
 
-from stratagem.core import Capabilities, Delta, Model, Reply, Request, Usage
+from stratagem.core import Capabilities, Clock, Delta, Model, Reply, Request, SystemClock, Usage
+from stratagem.core._admission import prompt_bound
 from stratagem.errors import (
     BadReply,
     CapabilityError,
@@ -26,6 +29,8 @@ from stratagem.errors import (
 )
 
 PASSED_ON = (Unreachable, Unavailable, NoReply, RateLimited, CutReply, BadReply, ContextTooLong, CapabilityError)
+NANO = 1_000_000_000
+SPARE_S = 0.05  # before the budgets' end, in which nobody is asked any more
 _LEVELS = ("none", "advisory", "constrained")
 
 
@@ -45,6 +50,8 @@ class Chain:
         lacks: list[StratagemError | None] = [getattr(model, "lacks", None) for model in models]
         self.lacks = lacks[0] if all(lacks) else None
         self.keeps_time = all(getattr(model, "keeps_time", False) for model in models)
+        clocks: list[Clock | None] = [getattr(model, "clock", None) for model in models]
+        self._clock = next(filter(None, clocks), None) or SystemClock()
         self.capabilities = self._common()
 
     @staticmethod
@@ -113,6 +120,10 @@ class Chain:
         """Return a bound that holds for all of the models."""
         return max(model.tokens(text) for model in self._models)
 
+    def prompt_bound(self, request: Request) -> int:
+        """Return a bound of a request's prompt that holds for all of the models."""
+        return max(prompt_bound(model, request) for model in self._models)
+
     async def learn(self) -> None:
         """Find out what the models cost."""
         for model in self._models:
@@ -129,24 +140,38 @@ class Chain:
             CapabilityError: every model lacks something.
         """
         spent = _Spent(self._missing, on_delta)
-        last = len(self._models) - 1
-        for place, model in enumerate(self._models):
+        begun, asked = self._clock.stamp(), request
+        for model, after in zip(self._models, (*self._models[1:], None), strict=True):
             try:
-                made = model.complete(request, on_delta=spent.hear)
+                made = model.complete(asked, on_delta=spent.hear)
                 reply = made if isinstance(made, Reply) else await made
             except PASSED_ON as failure:
                 spent.failed(model.spec, failure)
                 self.capabilities = self._common()  # a model may have found out that it honours less
-                exceeded = request.nano and (spent.usage.usd or 0) * 1e9 >= request.nano
-                if place < last and not exceeded:
-                    continue
-                raise spent.ended(failure) from None
+                asked = self._rest(request, begun, spent)
+                if after is None:
+                    raise spent.ended(failure) from None
+                if isinstance(asked, str):
+                    raise spent.ended(failure, f"{after.spec} is not asked: {asked}") from None
             except BaseException as failure:
                 spent.left(failure)
                 raise
-            self.capabilities = self._common()
-            return spent.answered(model.spec, reply)
+            else:
+                self.capabilities = self._common()
+                return spent.answered(model.spec, reply)
         raise AssertionError  # a chain has a last model
+
+    def _rest(self, request: Request, begun: int, spent: "_Spent") -> Request | str:
+        """Return the request within what is left of its time and money, or why it cannot be asked again."""
+        nano = request.nano - round(spent.usage.known * NANO)
+        if request.nano and nano <= 0:
+            return f"failed attempts have cost the {request.nano / NANO:.3g} USD that were reserved for the call"
+        within_s = request.within_s - (self._clock.stamp() - begun) / 1e6
+        if within_s <= SPARE_S:
+            return f"the {request.within_s:.3g} s that the budgets left for the call are over"
+        rest = copy.copy(request)
+        rest.within_s, rest.nano = within_s, max(0, nano)
+        return rest
 
     async def aclose(self) -> None:
         """Let go of all models."""
@@ -177,12 +202,15 @@ class _Spent:
         self._errors.append((spec, _word(failure)))
         self._before = self._latest
 
-    def ended(self, failure: StratagemError) -> StratagemError:
-        """Return the last error, with the others and what all have cost."""
+    def ended(self, failure: StratagemError, why: str = "") -> StratagemError:
+        """Return the last error, with the others, what all have cost, and why no other model follows."""
+        more = f"; {why}" if why else ""
         if len(self._errors) > 1:
             others = "; ".join(f"{spec}: {word}" for spec, word in self._errors[:-1])
+            more = f" (before it: {others}){more}"
+        if more:
             failure = copy.copy(failure)  # that a key is missing is said by one object each time
-            failure.args = (f"{failure} (before it: {others})",)
+            failure.args = (f"{failure}{more}",)
         if isinstance(failure, ModelError) or self.usage.requests:
             failure.usage = self.usage._replace(calls=1, unpriced=0)
         return failure

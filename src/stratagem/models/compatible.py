@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, Sample, SystemClock
+from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, Sample, SystemClock, Usage
 from stratagem.core._canonical import is_object
 from stratagem.errors import ModelError
 from stratagem.models.compatible_body import Collected, body, usage_of
@@ -47,6 +47,7 @@ class Compatible:
         self.row, self.name, self.key = row, name, key
         self.capabilities = row.capabilities(name)
         self.origin = origin_of(row.url)
+        self.steady = row.prefix == "openai" and not row.templated  # OpenAI itself; the others fill templates of models
         self._url, self._where = f"{row.url}/chat/completions", f"{row.title} ({self.origin})"
         self._transport = Transport(clock if clock is not None else SystemClock(), times, self._where, access)
 
@@ -115,23 +116,28 @@ class Compatible:
 
     async def _read(self, request: Request, incoming: Incoming, on_delta: Callable[[Delta], None] | None) -> Reply:
         answered = incoming.answered
-        if answered.status != 200:
+        if not 200 <= answered.status < 300:
             said = (await incoming.whole(ERROR_BYTES)).decode(errors="replace")
             raise refused(answered, said, self._where, self.key.hidden, self.key.variable)
         found = Collected(request, self.row, self._where, on_delta)
-        if answered.headers.get("content-type", "").startswith("text/event-stream"):
+        streamed = answered.streams
+        form: Json = None
+        if streamed:
             await self._stream(incoming, found)
         else:
-            form = self._form((await incoming.whole()).decode(errors="replace"), answered, found)
+            form = self._form((await incoming.whole()).decode("utf-8-sig", "replace"), answered, found)
             found.done = self.row.unfinished
-            found.add(form, key="message")
-        usage = usage_of(found.usage, request_bound(request), bound(found.received))
         try:
+            if not streamed:
+                found.add(form, key="message")
             samples = self._drawn(request, found)
-        except Failure as failure:
-            failure.usage = usage if found.usage is not None else None
+        except Failure as failure:  # of a reply that has come to its end: what it says that it cost is what it cost
+            failure.usage = self._used(request, found) if found.usage is not None else None
             raise
-        return Reply(samples, usage, request_id=self._id(answered), headers=answered.headers)
+        return Reply(samples, self._used(request, found), request_id=self._id(answered), headers=answered.headers)
+
+    def _used(self, request: Request, found: Collected) -> Usage:
+        return usage_of(found.usage, request_bound(request), bound(found.received))
 
     async def _stream(self, incoming: Incoming, found: Collected) -> None:
         events = Events()
@@ -149,7 +155,7 @@ class Compatible:
             raise
 
     def _event(self, data: str, answered: Answered, found: Collected) -> None:
-        if found.done:
+        if found.done or not data.strip():
             return
         if data.strip() == "[DONE]":
             found.done = True

@@ -6,6 +6,7 @@ Rule 2: no reply is believed to be whole because it ended: each draw has a reaso
 
 import hashlib
 import json
+import math
 from base64 import b64encode
 from collections.abc import Callable
 from typing import cast
@@ -13,6 +14,7 @@ from typing import cast
 from stratagem.core import Delta, Json, Request, Sample, Usage
 from stratagem.core._canonical import is_object
 from stratagem.core.message import Blob, Call, Message, Part, Result, Text, Thought
+from stratagem.models.compatible_calls import Calls
 from stratagem.models.retry import bad, cut, undelivered
 from stratagem.models.table import Row
 
@@ -157,14 +159,15 @@ def unshield(text: str) -> str:
 class Draft:
     """One draw, as far as it has come."""
 
-    __slots__ = ("calls", "details", "finish", "logprobs", "refusal", "text", "thought")
+    __slots__ = ("begun", "calls", "details", "finish", "logprobs", "refusal", "text", "thought")
 
     def __init__(self) -> None:
         self.text, self.refusal, self.thought = list[str](), list[str](), list[str]()
         self.details: list[dict[str, Json]] = []
-        self.calls: dict[int, list[str]] = {}  # index: name, then pieces of the arguments
+        self.calls = Calls()
         self.logprobs: list[float] | None = None
         self.finish: str | None = None
+        self.begun = False  # whether anything has come that is of a message
 
     def sample(self, request: Request, row: Row) -> Sample:
         """Return the draw."""
@@ -174,8 +177,7 @@ class Draft:
         for stop in stops_of(request):  # servers that do not take them, or not all of them, go on
             text = text.partition(stop)[0]
         calls = tuple(
-            (name, arguments_of(unshield("".join(parts)) if row.templated else "".join(parts)))
-            for _, (name, *parts) in sorted(self.calls.items())
+            (name, arguments_of(unshield(given) if row.templated else given)) for name, given in self.calls.ended()
         )
         finish = _ENDS.get(self.finish or "", "stop")
         if self.refusal and not text:
@@ -193,8 +195,15 @@ class Draft:
         said = (Text(text),) if text else ()
         return (Thought("".join(self.thought), {row.prefix: kept}), *said, *(Call("", name, "") for name, _ in calls))
 
-    def add(self, choice: Json, said: Json) -> tuple[str, str]:
-        """Take in a choice and its message, or a piece of one; return the words and the thought in it."""
+    @property
+    def silent(self) -> bool:
+        """Whether it ended for a call that is not there, and says nothing else."""
+        return _ENDS.get(self.finish or "") == "tool_calls" and not (self.calls or self.text or self.refusal)
+
+    def add(self, choice: Json, said: Json, *, whole: bool) -> tuple[str, str]:
+        """Take in a choice and its message (`whole`), or a piece of one; return the words and the thought in it."""
+        if not isinstance(said.get("content"), str | list | None):
+            raise TypeError("what was said is no text")
         text, thought = _words(said, "content"), _words(said, "reasoning_content") or _words(said, "reasoning")
         if text:
             self.text.append(text)
@@ -204,25 +213,21 @@ class Draft:
             _detailed(self.details, piece)
         if refusal := _words(said, "refusal"):
             self.refusal.append(refusal)
-        called: list[dict[str, Json]] = said.get("tool_calls") or []
-        for place, call in enumerate(called):
-            function: dict[str, Json] = call.get("function") or {}
-            index: Json = call.get("index")
-            parts = self.calls.setdefault(index if isinstance(index, int) else place, [""])
-            name = function.get("name") or ""
-            if not isinstance(name, str):
-                raise TypeError("the name of a tool is no text")
-            parts[0] = parts[0] or name
-            given: Json = function.get("arguments")
-            parts.append(given if isinstance(given, str) else "" if given is None else json.dumps(given))
+        self.calls.add(said.get("tool_calls"), whole=whole)
         probed = choice.get("logprobs")
         if is_object(probed) and isinstance(probed.get("content"), list):
-            self.logprobs = (self.logprobs or []) + [float(one["logprob"]) for one in probed["content"]]
+            self.logprobs = (self.logprobs or []) + [_logprob(one) for one in probed["content"]]
         if choice.get("finish_reason"):
             self.finish = str(choice["finish_reason"])
         if choice.get("error"):
             self.finish = "error"
         return text, thought
+
+
+def _logprob(token: Json) -> float:
+    """Return a token's log-probability; not a number if it is none."""
+    value = token["logprob"]
+    return float(value) if type(value) in (int, float) else math.nan
 
 
 def _detailed(details: list[dict[str, Json]], piece: dict[str, Json]) -> None:
@@ -278,8 +283,7 @@ class Collected:
         found: list[str] = []
         for draft in self.drafts.values():
             found += draft.text
-            for parts in draft.calls.values():
-                found += parts
+            found += draft.calls.received
         return "".join(found)
 
     def add(self, form: Json, *, key: str) -> None:
@@ -291,16 +295,18 @@ class Collected:
         try:
             choices = form.get("choices") or ()
             for place, choice in enumerate(choices):
-                said = choice.get(key)
-                if not is_object(said):
-                    if key == "message":
-                        raise bad(f"{self._where} sent a choice without a message")
-                    said = {}
                 index = _index(choices, place, whole=key == "message")
                 draft = self.drafts.get(index)
                 if draft is None:
                     draft = self.drafts[index] = Draft()
-                text, thought = draft.add(choice, said)
+                said, whole = choice.get(key), key == "message"
+                if not whole and not is_object(said) and not draft.begun:
+                    said, whole = choice.get("message"), True  # some send all that was said as one chunk
+                if is_object(said):
+                    draft.begun = True
+                elif key == "message":
+                    raise bad(f"{self._where} sent a choice without a message")
+                text, thought = draft.add(choice, said if is_object(said) else {}, whole=whole)
                 if self._on_delta is not None and (text or thought):
                     self._on_delta(Delta(index, text, thought))
         except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as failure:
@@ -311,17 +317,30 @@ class Collected:
 
     def samples(self) -> tuple[Sample, ...]:
         """Return the draws, once all has come; `Failure` if it is not whole."""
-        if not self.drafts:
-            raise bad(f"{self._where} sent a reply without choices")
         drafts = [draft for _, draft in sorted(self.drafts.items())]
+        if not drafts or not all(draft.begun for draft in drafts):
+            raise bad(f"{self._where} sent a reply without {'messages' if drafts else 'choices'}")
         if not self.done and any(draft.finish is None for draft in drafts):
             raise cut(f"{self._where} ended its reply without a reason for the end", self.received)
         if broken := next((draft.finish for draft in drafts if draft.finish in _BROKEN), None):
             raise bad(f"{self._where} broke its reply off: {broken}", received=self.received)
-        samples = tuple(draft.sample(self._request, self._row) for draft in drafts)
-        if wants_logprobs(self._request) and any(one.logprobs is None for one in samples):
+        try:
+            samples = tuple(draft.sample(self._request, self._row) for draft in drafts)
+        except ValueError as failure:
+            raise bad(f"{self._where} sent what is no reply: {failure}", received=self.received) from None
+        if any(draft.silent for draft in drafts):
+            raise bad(f"{self._where} announced a tool call and sent none", received=self.received)
+        wanted = wants_logprobs(self._request)
+        if wanted and any(not one.logprobs and (one.text or one.logprobs is None) for one in samples):
             remedy = "Use a server that sends them, or leave `logprobs` off."
             raise undelivered(f"{self._where} sent no log-probabilities", self.received, remedy)
+        for one in samples:
+            if one.logprobs is not None and not all(
+                value < math.inf for value in one.logprobs
+            ):  # minus infinity is one
+                if wanted:
+                    raise bad(f"{self._where} sent log-probabilities that are no numbers", received=self.received)
+                one.logprobs = None
         return samples
 
 
@@ -332,15 +351,21 @@ def _index(choices: Json, place: int, *, whole: bool) -> int:
         said = [choice.get("index") for choice in choices]
         clear = all(type(one) is int for one in said) and len(set(said)) == len(said)
         return index if clear else place
-    if index is not None and type(index) is not int:
+    if index is None:
+        return place
+    if type(index) is not int:
         raise TypeError("the index of a choice is no number")
-    return index or 0
+    return index
 
 
 def usage_of(form: Json, prompt: int, received: int) -> Usage:
-    """Return what a reply cost, as it says; what it leaves out is the bound, marked as estimated."""
+    """Return what a reply cost, as it says; what it leaves out is the bound, marked as estimated.
+
+    What cannot be is left out as well: a prompt, or words, of no tokens.
+    """
     form = form if is_object(form) else {}
-    told, said = _count(form, "prompt_tokens"), _count(form, "completion_tokens")
+    told, said = _count(form, "prompt_tokens") or None, _count(form, "completion_tokens")
+    said = None if said == 0 and received else said
     cached = _count(form.get("prompt_tokens_details"), "cached_tokens") or _count(form, "prompt_cache_hit_tokens")
     reasoning = _count(form.get("completion_tokens_details"), "reasoning_tokens")
     return Usage(

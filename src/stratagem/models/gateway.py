@@ -7,6 +7,7 @@ Rule 2: no wait between attempts goes beyond `timeout_s` or what the budgets lea
 Rule 3: a reply with fewer draws than were asked for is not lost: the rest is asked for one by one.
 Rule 4: what a server was thought to honour and does not is corrected, for as long as the model is open.
 Rule 5: under a limit of money no attempt follows once failed ones have cost what was reserved for the call.
+Rule 6: a key that comes back in a reply is taken out of it, and of its pieces, before anybody sees them.
 """
 
 import asyncio
@@ -21,11 +22,13 @@ from stratagem.errors import CapabilityError, ModelError, StratagemError
 from stratagem.models.breaker import down
 from stratagem.models.call import SPARE_S, Call
 from stratagem.models.compatible_body import closed
+from stratagem.models.echoes import Pieces, sample_without
 from stratagem.models.keys import Key, loopback
 from stratagem.models.limits import HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
 from stratagem.models.prices import Price, listable, listed_price, own_price, table
+from stratagem.models.rates import NO_LOAD, Load
 from stratagem.models.retry import LONGEST_S, Failure, pause, silent
-from stratagem.models.tokens import message_bound
+from stratagem.models.tokens import message_bound, prompt_bound, report
 
 
 class Backend(Protocol):
@@ -35,10 +38,13 @@ class Backend(Protocol):
         origin: scheme, host and port that requests go to.
         key: what authorises them, and where it may go.
         capabilities: what the model honours.
+        steady: whether what it reports of a prompt is all of it, and holds for the beginning of a longer one. It does
+            not where a chat template may write the same turns otherwise later.
     """
 
     origin: str
     key: Key
+    steady: bool
     capabilities: Capabilities
 
     def refuses(self, request: Request) -> frozenset[str]:
@@ -75,6 +81,7 @@ class Gateway:
         lacks: what a session raises before it begins a run; recorded runs can be replayed all the same.
         keeps_time: says to the core that `timeout_s` is kept to here, where waiting for a turn is not counted.
         priced_by: where its price comes from: `own`, or the table and its version; empty if it is unknown.
+        clock: as given.
     """
 
     keeps_time = True
@@ -91,7 +98,7 @@ class Gateway:
     ) -> None:
         self.spec, self.capabilities = spec, backend.capabilities
         self.lacks = backend.key.lacks
-        self._clock: Clock = clock if clock is not None else SystemClock()
+        self.clock: Clock = clock if clock is not None else SystemClock()
         self._sleep, self._dice, self._gate, self._limits = sleep, dice, gate, UNSET
         self._most = LOOPBACK if loopback(backend.origin) else HOSTED
         self._backend = backend
@@ -133,6 +140,10 @@ class Gateway:
         """Return a bound that the tokens of a message with this text do not exceed."""
         return message_bound(text)
 
+    def prompt_bound(self, request: Request) -> int:
+        """Return a bound that the tokens of a request's prompt do not exceed."""
+        return prompt_bound(request, self.spec)
+
     async def learn(self) -> None:
         """Find out what the model costs, in a thread: `capabilities.priced` and `worth` say so then."""
         if self._learnt:
@@ -157,11 +168,12 @@ class Gateway:
         self.capabilities.priced, self.capabilities.worth = True, self._worth
 
     def _worth(self, prompt: int, completion: int) -> int:
-        rates = self._price and self._price.rates(self._clock.wall())
+        rates = self._price and self._price.rates(self.clock.wall())
         return rates.most(prompt, completion) if rates else 0
 
     async def _complete(self, request: Request, on_delta: Callable[[Delta], None] | None) -> Reply:
-        call = Call(request, self._clock.stamp(), on_delta)
+        await self._backend.key.ready()  # before anything is begun: it is known then whether there is one, and which
+        call = Call(request, self.clock.stamp(), on_delta, self.spec)
         learning = None if self._learnt else asyncio.ensure_future(self.learn())  # while the server thinks
         try:
             reply = await self._drawn(call)
@@ -216,14 +228,16 @@ class Gateway:
                 call.failed(failure)
                 await self._paused(call, failure, number)
             except BaseException:
-                gate.breaker.gone()
                 gate.leave(entered)
                 raise
             else:
                 gate.breaker.answered()
-                used = None if reply.usage is None else reply.usage.tokens
+                if self._backend.steady:
+                    report(call.request, self.spec, reply.usage)
+                usage = reply.usage or Usage()
+                used = None if reply.usage is None else _load_of(usage)
                 gate.leave(entered, good=True, used=used, headers=reply.headers)
-                call.parts.append(reply.usage or Usage())
+                call.parts.append(usage)
                 return reply
         raise AssertionError  # `count` has no end
 
@@ -232,28 +246,34 @@ class Gateway:
         at_once = gate.pass_at_once(call.request.run)
         if at_once is not None:
             return at_once
-        begun = self._clock.stamp()
+        begun = self.clock.stamp()
         patience = min(LONGEST_S, max(0.0, (call.until - begun) / 1e6))
-        entered = await gate.enter(call.ends, call.request.run, call.weight() if gate.weighs else 0.0, patience)
-        call.until = min(call.ends, call.until + self._clock.stamp() - begun)
+        entered = await gate.enter(call.ends, call.request.run, call.load() if gate.weighs else NO_LOAD, patience)
+        call.until = min(call.ends, call.until + self.clock.stamp() - begun)
         return entered
 
     async def _once(self, call: Call, n: int, number: int) -> Reply:
         """Make one attempt; it ends in time, whatever the backend does."""
-        left = (call.until - self._clock.stamp()) / 1e6
+        left = (call.until - self.clock.stamp()) / 1e6
+        key = self._backend.key
+        pieces = Pieces(call.hear, key) if call.hear is not None and key.secret else None
         call.begin()
         try:
-            async with self._clock.limit(left + SPARE_S):
-                reply = await self._backend.attempt(call.request, n, number, call.until, call.hear)
+            async with self.clock.limit(left + SPARE_S):
+                reply = await self._backend.attempt(call.request, n, number, call.until, pieces or call.hear)
         except TimeoutError:
             raise silent(f"{self.spec} did not answer within {max(left, 0):g} s", call.received) from None
         call.sent = False
+        if pieces is not None:
+            pieces.end()
+        if key.secret:
+            reply.samples = tuple(sample_without(one, key) for one in reply.samples)
         return reply
 
     async def _paused(self, call: Call, failure: Failure, number: int) -> None:
         """Wait until another attempt may follow; raise what it was if none may."""
         wait = pause(number, failure.wait, self._dice)
-        beyond = wait > LONGEST_S or self._clock.stamp() + wait * 1e6 >= call.until
+        beyond = wait > LONGEST_S or self.clock.stamp() + wait * 1e6 >= call.until
         if number >= failure.attempts or beyond:
             raise self._ended(failure.error, number) from None
         if failure.ran and call.request.nano and (self._bill(call).usd or 0) * 1e9 >= call.request.nano:
@@ -262,7 +282,7 @@ class Gateway:
 
     def _shared(self) -> Gate:
         backend = self._backend
-        gate = gate_of(backend.origin, hash(backend.key), self._clock, self._sleep, self._most, self._limits)
+        gate = gate_of(backend.origin, hash(backend.key), self.clock, self._sleep, self._most, self._limits)
         gate.breaker.what = f"the server at {backend.origin}"
         return gate
 
@@ -276,7 +296,7 @@ class Gateway:
 
     def _bill(self, call: Call) -> Usage:
         """Return what a call has cost so far, with an attempt that is under way."""
-        rates = None if self._price is None else self._price.rates(self._clock.wall())
+        rates = None if self._price is None else self._price.rates(self.clock.wall())
         parts = call.all_parts()
         if len(parts) == 1 and parts[0].calls == 1 and rates is None:
             return parts[0]
@@ -294,6 +314,10 @@ class Gateway:
         return error
 
 
+def _load_of(usage: Usage) -> Load:
+    return Load(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+
+
 def _left(gate: Gate, entered: Pass, failure: Failure) -> None:
     """Tell a gate how an attempt failed."""
     if isinstance(failure.error, ModelError) and down(failure.error):
@@ -301,7 +325,7 @@ def _left(gate: Gate, entered: Pass, failure: Failure) -> None:
     else:
         gate.breaker.answered()
     closing = failure.wait if failure.wait is not None and failure.wait <= LONGEST_S else None  # what nobody waits for
-    used = None if failure.ran else 0.0
+    used = (None if failure.ran else NO_LOAD) if failure.usage is None else _load_of(failure.usage)
     gate.leave(entered, slow=failure.slow, closed_s=closing, used=used, headers=failure.headers)
 
 

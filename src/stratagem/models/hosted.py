@@ -16,7 +16,7 @@ from stratagem.models.compatible import LONG, refused_by
 from stratagem.models.hosted_table import HostedRow
 from stratagem.models.hosted_wire import CURRENT, Attempt, Wire
 from stratagem.models.keys import Key, origin_of
-from stratagem.models.retry import Failure, bad
+from stratagem.models.retry import SHOWN, Failure, bad
 from stratagem.models.tokens import bound, request_bound
 from stratagem.models.transport import Access, Times, Transport
 
@@ -24,7 +24,7 @@ _IMPORTING = threading.Lock()  # two threads that import halves of one library w
 
 
 class Hosted:
-    """A model of one provider.
+    """A model of one provider. All of these report whole prompts, those that were cached included.
 
     Args:
         row: what is known of the provider.
@@ -35,6 +35,8 @@ class Hosted:
         times: how long to wait.
         access: how the provider is reached.
     """
+
+    steady = True
 
     def __init__(
         self,
@@ -153,6 +155,9 @@ class Hosted:
     def _completed(self, failure: Failure, attempt: Attempt) -> Failure:
         failure.received = failure.received or attempt.received
         failure.headers = attempt.answered.headers
+        failure.error.args = (
+            self.key.hidden(str(failure.error))[: 2 * SHOWN],
+        )  # it may quote a reason of the server's
         if isinstance(failure.error, ModelError):
             failure.error.request_id = failure.error.request_id or self._id(attempt)
         return failure

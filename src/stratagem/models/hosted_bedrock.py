@@ -37,6 +37,10 @@ class AwsKey(Key):
         del origin
         return {}
 
+    def _secrets(self) -> tuple[tuple[str, str], ...]:
+        token = ((self._token, "AWS_SESSION_TOKEN"),) if self._token else ()
+        return (*super()._secrets(), *token)
+
     def hidden(self, text: str) -> str:
         """Return a text without the secret and without the session's token."""
         text = super().hidden(text)

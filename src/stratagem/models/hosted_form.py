@@ -200,11 +200,11 @@ def _finish(reply: Any, details: dict[str, Any], calls: list[Any], parts: list[P
     finish, raw = reply.finish_reason, details.get("finish_reason")
     if finish is None:
         if raw is not None and str(raw) not in ("in_progress", "queued"):
-            raise bad(f"{where} ended its reply for the reason {str(raw)[:80]!r}")
+            raise bad(f"{where} ended its reply for the reason {str(raw)!r}")
         what = f"{where} ended its reply without a reason for the end"
         raise cut(what) if parts else bad(f"{what}, and sent nothing")
     if finish == "error":
-        raise bad(f"{where} could not end its reply: {str(raw)[:80]}")
+        raise bad(f"{where} could not end its reply: {raw}")
     if finish == "length":
         return "length"
     if finish == "content_filter":

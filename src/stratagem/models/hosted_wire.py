@@ -111,10 +111,10 @@ class Wire:
                 url, data, self._headers(attempt, headers), attempt.until
             )
             answered = attempt.answered = incoming.answered
-            if answered.status != 200:
+            if not 200 <= answered.status < 300:
                 said = (await incoming.whole(ERROR_BYTES)).decode(errors="replace")
                 raise refused(answered, said, self._where, self._key.hidden, self._key.variable)
-            if _streams(answered):
+            if answered.streams:
                 return answered, self._pieces(attempt, incoming)
             whole = await incoming.whole()
             self._look(whole.decode(errors="replace"), answered)
@@ -183,10 +183,6 @@ class Wire:
             raise failure
         said = self._key.hidden(json.dumps(error))[:500]
         raise bad(f"{self._where} sent an error instead of a reply: {said}")
-
-
-def _streams(answered: Answered) -> bool:
-    return answered.headers.get("content-type", "").startswith("text/event-stream")
 
 
 def _error_of(form: dict[str, Json]) -> Json:

@@ -3,7 +3,8 @@
 Rule 1: a key is bound to one origin: scheme, host and port. For any other it has no header.
 Rule 2: the key of a provider is filed under the variable of its row and goes to the provider. Another address gets none,
         unless the user names a variable for it. Where it is looked for: `sources.py`.
-Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it out of what a server sent back.
+Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it out of what a server sent back
+        for an error, `named` out of a reply.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from stratagem.models.table import ROWS, Row, row_at
 
 if TYPE_CHECKING:
     from stratagem.models.hosted_table import HostedRow
+
+SHORTEST = 8  # characters of a key that is a secret: servers of one's own take any word
 
 
 class Key:
@@ -83,6 +86,25 @@ class Key:
             return {}
         return {self._header: self._value} if self._header else {"Authorization": f"Bearer {self._value}"}
 
+    @property
+    def secret(self) -> bool:
+        """Whether there is something that must not come back in a reply."""
+        return bool(self._secrets())
+
+    def named(self, text: str) -> str:
+        """Return a reply's text with the variable's name in the place of the key."""
+        for secret, variable in self._secrets():
+            text = text.replace(secret, f"[key of {variable}]" if variable else "[key]")
+        return text
+
+    def begun(self, text: str) -> int:
+        """Return where in a text the key may begin that is not there to its end; the text's length if nowhere."""
+        return min((_beginning(text, secret) for secret, _ in self._secrets()), default=len(text))
+
+    def _secrets(self) -> tuple[tuple[str, str], ...]:
+        """Return what must not come back, each with its variable. A short one is a placeholder, and may be a word."""
+        return ((self._value, self.variable),) if len(self._value) >= SHORTEST else ()
+
     def hidden(self, text: str) -> str:
         """Return a text without the key."""
         return text.replace(self._value, "***") if self._value else text
@@ -92,6 +114,16 @@ class Key:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and (self._value, self.origin) == (other._value, other.origin)
+
+
+def _beginning(text: str, secret: str) -> int:
+    """Return where a secret may begin that is not there to its end; the length of the text if nowhere."""
+    place = text.find(secret[0], max(0, len(text) - len(secret) + 1))
+    while place >= 0:
+        if secret.startswith(text[place:]):
+            return place
+        place = text.find(secret[0], place + 1)
+    return len(text)
 
 
 def origin_of(url: str) -> str:

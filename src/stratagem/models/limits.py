@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from stratagem.core import Clock
 from stratagem.errors import RateLimited, UsageError
 from stratagem.models.breaker import Breaker
-from stratagem.models.rates import REQUESTS, TOKENS, Bucket, told
+from stratagem.models.rates import NO_LOAD, REQUESTS, TOKENS, Bucket, Load, told
 from stratagem.models.retry import LONGEST_S
 
 START, HOSTED, LOOPBACK = 16, 64, 256
@@ -61,14 +61,21 @@ def limits_of(given: Mapping[str, Any] | None, prefix: str) -> Limits:
 
 
 class Pass(NamedTuple):
-    """What `Gate.leave` needs to know of one that entered: how often the limit had been lowered, and what it took."""
+    """What `Gate.leave` needs to know of one that entered.
+
+    Attributes:
+        epoch: how often the limit had been lowered.
+        load: what it took.
+        probe: whether it is the one that finds out whether the server is there again.
+    """
 
     epoch: int
-    tokens: float
+    load: Load = NO_LOAD
+    probe: bool = False
 
 
 THROUGH, KEEPER, DOWN = range(3)  # what a turn is: it went through; it waits at the gate; there is none, it fails
-_Turn = tuple["asyncio.Future[int]", float]  # with the tokens that it will take
+_Turn = tuple["asyncio.Future[int]", Load]  # with what it will take
 
 
 class Gate:
@@ -95,7 +102,7 @@ class Gate:
         self._epoch = 0  # how often it was lowered
         self._closed = 0  # stamp until which nobody may begin
         self._keeper = False  # whether somebody has a turn and waits at the gate for the time
-        self._under_way = 0.0  # tokens that were taken and not settled
+        self._under_way = NO_LOAD  # that was taken and not settled
         now = clock.stamp()
         self._own = {kind: Bucket(size, now) for kind, size in ((REQUESTS, limits.rpm), (TOKENS, limits.tpm)) if size}
         self._server: dict[str, Bucket] = {}
@@ -106,7 +113,7 @@ class Gate:
     @property
     def weighs(self) -> bool:
         """Whether tokens are counted."""
-        return TOKENS in self._own or TOKENS in self._server
+        return any(kind != REQUESTS for kind in (*self._own, *self._server))
 
     def pass_at_once(self, run: str) -> Pass | None:
         """Return what `enter` would, if nothing is counted and nobody waits; else None."""
@@ -114,15 +121,15 @@ class Gate:
         if not free or self.inside >= self.limit:
             return None
         self.inside, self._last = self.inside + 1, run
-        return Pass(self._epoch, 0.0)
+        return Pass(self._epoch)
 
-    async def enter(self, until: int, run: str = "", tokens: float = 0.0, patience_s: float = LONGEST_S) -> Pass:
+    async def enter(self, until: int, run: str = "", load: Load = NO_LOAD, patience_s: float = LONGEST_S) -> Pass:
         """Wait for a turn; return what `leave` needs.
 
         Args:
             until: stamp by which it must have its turn.
             run: that it belongs to.
-            tokens: that it will take, as far as is known.
+            load: what it will take, as far as is known.
             patience_s: how long it bears to wait because the server says so.
 
         Raises:
@@ -130,37 +137,36 @@ class Gate:
             Unavailable: the server is taken to be down.
         """
         if self.breaker.is_open:
-            return self._found_out(tokens)
+            return self._found_out(load)
         if self._waiting or self._keeper or self.inside >= self.limit:
-            turn = await self._turn(run, tokens)
+            turn = await self._turn(run, load)
             if turn == THROUGH:
-                return Pass(self._epoch, tokens)
+                return Pass(self._epoch, load)
             if turn == DOWN:
-                return self._found_out(tokens)
+                return self._found_out(load)
         else:
             self.inside, self._last, self._keeper = self.inside + 1, run, True
+        probe = False
         try:
-            while (left := self._left_s(tokens, until, patience_s)) > 0:
+            while not probe and (left := self._left_s(load, until, patience_s)) > 0:
                 await self._sleep(left)
-                if self.breaker.is_open:
-                    self.breaker.check()  # this one finds out for all, whatever the buckets say: it waits no more
-                    break
+                probe = self.breaker.check()  # that one finds out for all, whatever the buckets say: it waits no more
         except BaseException:
             self._keeper = False
             self._out()
             raise
         self._keeper = False
-        self._take(tokens)
+        self._take(load)
         if self._waiting:
             self._serve()
-        return Pass(self._epoch, tokens)
+        return Pass(self._epoch, load, probe)
 
-    def _found_out(self, tokens: float) -> Pass:
+    def _found_out(self, load: Load) -> Pass:
         """Let the one through that finds out whether the server is there again; it waits for nobody."""
-        self.breaker.check()
+        probe = self.breaker.check()
         self.inside += 1
-        self._take(tokens)
-        return Pass(self._epoch, tokens)
+        self._take(load)
+        return Pass(self._epoch, load, probe)
 
     def leave(
         self,
@@ -169,17 +175,17 @@ class Gate:
         good: bool = False,
         slow: bool = False,
         closed_s: float | None = None,
-        used: float | None = None,
+        used: Load | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """End a request.
+        """End a request. How it ended is to be told to the breaker before.
 
         Args:
             entered: what `enter` returned.
             good: whether it brought a reply.
             slow: whether the server asks for less.
             closed_s: for how many seconds it asks for nothing at all.
-            used: tokens that it took; None is what was expected.
+            used: what it took; None is what was expected.
             headers: of the answer, if there was one.
         """
         if slow and entered.epoch == self._epoch:
@@ -190,41 +196,49 @@ class Gate:
             self._good += 1
             if self._good >= self.limit < self._most:
                 self.limit, self._good = self.limit + 1, 0
-        self._under_way -= entered.tokens
-        self._counted(entered.tokens, used, headers)
+        if entered.probe:
+            self.breaker.gone()  # whatever became of it
+        self._settled(entered.load)
+        self._counted(entered.load, used, headers)
         self._out()
 
-    def _counted(self, expected: float, used: float | None, headers: Mapping[str, str] | None) -> None:
+    def _settled(self, load: Load) -> None:
+        if load is not NO_LOAD:
+            prompt, completion, _ = self._under_way
+            self._under_way = Load(prompt - load.prompt, completion - load.completion)
+
+    def _counted(self, expected: Load, used: Load | None, headers: Mapping[str, str] | None) -> None:
         """Put right what a request has taken out of the buckets."""
         now = self._clock.stamp()
         if used is not None:
             for buckets in (self._own, self._server):
-                if TOKENS in buckets:
-                    buckets[TOKENS].take(used - expected, now)
+                for kind, bucket in buckets.items():
+                    bucket.take(used.of(kind) - expected.of(kind), now)
         for kind, said in (told(headers, self._clock.wall()) if headers else {}).items():
             if kind not in self._server:
                 self._server[kind] = Bucket(said.limit, now)
                 self._server[kind].level = said.remaining
-            self._server[kind].hear(said, self.inside - 1 if kind == REQUESTS else self._under_way, now)
+            way = self.inside - 1 if kind == REQUESTS else self._under_way.of(kind)
+            self._server[kind].hear(said, way, now)
 
-    def _take(self, tokens: float) -> None:
+    def _take(self, load: Load) -> None:
         """Take a request out of the buckets."""
-        self._under_way += tokens
+        if load is not NO_LOAD:
+            prompt, completion, _ = self._under_way
+            self._under_way = Load(prompt + load.prompt, completion + load.completion)
         if self._own or self._server:
             now = self._clock.stamp()
             for buckets in (self._own, self._server):
                 for kind, bucket in buckets.items():
-                    bucket.take(1 if kind == REQUESTS else tokens, now)
+                    bucket.take(load.of(kind), now)
 
-    def _left_s(self, tokens: float, until: int = FOREVER, patience_s: float = math.inf) -> float:
-        """Return for how many seconds nobody may begin what takes so many tokens; raise if that is too long."""
+    def _left_s(self, load: Load, until: int = FOREVER, patience_s: float = math.inf) -> float:
+        """Return for how many seconds nobody may begin what takes so much; raise if that is too long."""
         if not (self._closed or self._own or self._server):
             return 0.0
         now = self._clock.stamp()
         own, theirs = (
-            max(
-                (bucket.wait_s(1 if kind == REQUESTS else tokens, now) for kind, bucket in buckets.items()), default=0.0
-            )
+            max((bucket.wait_s(load.of(kind), now) for kind, bucket in buckets.items()), default=0.0)
             for buckets in (self._own, self._server)
         )
         theirs = max(theirs, (self._closed - now) / 1e6)
@@ -245,18 +259,18 @@ class Gate:
         """Give turns to those that wait, as far as there may be some."""
         down = self.breaker.is_open
         while self._waiting and (down or (not self._keeper and self.inside < self.limit)):
-            turn, tokens = self._next()
+            turn, load = self._next()
             if turn.done():
                 continue
             if down:
                 turn.set_result(DOWN)
                 continue
             self.inside += 1
-            if self._left_s(tokens) > 0:
+            if self._left_s(load) > 0:
                 self._keeper = True  # it waits at the gate, and all others behind it
                 turn.set_result(KEEPER)
             else:
-                self._take(tokens)
+                self._take(load)
                 turn.set_result(THROUGH)
 
     def _next(self) -> "_Turn":
@@ -270,14 +284,14 @@ class Gate:
             del self._waiting[self._last]
         return turn
 
-    async def _turn(self, run: str, tokens: float) -> int:
+    async def _turn(self, run: str, load: Load) -> int:
         """Wait in the queue; return how it ended: `THROUGH`, `KEEPER` or `DOWN`."""
         turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if run not in self._waiting:
             self._waiting[run] = deque()
             if run != self._last:
                 self._rota.append(run)
-        self._waiting[run].append((turn, tokens))
+        self._waiting[run].append((turn, load))
         try:
             return await turn
         except asyncio.CancelledError:
@@ -285,8 +299,8 @@ class Gate:
                 if turn.result() == KEEPER:
                     self._keeper = False
                 else:
-                    self._under_way -= tokens
-                    self._counted(tokens, 0.0, None)
+                    self._settled(load)
+                    self._counted(load, NO_LOAD, None)
                 self._out()
             raise
 

@@ -45,6 +45,7 @@ class Local:
         self._weights = weights
         # Not where it listens, which is not known yet: what all models of this file share.
         self.origin = f"http://127.0.0.1/{weights.sha256[:DIGITS]}"
+        self.steady = False
         self.key = Key("", "", self.origin, weights.lacks or _missing())
         self._facts: Facts | None = None
         self._tools = False

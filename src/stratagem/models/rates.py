@@ -12,10 +12,35 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-REQUESTS, TOKENS = "requests", "tokens"
+REQUESTS, TOKENS, INPUT, OUTPUT = KINDS = ("requests", "tokens", "input-tokens", "output-tokens")
 LONGEST_S = 86_400.0 * 366  # that a reset is believed to be away
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|h|m|s|d)")
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+
+
+class Load(NamedTuple):
+    """What a request takes, or has taken.
+
+    Attributes:
+        prompt: tokens of it.
+        completion: tokens of it, as far as is known.
+        cached: tokens of the prompt that were read from a cache: providers that count prompts apart leave them out.
+    """
+
+    prompt: float = 0.0
+    completion: float = 0.0
+    cached: float = 0.0
+
+    def of(self, kind: str) -> float:
+        """Return how much of one kind that is."""
+        if kind == REQUESTS:
+            return 1.0
+        if kind == TOKENS:
+            return self.prompt + self.completion
+        return self.completion if kind == OUTPUT else max(0.0, self.prompt - self.cached)
+
+
+NO_LOAD = Load()
 
 
 class Told(NamedTuple):
@@ -27,14 +52,14 @@ class Told(NamedTuple):
 
 
 def told(headers: Mapping[str, str], wall: float) -> dict[str, Told]:
-    """Return what headers say, by kind: `requests`, `tokens`. Names are in lower case; what is unreadable is left out.
+    """Return what headers say, by kind (of `KINDS`). Names are in lower case; what is unreadable is left out.
 
     Args:
         headers: of a reply: `x-ratelimit-{limit,remaining,reset}-KIND` or `anthropic-ratelimit-KIND-{limit,...}`.
         wall: seconds since 1970 now, for times that are dates.
     """
     found: dict[str, Told] = {}
-    for kind in (REQUESTS, TOKENS):
+    for kind in KINDS:
         for name in (f"x-ratelimit-%s-{kind}", f"anthropic-ratelimit-{kind}-%s"):
             limit, remaining = number_of(headers.get(name % "limit")), number_of(headers.get(name % "remaining"))
             if limit and remaining is not None:

@@ -31,6 +31,7 @@ from stratagem.errors import (
 ATTEMPTS = 5
 AFTER_BAD = 3  # attempts in all, if the reply itself was bad
 LONGEST_S = 120.0  # of a wait
+FAR_S = 86_400.0 * 366  # that a wait is believed to be: an endless one could not be recorded
 SHOWN = 500
 
 _LONG = re.compile(
@@ -78,6 +79,11 @@ class Answered(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
+
+    @property
+    def streams(self) -> bool:
+        """Whether a stream of events follows."""
+        return self.headers.get("content-type", "").strip().lower().startswith("text/event-stream")
 
 
 def cut(what: str, received: str = "") -> Failure:
@@ -140,7 +146,12 @@ def refused(answered: Answered, body: str, where: str, hidden: Callable[[str], s
 
 
 def wait_of(headers: Mapping[str, str], body: str = "") -> float | None:
-    """Return after how many seconds the server wants to be asked again; None if it does not say."""
+    """Return after how many seconds the server wants to be asked again, at most `FAR_S`; None if it does not say."""
+    told = _wait_of(headers, body)
+    return None if told is None else min(told, FAR_S)
+
+
+def _wait_of(headers: Mapping[str, str], body: str) -> float | None:
     try:
         if exact := headers.get("retry-after-ms"):
             return max(0.0, float(exact) / 1000)

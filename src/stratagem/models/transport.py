@@ -141,20 +141,19 @@ class Incoming:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Opens few connections at once: of thousands, most would wait for this process longer than for the server."""
+    """Opens few connections at once: of thousands, most would wait for this process longer than for the server.
+
+    Who waits for a turn takes a connection that has become free meanwhile.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType]
         self._turns = asyncio.Semaphore(HANDSHAKES)
 
-    async def _create_connection(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Any],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  (the library's)
-    ) -> Any:
+    async def connect(self, *asked: Any, **more: Any) -> aiohttp.connector.Connection:
+        """Return a connection, in its turn; arguments are the library's."""
         async with self._turns:  # before the library begins to count the seconds of `Times.connect`
-            return await super()._create_connection(req, traces, timeout)
+            return await super().connect(*asked, **more)
 
 
 class Transport:
