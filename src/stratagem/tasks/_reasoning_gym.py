@@ -15,7 +15,8 @@ import io
 import json
 import random
 import re
-from collections.abc import Hashable
+import warnings
+from collections.abc import Hashable, Iterator
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -165,7 +166,7 @@ class ReasoningGym(Suite):
     def scored(self, problem: Json, said: str) -> float:
         """Return the package's own score of a text; what it cannot score is worth 0."""
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with _quiet():
                 return float(self.package.score_answer(answer=said, entry=self.entry(problem)))
         except Exception:  # noqa: BLE001  (another package's code, and it raises much for what it cannot parse)
             return 0.0
@@ -191,7 +192,7 @@ class ReasoningGym(Suite):
         return dataset(self.generator, 0)
 
     def _made(self, seed: int) -> dict[str, Any]:
-        with contextlib.redirect_stdout(io.StringIO()):  # one generator prints dots
+        with _quiet():
             return dataset(self.generator, seed)[0]
 
 
@@ -206,6 +207,13 @@ def _loaded() -> Any:
     import importlib
 
     return importlib.import_module("reasoning_gym")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the package prints, and warns of, from what a program prints: one generator prints dots."""
+    with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def _plain(said: str) -> str:
