@@ -4,7 +4,7 @@ python scripts/audit_reasoning_gym.py                  write src/stratagem/tasks
 python scripts/audit_reasoning_gym.py --print NAME...  print the rows of these
 python scripts/audit_reasoning_gym.py --page           write the manual's table from the file
 
-It takes 20 minutes. Each generator has a process of its own with 60 seconds of CPU; what takes longer is too slow. A run
+It takes 25 minutes. Each generator has a process of its own with 60 seconds of CPU; what takes longer is too slow. A run
 that was stopped goes on where it was. Needs Linux or macOS, and the extra `gym`.
 
 A generator passes if, of 200 problems: equal seeds give equal problems, in another order and with other hashes too; at

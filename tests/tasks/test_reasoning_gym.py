@@ -128,8 +128,11 @@ def test_a_seed_gives_the_same_problems_on_every_machine() -> None:
     items = [
         f"{one.id}\n{one.question}\n{one.key}\n" for name in FAST for one in suite(f"reasoning_gym:{name}").items(3)
     ]
-    assert hashlib.sha256("\0".join(items).encode()).hexdigest()[:16] == "?"
-    assert items[0] == "?"
+    assert hashlib.sha256("\0".join(items).encode()).hexdigest()[:16] == "f5df416d18ffc980"
+    assert (
+        items[0]
+        == "reasoning_gym:chain_sum-1-000000\n[reasoning_gym:chain_sum 174303208]\nState the final answer to the following arithmetic problem: 4 - 8 + 6 + 5 - 8 + 8 =\n7\n"
+    )
 
 
 @here

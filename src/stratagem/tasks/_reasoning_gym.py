@@ -16,7 +16,7 @@ import json
 import random
 import re
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Generator, Hashable
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from stratagem.tasks._suite import Suite
 AUDITED = "0.1.25"  # of reasoning-gym
 PREFIX = "reasoning_gym:"
 PASSED = "passed"
-# What an audit may find, in the order in which it looks.
+# What an audit may find; the first reason to leave one out is the one that it states.
 VERDICTS = {
     PASSED: "is a suite",
     "none": "makes no problems at its defaults",
@@ -210,7 +210,7 @@ def _loaded() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Keep what the package prints, and warns of, from what a program prints: one generator prints dots."""
     with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
         yield
