@@ -12,13 +12,15 @@ BASE ?= HEAD
 
 # The environment is made anew when one of these files has other content, not when it has another date.
 KEY := $(shell cat requirements.lock pyproject.toml | cksum | tr -d ' ')
+GYM_KEY := $(shell cat requirements-gym.lock | cksum | tr -d ' ')
 DOCS_KEY := $(shell cat requirements-docs.lock | cksum | tr -d ' ')
 READY := .venv/.ready-$(KEY)
 DOCS_READY := .venv/.ready-docs-$(DOCS_KEY)
+GYM_READY := .venv/.ready-gym-$(GYM_KEY)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup servers weights run test check check-format check-lint check-types check-imports check-catalogue check-lock format catalogue docs mutants mutants-changed chaos bench lock hooks clean
+.PHONY: help setup servers gym weights run test check check-format check-lint check-types check-imports check-catalogue check-lock format catalogue docs mutants mutants-changed chaos bench lock hooks clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +41,13 @@ $(DOCS_READY): $(READY)
 	@rm -f .venv/.ready-docs-*
 	@$(PY) -m pip install --quiet --requirement requirements-docs.lock
 	@touch $@
+
+$(GYM_READY): $(READY)
+	@rm -f .venv/.ready-gym-*
+	@$(PY) -m pip install --quiet --requirement requirements-gym.lock
+	@touch $@
+
+gym: $(GYM_READY)  ## reasoning-gym for its tests, which are skipped without it; needs a C compiler
 
 servers:  ## PostgreSQL and pgbouncer for the tests, from Debian's packages, where they are missing
 	@wanted=; \

@@ -1,10 +1,11 @@
 """Write and check the lock files: every package that the environment needs, at one exact version.
 
-    python scripts/lock.py            resolve anew and write both files
+    python scripts/lock.py            resolve anew and write all files
     python scripts/lock.py --check    say whether they are up to date; needs no network
 
 `requirements.lock` has the package's own dependencies and the group `dev`; `requirements-docs.lock` adds the
-group `docs`, which is large. Neither names an index: that is the user's setting.
+group `docs`, which is large, and `requirements-gym.lock` the group `gym`, for which a C compiler is needed. None names an
+index: that is the user's setting.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = {"requirements.lock": ("dev",), "requirements-docs.lock": ("docs",)}
+LOCKS = {"requirements.lock": ("dev",), "requirements-docs.lock": ("docs",), "requirements-gym.lock": ("gym",)}
 HEAD = "# Written by `make lock` for Python {python} on {system}. Do not edit.\n# wanted: {digest}\n"
 
 
@@ -40,12 +41,12 @@ def digest(requirements: list[str]) -> str:
     return hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:16]
 
 
-def resolve(requirements: list[str], constraint: Path | None) -> dict[str, str]:
-    """Ask pip for one version of everything that these requirements need."""
+def resolve(requirements: list[str], constraints: list[Path]) -> dict[str, str]:
+    """Ask pip for one version of everything that these requirements need; what other locks have stays as it is there."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-        command += ["--report", str(report), *(["--constraint", str(constraint)] if constraint else []), *requirements]
+        command += ["--report", str(report), *(f"--constraint={path}" for path in constraints), *requirements]
         subprocess.run(command, check=True)
         found = json.loads(report.read_text())["install"]
     versions = {canonicalize_name(item["metadata"]["name"]): item["metadata"]["version"] for item in found}
@@ -82,7 +83,7 @@ def complaints(text: str, requirements: list[str], installed: Mapping[str, str])
 def main(arguments: list[str]) -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     installed = {str(canonicalize_name(d.name)): d.version for d in importlib.metadata.distributions()}
-    failed, previous = 0, None
+    failed, previous = 0, list[Path]()
     for name, groups in LOCKS.items():
         path, requirements = ROOT / name, wanted(project, groups)
         if arguments == ["--check"]:
@@ -96,7 +97,7 @@ def main(arguments: list[str]) -> int:
             lines = [f"{package}=={version}\n" for package, version in resolve(requirements, previous).items()]
             path.write_text(head + "".join(lines))
             print(f"{name}: {len(lines)} packages")
-        previous = path
+        previous.append(path)
     return failed
 
 

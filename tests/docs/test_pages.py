@@ -11,6 +11,7 @@ How a page is executed
 - In an expected text `...` stands for anything; ids, times and durations are compared by form.
 - A page runs in a folder of its own, with copies of `README.md` and `docs/`, and with a home of its own.
 - `<!-- skip: next "reason" -->` leaves the next block out; the reason is required.
+- `<!-- needs: MODULE -->` leaves the whole page out where a package that `make setup` does not install is missing.
 """
 
 import ast
@@ -38,6 +39,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LIMIT_S = 120.0
 PRINTS = re.compile(r"<!-- prints -->\s*\Z")
 FILE = re.compile(r"<!-- file: ([\w.]+) -->\s*\Z")
+NEEDS = re.compile(r"^<!-- needs: (\w+) -->$", re.MULTILINE)
 OURS = re.compile(r"(\w+=\S* +)*stratagem( |$)|.*\| *stratagem( |$)")
 
 # What differs from run to run, and what may stand in its place.
@@ -174,6 +176,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 @pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
 def test_what_the_page_shows_happens(path: Path, page: Page) -> None:
+    for name in NEEDS.findall(path.read_text("utf-8")):
+        pytest.importorskip(name)
     page.run(path)
 
 

@@ -113,6 +113,10 @@ class Suite(ABC):
         """Return the form in which two answers are the same."""
         return " ".join(value.split()).casefold() if isinstance(value, str) else value
 
+    def form(self, problem: Json) -> Hashable:
+        """Return what two problems share that are the same one; items never repeat it."""
+        return encoded(problem)
+
     def checker(self, problem: Json) -> Callable[[str], Verdict] | None:  # noqa: ARG002
         """Return the public check of an answer's text, if whoever sees the question could check one; else None."""
         return None
@@ -157,12 +161,12 @@ class Suite(ABC):
         """
         if level not in self.levels:
             raise UsageError(f"{self.name} has the levels {', '.join(map(str, self.levels))}, got {level}")
-        seen = set[bytes]() if seed == TRAINING else set(self._trained(level))
+        seen = set[Hashable]() if seed == TRAINING else set(self._trained(level))
         for number in range(start + n):
             for again in range(200):
                 dice = random.Random(f"{self.name}:{seed}:{level}:{number}:{again}")  # noqa: S311
                 problem = self.make(dice, level)
-                if (form := encoded(problem)) not in seen:
+                if (form := self.form(problem)) not in seen:
                     break
             else:
                 raise UsageError(f"{self.name} has no more than {number} different problems of level {level}")
@@ -171,9 +175,9 @@ class Suite(ABC):
                 yield Item(f"{self.name}-{level}-{number:06}", self.render(problem), self.solve(problem), level)
 
     @cache  # noqa: B019  (suites live as long as the program)
-    def _trained(self, level: int) -> frozenset[bytes]:
+    def _trained(self, level: int) -> frozenset[Hashable]:
         """Return the problems of the training split: as many as examples are made of."""
-        return frozenset(encoded(self.read(one.question)) for one in self.items(EXAMPLES, seed=TRAINING, level=level))
+        return frozenset(self.form(self.read(one.question)) for one in self.items(EXAMPLES, seed=TRAINING, level=level))
 
     def task(self, question: str, *, examples: tuple[Example, ...] = ()) -> Task:
         """Return the task of a question: all that a strategy gets to see."""
