@@ -41,6 +41,12 @@ def drive(mode: Mode, begin: Begin, **settings: Any) -> int:
     return asyncio.run(_driven(mode, begin, settings))
 
 
+async def aimed(mode: Mode, session: Session, run_id: str, *specs: str) -> None:
+    """Refuse an address if neither the recorded model of a run nor one of these is asked at a server."""
+    if mode.server.get("base_url") or mode.server.get("api_key_env"):
+        mode.aim((await session.show(run_id)).model, *specs)
+
+
 async def begin_anew(session: Session, listening: Listening, run_id: str, **changes: Any) -> Answer:
     """Continue a run."""
     listening.run_id = run_id

@@ -94,6 +94,7 @@ async def _opened(mode: Mode, spec: str) -> tuple[Any, Any]:
     from stratagem.models.sources import Sources
     from stratagem.models.table import ROWS
 
+    mode.aim(spec)
     prefix = spec.partition(":")[0]
     if "|" in spec:
         raise usage(f"{spec!r} names several models", "Test one at a time.")
