@@ -63,7 +63,8 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
             ) as session:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)
-                record = await session.show(answer.run_id) if mode.json or not answer.ok else None
+                wanted = mode.json or not answer.ok or listening.chained or not listening.driven
+                record = await session.show(answer.run_id) if wanted else None
         except asyncio.CancelledError:  # nothing ran yet, or nothing any more: its end was just being stored
             if listening.run_id is not None and not mode.machine:
                 warn(f"continue: {mode.again('resume', listening.run_id)}")
@@ -134,6 +135,7 @@ def run_document(mode: Mode, record: RunRecord) -> dict[str, Any]:
         "run": record.plain(),
         "answer": record.end.get("answer"),
         "usage": usage_of(record).plain(),
+        "fallbacks": [one.plain() for one in record.fallbacks()],
         "budget": budget_document(record),
         "waiting": record.questions(),
         "resume": continues(mode, record),
@@ -170,10 +172,12 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None, *, driven: bool
         say(answer.text)
     sys.stdout.flush()
     sources(mode, answer)
+    if record is not None and (stood_in := record.fallbacks_told()):
+        mode.tell(stood_in)
     mode.tell(answer.cost())
     if driven and (reuse := reused(answer.counts)):  # of a run that had ended, they were counted long ago
         mode.tell(reuse)
-    if record is None:
+    if record is None or answer.ok:
         return
     if waiting := inbox(mode, record):
         for one in waiting:

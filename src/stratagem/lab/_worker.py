@@ -142,8 +142,8 @@ class Worker:
         return SimulatedModel(spec, self._oracle)
 
     def _real_model(self, spec: str) -> Model:
-        where = {name: self._setup.get(name) for name in ("base_url", "api_key_env")} if takes_address(spec) else {}
-        return open_model(spec, **where)
+        where = self._setup if takes_address(spec) else {}
+        return open_model(spec, base_url=where.get("base_url"), api_key_env=where.get("api_key_env"))
 
 
 async def driven(strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int) -> Answer:
