@@ -83,7 +83,7 @@ def test_it_is_a_mistake_in_a_program_too(spec: str) -> None:
 
 
 async def test_a_session_says_it_before_anything_is_opened() -> None:
-    with pytest.raises(UsageError, match="`base_url` means nothing to the model 'script:a.jsonl'"):
+    with pytest.raises(UsageError, match=r"`base_url` means nothing to the model 'script:a\.jsonl'"):
         async with stratagem.open(model="script:a.jsonl", base_url=NOWHERE, journal="memory", memory="none"):
             pass
 

@@ -40,7 +40,11 @@ def test_less_is_obeyed() -> None:
 @pytest.mark.parametrize(
     ("prefix", "claims", "said"),
     [
-        ("anthropic", {"fields": ["tools", "seed", "logprobs"]}, "'fields' claims logprobs, seed, which requests to Anth"),
+        (
+            "anthropic",
+            {"fields": ["tools", "seed", "logprobs"]},
+            "'fields' claims logprobs, seed, which requests to Anth",
+        ),
         ("responses", {"fields": ["stop"]}, "'fields' claims stop"),
         ("mistral", {"schema": "constrained"}, "'schema' claims constrained"),
         ("google", {"native-n": True}, "'native-n' claims true"),

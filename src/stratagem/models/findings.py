@@ -3,7 +3,7 @@
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 from stratagem.core import Capabilities, Sample
@@ -82,12 +82,18 @@ def row_of(findings: Sequence[Finding], declared: Capabilities) -> dict[str, Any
     return row
 
 
-def called(calls: Sequence[tuple[str, Any]], text: str) -> tuple[Found, str]:
-    """Return what it means that a model that had the tool `temperature` made these calls, and said that."""
+def called(calls: Sequence[tuple[str, Any]], text: str, hide: Callable[[str], str] = str) -> tuple[Found, str]:
+    """Return what it means that a model that had the tool `temperature` made these calls, and said that.
+
+    Args:
+        calls: which tools it called, with what.
+        text: what it said beside them.
+        hide: takes keys out of what is shown.
+    """
     right = [one for one in calls if one[0] == "temperature" and isinstance(one[1], dict) and "city" in one[1]]
     if calls and len(right) == len(calls):
-        return "honoured", f"called as its schema says: {json.dumps(calls[0][1])}"
-    return "ignored", f"called wrongly: {calls[0]!r}"[:120] if calls else f"no call: {shown(text)}"
+        return "honoured", f"called as its schema says: {shown(hide(json.dumps(calls[0][1])))[1:-1]}"
+    return "ignored", f"called wrongly: {hide(repr(calls[0]))}"[:120] if calls else f"no call: {shown(hide(text))}"
 
 
 def shown(text: str, limit: int = 60) -> str:
@@ -95,18 +101,18 @@ def shown(text: str, limit: int = 60) -> str:
     return repr(line if len(line) <= limit else f"{line[: limit - 2]} …")
 
 
-def misfit(sample: Sample) -> str:
-    """Return what is wrong with a reply to `SCHEMA`; empty if it keeps to it."""
+def misfit(sample: Sample, hide: Callable[[str], str] = str) -> str:
+    """Return what is wrong with a reply to `SCHEMA`; empty if it keeps to it. `hide` takes keys out of what is shown."""
     try:
         made: Any = json.loads(sample.text)
     except (ValueError, RecursionError):
-        return f"no JSON{' (cut)' if sample.finish == 'length' else ''}: {shown(sample.text)}"
+        return f"no JSON{' (cut)' if sample.finish == 'length' else ''}: {shown(hide(sample.text))}"
     if not isinstance(made, dict) or set(made) != set(SCHEMA["required"]):  # pyright: ignore[reportUnknownArgumentType]
-        return f"not its fields: {shown(sample.text)}"
+        return f"not its fields: {shown(hide(sample.text))}"
     given = cast("dict[str, Any]", made)
     listed = {name: one["enum"] for name, one in SCHEMA["properties"].items() if "enum" in one}
     fits = type(given["age"]) is int and all(given[name] in words for name, words in listed.items())
-    return "" if fits else f"not its types: {shown(sample.text)}"
+    return "" if fits else f"not its types: {shown(hide(sample.text))}"
 
 
 def png(side: int, colour: tuple[int, int, int]) -> bytes:

@@ -34,6 +34,7 @@ from stratagem.core import (
 from stratagem.core._options import checked_option
 from stratagem.errors import CapabilityError, ModelError, NotAuthorised, Rejected, StratagemError, Unreachable
 from stratagem.models.findings import SCHEMA, Finding, Found, called, misfit, png, shown
+from stratagem.models.keys import hiding
 from stratagem.models.probe_direct import Direct, Seen, temperature
 from stratagem.models.routes import FIELDS
 from stratagem.models.table import IMAGES
@@ -89,6 +90,7 @@ class Probe:
         self._refused: StratagemError | None = None  # why the last request brought nothing
         self._heard = False  # whether any reply came
         self._schema, self._native = model.capabilities.schema, model.capabilities.native_n
+        self._hidden = hiding(model)
         self._steady: dict[str, Any] = {}  # options that leave nothing to chance
 
     @property
@@ -138,7 +140,10 @@ class Probe:
             declared = self._declared.schema if self._declared.schema != "none" else "no"
         elif name in FIELDS:
             declared = "yes" if name in self._declared.fields else "no"
-        self.findings.append(Finding(name, declared, found, said))
+        self.findings.append(Finding(name, declared, found, self._hidden(said)))
+
+    def _shown(self, text: str, limit: int = 60) -> str:
+        return shown(self._hidden(text), limit)  # a key that is cut is no longer found
 
     def _failed(self, *names: str) -> None:
         """Say of features that nothing came of the last request."""
@@ -172,7 +177,7 @@ class Probe:
             self._failed("reply", "usage", "max_tokens")
             return
         (sample,) = reply.samples
-        self._add("reply", "honoured", shown(sample.text))
+        self._add("reply", "honoured", self._shown(sample.text))
         counted = reply.usage is not None and not reply.usage.estimated
         self._add(
             "usage", "honoured" if counted else "ignored", "tokens are counted" if counted else "no tokens are counted"
@@ -203,11 +208,11 @@ class Probe:
         )
         text = "".join(pieces)
         if "6" in text:
-            self._add("stop", "ignored", f"went on after the stop: {shown(text)}")
+            self._add("stop", "ignored", f"went on after the stop: {self._shown(text)}")
         elif "5" in text:
-            self._add("stop", "honoured", f"stopped before it: {shown(text)}")
+            self._add("stop", "honoured", f"stopped before it: {self._shown(text)}")
         else:
-            self._add("stop", "unclear", f"the reply never came to the stop: {shown(text)}")
+            self._add("stop", "unclear", f"the reply never came to the stop: {self._shown(text)}")
 
     async def _sampling(self) -> None:
         """Ask for two draws by one seed and for two at once by another, all with a schema: what is said shows all three."""
@@ -287,7 +292,9 @@ class Probe:
             return
         texts = [first.samples[0].text, second.samples[0].text]
         if texts[0] != texts[1]:
-            self._add("seed", "ignored", f"two texts for one seed: {shown(texts[0], 30)}, {shown(texts[1], 30)}")
+            self._add(
+                "seed", "ignored", f"two texts for one seed: {self._shown(texts[0], 30)}, {self._shown(texts[1], 30)}"
+            )
         elif any(one.text != texts[0] for one in others):
             self._add("seed", "honoured", "the same text for the same seed, another for another")
         else:
@@ -295,7 +302,7 @@ class Probe:
 
     def _kept_to(self, draws: list[Sample]) -> None:
         """Say whether all draws keep to the schema."""
-        wrong = [complaint for one in draws if (complaint := misfit(one))]
+        wrong = [complaint for one in draws if (complaint := misfit(one, self._hidden))]
         said = f"{len(draws) - len(wrong)} of {len(draws)} replies keep to it"
         if len(draws) < 3:
             self._add("schema", "unclear", said)
@@ -311,7 +318,7 @@ class Probe:
             self._failed("tools", "parallel calls")
             return
         calls = reply.samples[0].calls
-        self._add("tools", *called(calls, reply.samples[0].text))
+        self._add("tools", *called(calls, reply.samples[0].text, self._hidden))
         found: Found = "honoured" if len(calls) > 1 else "unclear"
         self._add("parallel calls", found, f"{len(calls)} in one reply")
 
@@ -333,9 +340,9 @@ class Probe:
         if reply is None:
             self._failed("images")
         elif "red" in reply.samples[0].text.lower():
-            self._add("images", "honoured", f"a red image is {shown(reply.samples[0].text, 30)}")
+            self._add("images", "honoured", f"a red image is {self._shown(reply.samples[0].text, 30)}")
         else:
-            self._add("images", "ignored", f"a red image is {shown(reply.samples[0].text, 30)}")
+            self._add("images", "ignored", f"a red image is {self._shown(reply.samples[0].text, 30)}")
 
     async def _asked_directly(self, name: str, ask: Callable[[Mapping[str, Any]], Awaitable[Seen]]) -> None:
         self._refused = self._beyond(self._request("x" * 200, most=LONG))
