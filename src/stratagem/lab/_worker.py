@@ -142,8 +142,9 @@ class Worker:
         return SimulatedModel(spec, self._oracle)
 
     def _real_model(self, spec: str) -> Model:
-        where = self._setup if takes_address(spec) else {}
-        return open_model(spec, base_url=where.get("base_url"), api_key_env=where.get("api_key_env"))
+        if not takes_address(spec):
+            return open_model(spec)
+        return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
 
 
 async def driven(strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int) -> Answer:

@@ -93,8 +93,7 @@ async def open(  # noqa: A001  (the contract's name)
         UsageError: an unknown model, tool, limit or folder.
         CapabilityError: the model needs a package that is not installed.
     """
-    _check_numbers(repairs, seed)
-    _check_address(model, base_url, api_key_env)
+    _check_given(repairs, seed, model, base_url, api_key_env)
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     allowed, granted = budget_of(budget), tools_of(tools, paths)
@@ -133,11 +132,12 @@ async def open(  # noqa: A001  (the contract's name)
         await session.aclose()
 
 
-def _check_numbers(repairs: Any, seed: Any) -> None:
+def _check_given(repairs: Any, seed: Any, model: Model | str, base_url: str | None, api_key_env: str | None) -> None:
     if type(repairs) is not int or repairs < 0:
         raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
     if type(seed) is not int:
         raise UsageError(f"seed must be a whole number, got {seed!r}")
+    _check_address(model, base_url, api_key_env)
 
 
 async def _reached(
