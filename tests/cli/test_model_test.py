@@ -21,11 +21,11 @@ def server() -> Iterator[ModelServer]:
 def test_a_server_that_does_what_it_claims_ends_well(cli: Any, server: ModelServer, valid: Any) -> None:
     document = cli.json("models", "test", "vllm:m", "--base-url", server.url)
     valid(document, "models_test")
-    assert (document["model"], document["agrees"], document["usage"]["calls"]) == ("vllm:m", True, 12)
+    assert (document["model"], document["agrees"], document["usage"]["calls"]) == ("vllm:m", True, 10)
     assert document["usage"]["usd"] is None
     result = cli("models", "test", "vllm:m", "--base-url", server.url)
     assert result.exit_code == 0
-    assert result.stderr.startswith("vllm:m: at most 12 calls and ")
+    assert result.stderr.startswith("vllm:m: at most 10 calls and ")
     assert "of unknown price" in result.stderr.splitlines()[0]
     assert re.search(r"^✓ +seed +yes +honoured +the same text for the same seed", result.stdout, re.MULTILINE)
 
@@ -34,7 +34,7 @@ def test_what_it_prints_can_be_pasted_and_is_obeyed(cli: Any, server: ModelServe
     result = cli("models", "test", "openai:m", "--base-url", server.url)
     pasted = result.stdout.partition("# what its row should say")[2].partition("\n")[2]
     assert tomllib.loads(pasted)["providers"]["openai"] == {
-        "base-url": server.url, "schema": "constrained", "native-n": True, "media": [],
+        "base-url": server.url, "schema": "constrained", "native-n": True,
         "fields": ["logprobs", "max_tokens", "schema", "seed", "stop", "temperature", "tools", "top_p"],
     }  # fmt: skip
     file = cli.folder.parent / "settings" / "stratagem" / "config.toml"
@@ -53,8 +53,8 @@ def test_a_server_that_does_less_than_it_claims_is_told(cli: Any) -> None:
         result = cli("models", "test", "vllm:m", "--base-url", server.url)
         document = cli.json("models", "test", "vllm:m", "--base-url", server.url)
     assert result.exit_code == 1
-    assert re.search(r"^✗ +schema +constrained +ignored \(less than declared\) +0 of 3", result.stdout, re.MULTILINE)
-    assert [one["name"] for one in document["findings"] if not one["agrees"]] == ["logprobs", "schema"]
+    assert re.search(r"^✗ +schema +constrained +ignored \(less than declared\) +0 of 4", result.stdout, re.MULTILINE)
+    assert [one["name"] for one in document["findings"] if not one["agrees"]] == ["schema", "logprobs"]
     assert (document["agrees"], document["row"]["schema"]) == (False, "advisory")
 
 
@@ -77,6 +77,8 @@ def test_nothing_of_a_probe_is_recorded(cli: Any, server: ModelServer) -> None:
     [
         ("offline", "the model 'offline' has no server: what it honours is known"),
         ("script:a.jsonl", "the model 'script' has no server"),
+        ("sim:skill=0.7", "the model 'sim' has no server"),
+        ("replay:last", "the model 'replay' has no server"),
         ("vllm:a|vllm:b", "names several models"),
         ("vlm:m", "there is no model 'vlm:m'"),
         ("groq:m", "models `groq:` need a key of Groq, and GROQ_API_KEY is not set"),

@@ -56,3 +56,67 @@ def test_the_report_of_a_crash_holds_no_key(cli: Any, keyed: Path | None, monkey
     assert all("a defect" in one.stderr and KEY not in one.stdout + one.stderr for one in results)
     assert any("a defect" in path.read_text() for path in (cli.home / "log").iterdir())
     assert holding(cli) == ({keyed} if keyed else set())
+
+
+def echoes(body: Any) -> Any:
+    """Answer a probe as a server that quotes the key wherever it can: in errors, in replies, in names of tools."""
+    if "response_format" in body:
+        return Fault("status", status=400, message="you sent {authorization}")
+    if body.get("tool_choice"):
+        return Said("", calls=((f"Bearer {KEY}", "{}"),))
+    if "tools" in body:
+        return Said(f"you sent Bearer {KEY}")
+    if "prompt" in body:
+        return Fault("error body", message="you sent {authorization}")
+    if "1 to 100" in str(body["messages"]):
+        return Said(f"{KEY} {KEY}")
+    return Said(f"{KEY} 1 2 3 4 5")
+
+
+def test_what_a_server_says_to_a_probe_is_shown_without_the_key(cli: Any, keyed: Path | None) -> None:
+    with serving(echoes) as server:
+        place = ("--base-url", server.url, "--api-key-env", "MY_KEY")
+        results = [cli("models", "test", "vllm:m", *place, *more) for more in ((), ("--json",))]
+    with serving([Fault("status", status=401, message="you sent {authorization}")] * 2) as server:
+        place = ("--base-url", server.url, "--api-key-env", "MY_KEY")
+        results += [cli("models", "test", "vllm:m", *place, *more) for more in (("--debug",), ("--json",))]
+    assert [one.exit_code for one in results] == [1, 1, 5, 5], [one.output for one in results]
+    assert all(KEY not in one.stdout + one.stderr for one in results)
+    assert "you sent Bearer ***" in results[0].stdout
+    assert holding(cli) == ({keyed} if keyed else set())
+
+
+def test_a_replay_of_a_run_that_had_a_key_shows_none(cli: Any, keyed: Path | None) -> None:
+    refused = Fault("status", status=400, message="you sent {authorization}")
+    with serving([Said("4"), refused]) as server:
+        place = ("--model", "vllm:m", "--base-url", server.url, "--api-key-env", "MY_KEY")
+        results = [cli("run", question, "--strategy", "direct", *place) for question in ("2+2?", "3+3?")]
+    assert {one.headers["Authorization"] for one in server.seen} == {f"Bearer {KEY}"}
+    for words in (("3+3?", "--debug"), ("4+4?", "--jsonl"), ("4+4?", "--json")):
+        results.append(cli("run", *words, "--strategy", "direct", "--model", "replay:last"))
+    assert [one.exit_code for one in results] == [0, 5, 5, 5, 5]
+    results += [cli("show", "last", "--json"), cli("export", "last", "--output", "out.jsonl")]
+    assert all(KEY not in one.stdout + one.stderr for one in results)
+    assert holding(cli) == ({keyed} if keyed else set())
+
+
+def test_a_report_and_the_answers_it_keeps_hold_no_key(cli: Any, keyed: Path | None) -> None:
+    def by(_: Any) -> Any:
+        return Said("The answer is 4.")
+
+    words = (
+        "compare", "--task", "word_problems", "--strategies", "direct", "--no-baselines", "--items", 2, "--processes", 1,
+        "--model", "vllm:m", "--api-key-env", "MY_KEY", "--out", "kept", "--html", "r.html", "--svg", "r.svg",
+    )  # fmt: skip
+    with serving(by) as server:
+        results = [cli(*words, "--base-url", server.url)]
+    assert {one.headers["Authorization"] for one in server.seen} == {f"Bearer {KEY}"}
+    refused = Fault("status", status=400, message="you sent {authorization}")
+    with serving(lambda _: refused) as server:
+        others = [word if word != "kept" else "others" for word in words]
+        results += [cli(*others, "--base-url", server.url, *more) for more in ((), ("--json",))]
+    assert results[0].exit_code == 0, results[0].output
+    assert all(KEY not in one.stdout + one.stderr for one in results)
+    assert (cli.folder / "r.html").exists()
+    assert any((cli.folder / "kept").iterdir())
+    assert holding(cli) == ({keyed} if keyed else set())

@@ -15,6 +15,8 @@ import pytest
 
 import stratagem
 from stratagem.errors import Rejected, StratagemError, Unavailable
+from stratagem.models import open_model
+from stratagem.testing.cassette import Cassette
 from stratagem.testing.model_server import Fault, ModelServer, Said
 from tests.models._tls import Authority, Connecting, proxying, tls
 from tests.models.test_sources import Kept
@@ -150,3 +152,32 @@ async def test_a_failing_proxy_names_no_password(place: Any, monkeypatch: pytest
     kept = [path.read_bytes().decode(errors="replace") for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert kept
     assert leaks(kept) == []
+
+
+def holding(folder: Path) -> set[str]:
+    """Return the names of the files that hold the key."""
+    return {file.name for file in folder.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()}
+
+
+async def test_a_cassette_holds_no_key_wherever_it_was_found(source: str, place: Any, tmp_path: Path) -> None:
+    server, _, network = place
+    path = tmp_path / "trip.jsonl"
+    server.add(
+        Said(f"you sent Bearer {KEY}"), Fault("status", status=400, message=ECHO),
+        Said("", calls=(("calculate", json.dumps({"expression": KEY})),)), Said(f"{KEY}."),
+    )  # fmt: skip
+    written: list[str] = []
+    for mode in ("record", "replay"):
+        model = open_model("vllm:m", network=network)
+        cassette = Cassette(model, path, mode)
+        async with stratagem.open(model=cassette, home=tmp_path / mode, tools=["calculate"], memory="none") as session:
+            first = await session.run("direct", "What did I send?")
+            with pytest.raises(Rejected, match=r"you sent Bearer \*\*\*") as caught:
+                await session.run("direct", "What else?")
+            second = await session.run("react", "6*7?")
+            written += [first.text, second.text, repr(first), repr(caught.value), repr(cassette)]
+        assert (first.text, second.text) == ("you sent Bearer ***", "***.")
+    assert {one.headers["Authorization"] for one in server.seen} == {f"Bearer {KEY}"}
+    assert len(server.seen) == 4
+    assert leaks(written) == []
+    assert holding(tmp_path) == ({"keys.toml"} if source == "file" else set())

@@ -41,6 +41,12 @@ def drive(mode: Mode, begin: Begin, **settings: Any) -> int:
     return asyncio.run(_driven(mode, begin, settings))
 
 
+async def aimed(mode: Mode, session: Session, run_id: str, *specs: str) -> None:
+    """Refuse an address if neither the recorded model of a run nor one of these is asked at a server."""
+    if mode.server.get("base_url") or mode.server.get("api_key_env"):
+        mode.aim((await session.show(run_id)).model, *specs)
+
+
 async def begin_anew(session: Session, listening: Listening, run_id: str, **changes: Any) -> Answer:
     """Continue a run."""
     listening.run_id = run_id
@@ -57,7 +63,8 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
             ) as session:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)
-                record = await session.show(answer.run_id) if mode.json or not answer.ok else None
+                wanted = mode.json or not answer.ok or listening.chained or not listening.driven
+                record = await session.show(answer.run_id) if wanted else None
         except asyncio.CancelledError:  # nothing ran yet, or nothing any more: its end was just being stored
             if listening.run_id is not None and not mode.machine:
                 warn(f"continue: {mode.again('resume', listening.run_id)}")
@@ -128,6 +135,7 @@ def run_document(mode: Mode, record: RunRecord) -> dict[str, Any]:
         "run": record.plain(),
         "answer": record.end.get("answer"),
         "usage": usage_of(record).plain(),
+        "fallbacks": [one.plain() for one in record.fallbacks()],
         "budget": budget_document(record),
         "waiting": record.questions(),
         "resume": continues(mode, record),
@@ -164,10 +172,12 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None, *, driven: bool
         say(answer.text)
     sys.stdout.flush()
     sources(mode, answer)
+    if record is not None and (stood_in := record.fallbacks_told()):
+        mode.tell(stood_in)
     mode.tell(answer.cost())
     if driven and (reuse := reused(answer.counts)):  # of a run that had ended, they were counted long ago
         mode.tell(reuse)
-    if record is None:
+    if record is None or answer.ok:
         return
     if waiting := inbox(mode, record):
         for one in waiting:

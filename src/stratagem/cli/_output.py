@@ -75,6 +75,20 @@ class Mode:
 
             self._server_flags += f" --{name.replace('_', '-')} {shlex.quote(value)}"
 
+    def aim(self, *specs: str) -> None:
+        """Refuse an address for models that are asked at no server; one that only settings name is for other models."""
+        given = [name for name in ("base_url", "api_key_env") if self.server.get(name)]
+        if not given:
+            return
+        from stratagem.models import check_address, takes_address
+
+        if self._server_flags:
+            flag = self._server_flags.split()[0]
+            check_address(specs, flag)
+        elif not any(map(takes_address, specs)):
+            for name in given:
+                del self.server[name]
+
     def reach(self, network: Any) -> None:
         """Take how models are reached; None says nothing of it."""
         if network is not None:

@@ -292,7 +292,7 @@ def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
     shared: dict[str, Any] = {"expose_value": False, "callback": _server}
     help = "Environment variable with the key for that address.  [default: none is sent there]"  # noqa: A001
     function = option("--api-key-env", key="api-key-env", metavar="NAME", help=help, **shared)(function)
-    help = "Where the OpenAI-compatible server is, with /v1.  [default: the provider's own]"  # noqa: A001
+    help = "Where the server of the model is, with its /v1.  [default: the provider's own]"  # noqa: A001
     return option("--base-url", key="base-url", metavar="URL", help=help, **shared)(function)
 
 

@@ -19,6 +19,7 @@ class Listening:
 
     Attributes:
         run_id: the run that began, if one did.
+        chained: whether models of a chain were asked, so that the record says which of them answered.
         driven: whether a run was driven at all: one that has ended only hands out its answer.
         reader_gone: whether nobody reads standard output any more.
         stop: called when that is so.
@@ -27,7 +28,7 @@ class Listening:
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
         self.run_id: str | None = None
-        self.driven = False
+        self.driven = self.chained = False
         self.reader_gone = False
         self.stop: Callable[[], None] = lambda: None
         plain = mode.machine or mode.quiet or mode.verbose
@@ -52,6 +53,9 @@ class Listening:
             self.run_id, self.driven = event.run_id, True
             if edited := event.data.get("changed"):
                 self._mode.tell(f"changed since it was recorded: {', '.join(edited)}")
+            self.chained = "|" in event.data["model"]
+        elif event.type == "effect.finished" and event.data.get("model"):
+            self.chained = True
         if self._mode.jsonl:
             self._line(event)
         elif self._drawn is not None:

@@ -38,6 +38,7 @@ def document(record: RunRecord, effect: int | None) -> dict[str, Any]:
         "answer": record.end.get("answer"),
         "error": record.error,
         "usage": usage_of(record).plain(),
+        "fallbacks": [one.plain() for one in record.fallbacks()],
         "budget": budget_document(record),
         "waiting": record.questions(),
         "effects": effects,
@@ -65,6 +66,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
         "budget": _limits(record),
         "roots": ", ".join(facts.get("roots", ())),
         "parent": record.parent,
+        "answered": record.fallbacks_told(),
         "created": record.plain()["created"],
     }
     for name, value in lines.items():

@@ -82,6 +82,7 @@ def compare(mode: Mode, **given: Any) -> int:
         check_writable(given[name], f"--{name}")
     from stratagem.lab import compare as perform
 
+    mode.aim(*given["model"])
     shown_progress = Line(mode, given["out"])
     stop_on_sigterm()
     try:

@@ -24,11 +24,12 @@ SIGNS = {
 @speaking("json", "quiet", "debug")
 @click.pass_obj
 def models_test(mode: Mode, spec: str, budget: str) -> int:
-    """Find out by about ten small requests what a model's server really honours.
+    """Find out by ten small requests at most what a model's server really honours.
 
-    Whether a seed repeats a text, several draws come of one request, log-probabilities come, replies keep to a schema
-    (3 of 3), tools are called, streams count tokens, stops and limits hold. It says first what that costs at most, then
-    what was found beside what is declared, and at last what to paste into your settings. Nothing is recorded.
+    Whether a seed repeats a text, several draws come of one request, log-probabilities come, replies keep to a schema,
+    tools are called, one by its name too, streams count tokens, stops and limits hold, and a given text is scored. It says
+    first what that costs at most, then what was found beside what is declared, and at last what to paste into your settings.
+    Nothing is recorded.
     Exit status 1 if the server does less than is declared, 4 if --budget kept something from being asked.
     """
     import asyncio
@@ -55,11 +56,11 @@ async def _tested(mode: Mode, spec: str, limits: Any) -> int:
     from stratagem.models.findings import row_of
     from stratagem.models.probe import Probe
 
-    declared, trial = await _opened(mode, spec)
+    declared, trial, direct = await _opened(mode, spec)
     try:
         await learn_price(declared)
         check_price(declared, limits)
-        probe = Probe(trial, declared.capabilities, limits)
+        probe = Probe(trial, declared.capabilities, limits, direct=direct)
         mode.tell(
             f"{spec}: at most {counted(probe.calls, 'call')} and {counted(probe.tokens, 'token')}, {_worth(probe)}"
         )
@@ -67,6 +68,8 @@ async def _tested(mode: Mode, spec: str, limits: Any) -> int:
     finally:
         await trial.aclose()
         await declared.aclose()
+        if direct is not None:
+            await direct.aclose()
     row = {**_place(mode, spec), **row_of(findings, declared.capabilities)}
     less = [one.name for one in findings if one.less]
     if mode.json:
@@ -86,14 +89,15 @@ async def _tested(mode: Mode, spec: str, limits: Any) -> int:
     return BUDGET if probe.ended else NO_ANSWER if less else ANSWERED
 
 
-async def _opened(mode: Mode, spec: str) -> tuple[Any, Any]:
-    """Return a model as it is used, and one through which everything that is asked is sent."""
+async def _opened(mode: Mode, spec: str) -> tuple[Any, Any, Any]:
+    """Return a model as it is used, one through which everything that is asked is sent, and what asks beside it."""
     from stratagem.models import open_model, prepared
     from stratagem.models.probe import EVERYTHING
     from stratagem.models.routes import Routes
     from stratagem.models.sources import Sources
     from stratagem.models.table import ROWS
 
+    mode.aim(spec)
     prefix = spec.partition(":")[0]
     if "|" in spec:
         raise usage(f"{spec!r} names several models", "Test one at a time.")
@@ -109,9 +113,16 @@ async def _opened(mode: Mode, spec: str) -> tuple[Any, Any]:
     if (lacks := getattr(declared, "lacks", None)) is not None:
         raise lacks
     if prefix not in ROWS:
-        return declared, declared
+        return declared, declared, None
+    from stratagem.models.keys import placed
+    from stratagem.models.probe_direct import Direct
+    from stratagem.models.transport import Access
+
+    route = routes.of(prefix)
+    row, key = placed(prefix, where["base_url"] or None, where["api_key_env"] or None, route, sources)
+    direct = Direct(row, spec.partition(":")[2], key, Access.of(row.url, route))
     everything = routes.claiming(prefix, EVERYTHING, where["base_url"] or "")
-    return declared, open_model(spec, home=mode.home, network=everything, sources=sources, **where)
+    return declared, open_model(spec, home=mode.home, network=everything, sources=sources, **where), direct
 
 
 def _worth(probe: Any) -> str:

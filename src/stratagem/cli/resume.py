@@ -29,7 +29,7 @@ def resume(
 
     Nothing that is recorded is performed again. Of a run that has ended, the recorded answer is printed.
     """
-    from stratagem.cli._drive import Listening, begin_anew, drive
+    from stratagem.cli._drive import Listening, aimed, begin_anew, drive
     from stratagem.cli._naming import check_spec
     from stratagem.cli._reading import id_of
     from stratagem.session import Session
@@ -39,6 +39,7 @@ def resume(
 
     async def begin(session: Session, listening: Listening) -> Any:
         run_id = await id_of(mode, session, run)
+        await aimed(mode, session, run_id)
         if drop_damaged:
             dropped = await session.drop_damaged(run_id)
             mode.tell(f"{counted(dropped, 'damaged record')} of {run_id} {'was' if dropped == 1 else 'were'} removed")
@@ -84,7 +85,7 @@ def answer(mode: Mode, run: str, value: str | None, question: str | None, no_res
     `-` stands behind `--`. Without VALUE it is asked for on a terminal. If another process has the run, that one goes on
     with it.
     """
-    from stratagem.cli._drive import Listening, begin_anew, continues, drive, run_document
+    from stratagem.cli._drive import Listening, aimed, begin_anew, continues, drive, run_document
     from stratagem.cli._reading import id_of, read
     from stratagem.session import RunRecord, Session
 
@@ -106,6 +107,7 @@ def answer(mode: Mode, run: str, value: str | None, question: str | None, no_res
         return stored(record, who)
 
     async def begin(session: Session, listening: Listening) -> Any:
+        await aimed(mode, session, record.id)
         return await begin_anew(session, listening, record.id)
 
     try:

@@ -100,6 +100,7 @@ def run(
     from stratagem.cli._naming import check_spec
     from stratagem.session._records import home_of
 
+    mode.aim(model)
     check_spec(strategy, "strategy")
     for one in tool:
         check_spec(one, "tool")

@@ -38,7 +38,7 @@ def fork(mode: Mode, run: str, at: int | None, changes: tuple[str, ...]) -> int:
     runs over the whole record: equal requests are reused, changed ones performed. The fork is a run of its own and stores
     only what it performed.
     """
-    from stratagem.cli._drive import Listening, drive
+    from stratagem.cli._drive import Listening, aimed, drive
     from stratagem.cli._naming import check_spec
     from stratagem.cli._reading import id_of
     from stratagem.session import Session
@@ -53,6 +53,7 @@ def fork(mode: Mode, run: str, at: int | None, changes: tuple[str, ...]) -> int:
 
     async def begin(session: Session, _: Listening) -> Any:
         run_id = await id_of(mode, session, run)
+        await aimed(mode, session, run_id, *filter(None, (given.get("model"),)))
         return await session.fork(run_id, at=at, set=_meant(await session.show(run_id), at, given))
 
     return drive(mode, begin)

@@ -90,6 +90,10 @@ def compare(
         task, strategies, model, budget, items, seed, level, examples, across=across_capabilities, with_baselines=baselines,
         published=not withheld,
     )  # fmt: skip
+    if base_url or api_key_env:
+        from stratagem.models import check_address
+
+        check_address(wanted.models, "base_url" if base_url else "api_key_env")
     made = [_plan.checked_strategy(one) for one in wanted.strategies]
     kinds = _plan.needs_of(made, across=across_capabilities)
     _check_truth(wanted, kinds)

@@ -38,7 +38,7 @@ from stratagem.core._canonical import clean, json_of
 from stratagem.errors import StratagemError, record
 from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
 from stratagem.lab._watch import WITNESS, Watched, Witness, waves
-from stratagem.models import open_model
+from stratagem.models import open_model, takes_address
 from stratagem.session._ends import Plan, check_model, label_of, outcome
 from stratagem.session._loading import strategy_of
 from stratagem.tasks import Suite
@@ -142,6 +142,8 @@ class Worker:
         return SimulatedModel(spec, self._oracle)
 
     def _real_model(self, spec: str) -> Model:
+        if not takes_address(spec):
+            return open_model(spec)
         return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
 
 

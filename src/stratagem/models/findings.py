@@ -3,22 +3,27 @@
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 from stratagem.core import Capabilities, Sample
 from stratagem.models.routes import FIELDS
 
 Found = Literal["honoured", "accepted", "ignored", "refused", "unclear", "untried"]
 
+ANIMALS = ("cat", "crow", "eel", "fox", "hare", "moth", "newt", "owl", "rat", "seal", "toad", "wolf")
+COLOURS = ("black", "blue", "brown", "gold", "green", "grey", "pink", "red", "violet", "white")
+# Of words that are given: there is much to choose from, and nothing that could go on and on.
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "name": {"type": "string"},
-        "founded": {"type": "integer"},
+        "animal": {"type": "string", "enum": list(ANIMALS)},
+        "colour": {"type": "string", "enum": list(COLOURS)},
+        "second_colour": {"type": "string", "enum": list(COLOURS)},
+        "age": {"type": "integer"},
         "size": {"type": "string", "enum": ["small", "large"]},
     },
-    "required": ["name", "founded", "size"],
+    "required": ["animal", "colour", "second_colour", "age", "size"],
     "additionalProperties": False,
 }
 
@@ -42,19 +47,19 @@ class Finding(NamedTuple):
     @property
     def less(self) -> bool:
         """Whether the server does less than its row says."""
-        return self.declared not in ("", "no") and self.found in ("ignored", "refused")
+        return self.declared not in ("", "no", "advisory") and self.found in ("ignored", "refused")
 
     @property
     def more(self) -> bool:
         """Whether the server does more than its row says."""
-        return self.declared == "no" and self.found == "honoured"
+        return self.declared in ("no", "advisory") and self.found == "honoured"
 
 
 def row_of(findings: Sequence[Finding], declared: Capabilities) -> dict[str, Any]:
     """Return what a row should say, as the keys of a provider in the user's settings.
 
     Args:
-        findings: what was found out; what was not keeps to what is declared.
+        findings: what was found out; what was not keeps to what is declared, and is left out if that is nothing.
         declared: what the row says now.
     """
     kept = {
@@ -69,12 +74,26 @@ def row_of(findings: Sequence[Finding], declared: Capabilities) -> dict[str, Any
     known = {"honoured": "constrained", "ignored": "advisory", "refused": "none"}
     schema = known.get(found.get("schema", ""), declared.schema)
     kept = {one for one in kept if one != "schema"} | ({"schema"} & {"schema" if schema == "constrained" else ""})
-    n = found["n"] == "honoured" if found.get("n") in known else declared.native_n
-    blind = found.get("images") in ("ignored", "refused")
-    return {
-        "fields": sorted(kept), "schema": schema, "native-n": n,
-        "media": [] if blind else sorted(declared.media),
-    }  # fmt: skip
+    row: dict[str, Any] = {"fields": sorted(kept), "schema": schema}
+    if found.get("n") in known or declared.native_n:
+        row["native-n"] = found["n"] == "honoured" if found.get("n") in known else True
+    if found.get("images") in known or declared.media:
+        row["media"] = [] if found.get("images") in ("ignored", "refused") else sorted(declared.media)
+    return row
+
+
+def called(calls: Sequence[tuple[str, Any]], text: str, hide: Callable[[str], str] = str) -> tuple[Found, str]:
+    """Return what it means that a model that had the tool `temperature` made these calls, and said that.
+
+    Args:
+        calls: which tools it called, with what.
+        text: what it said beside them.
+        hide: takes keys out of what is shown.
+    """
+    right = [one for one in calls if one[0] == "temperature" and isinstance(one[1], dict) and "city" in one[1]]
+    if calls and len(right) == len(calls):
+        return "honoured", f"called as its schema says: {shown(hide(json.dumps(calls[0][1])))[1:-1]}"
+    return "ignored", f"called wrongly: {hide(repr(calls[0]))}"[:120] if calls else f"no call: {shown(hide(text))}"
 
 
 def shown(text: str, limit: int = 60) -> str:
@@ -82,16 +101,18 @@ def shown(text: str, limit: int = 60) -> str:
     return repr(line if len(line) <= limit else f"{line[: limit - 2]} …")
 
 
-def misfit(sample: Sample) -> str:
-    """Return what is wrong with a reply to `SCHEMA`; empty if it keeps to it."""
+def misfit(sample: Sample, hide: Callable[[str], str] = str) -> str:
+    """Return what is wrong with a reply to `SCHEMA`; empty if it keeps to it. `hide` takes keys out of what is shown."""
     try:
         made: Any = json.loads(sample.text)
     except (ValueError, RecursionError):
-        return f"no JSON{' (cut)' if sample.finish == 'length' else ''}: {shown(sample.text)}"
+        return f"no JSON{' (cut)' if sample.finish == 'length' else ''}: {shown(hide(sample.text))}"
     if not isinstance(made, dict) or set(made) != set(SCHEMA["required"]):  # pyright: ignore[reportUnknownArgumentType]
-        return f"not its fields: {shown(sample.text)}"
-    fits = isinstance(made["name"], str) and type(made["founded"]) is int and made["size"] in ("small", "large")  # pyright: ignore[reportUnknownArgumentType]
-    return "" if fits else f"not its types: {shown(sample.text)}"
+        return f"not its fields: {shown(hide(sample.text))}"
+    given = cast("dict[str, Any]", made)
+    listed = {name: one["enum"] for name, one in SCHEMA["properties"].items() if "enum" in one}
+    fits = type(given["age"]) is int and all(given[name] in words for name, words in listed.items())
+    return "" if fits else f"not its types: {shown(hide(sample.text))}"
 
 
 def png(side: int, colour: tuple[int, int, int]) -> bytes:

@@ -111,6 +111,8 @@ class HostedRow:
         if effort is not None and effort not in EFFORTS:
             refused.add("effort")
             effort = None
+        if "effort" not in self.fields:  # as settings may claim: it is left off, whatever was asked
+            effort = None
         thinks = bool(re.match(self.thinks, name)) and effort not in (None, "none")
         if thinks and self.prefix in ("anthropic", "bedrock", "responses"):
             refused |= SAMPLING

@@ -7,11 +7,12 @@ Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it o
         for an error, `named` out of a reply.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from stratagem.core import Model
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models.routes import Route
 from stratagem.models.routes import loopback as loopback
@@ -124,6 +125,18 @@ def _beginning(text: str, secret: str) -> int:
             return place
         place = text.find(secret[0], place + 1)
     return len(text)
+
+
+def hiding(model: Model) -> Callable[[str], str]:
+    """Return what takes the keys of a model, or of all models of a chain, out of a text that a server had a part in."""
+
+    def hidden(text: str) -> str:
+        for one in getattr(model, "models", (model,)):
+            key = getattr(getattr(one, "_backend", None), "key", None)
+            text = key.hidden(text) if key is not None else text
+        return text
+
+    return hidden
 
 
 def origin_of(url: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stratagem.errors import UsageError
+from stratagem.models.hosted_claims import claimed
 from stratagem.models.hosted_keys import placed_hosted
 from stratagem.models.hosted_table import HOSTED, HostedRow
 from stratagem.models.keys import Key, placed, variables_of
@@ -44,6 +45,7 @@ def servers(sources: Sources, routes: Routes, extra: str) -> Iterator[dict[str, 
     for row in HOSTED.values():
         missing = "" if row.installed else f'pip install "stratagem[{row.prefix}]"'
         try:
+            claimed(row, routes.of(row.prefix))
             _, key = placed_hosted(row, None, None, routes.of(row.prefix), sources)
         except UsageError as failure:
             yield _listed(row, [str(failure)], missing, configured=False)

@@ -77,7 +77,7 @@ async def open(  # noqa: A001  (the contract's name)
         strict: refuse model options that are not honoured, instead of leaving them off.
         on_event: called with every `Event`; it can slow nothing and break nothing.
         clock: tells the time; for tests.
-        base_url: where the OpenAI-compatible server of this session's models is, such as `http://127.0.0.1:8000/v1`; None
+        base_url: where the server of this session's models is, such as `http://127.0.0.1:8000/v1`; None
             is each provider's own. A server elsewhere gets no key, unless `api_key_env` names one.
         api_key_env: environment variable with the key for that address.
         network: how providers are reached, with the keys of the user's settings file: `proxy`, `ca-file`, `client-cert`,
@@ -93,7 +93,7 @@ async def open(  # noqa: A001  (the contract's name)
         UsageError: an unknown model, tool, limit or folder.
         CapabilityError: the model needs a package that is not installed.
     """
-    _check_numbers(repairs, seed)
+    _check_given(repairs, seed, model, base_url, api_key_env)
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     allowed, granted = budget_of(budget), tools_of(tools, paths)
@@ -102,7 +102,7 @@ async def open(  # noqa: A001  (the contract's name)
     reached = {**await _reached(model, network, base_url, api_key_env), "prices": prices, "limits": limits}
 
     def opened(given: Model | str) -> Model:
-        return model_of(given, home=folder, recorded=partial(recorded, kept), **reached)
+        return model_of(given, home=folder, recorded=partial(recorded, kept), **_for(given, reached))
 
     services = Services(
         opened(model),
@@ -132,11 +132,12 @@ async def open(  # noqa: A001  (the contract's name)
         await session.aclose()
 
 
-def _check_numbers(repairs: Any, seed: Any) -> None:
+def _check_given(repairs: Any, seed: Any, model: Model | str, base_url: str | None, api_key_env: str | None) -> None:
     if type(repairs) is not int or repairs < 0:
         raise UsageError(f"repairs must be a whole number from 0 up, got {repairs!r}")
     if type(seed) is not int:
         raise UsageError(f"seed must be a whole number, got {seed!r}")
+    _check_address(model, base_url, api_key_env)
 
 
 async def _reached(
@@ -151,6 +152,23 @@ async def _reached(
     if isinstance(model, str):
         await prepared(model, routes, sources, base_url, api_key_env)
     return {"base_url": base_url, "api_key_env": api_key_env, "network": routes, "sources": sources}
+
+
+def _check_address(model: Model | str, base_url: str | None, api_key_env: str | None) -> None:
+    """Refuse an address beside a model without a server; `offline` is what a session has that only continues runs."""
+    if isinstance(model, str) and model != "offline" and (base_url or api_key_env):
+        from stratagem.models import check_address  # noqa: PLC0415  (only a session needs models)
+
+        check_address((model,), "base_url" if base_url else "api_key_env")
+
+
+def _for(given: Model | str, reached: dict[str, Any]) -> dict[str, Any]:
+    """Return how a model of a session is reached: the session's address is that of its models with a server."""
+    from stratagem.models import takes_address  # noqa: PLC0415  (only a session needs models)
+
+    if not (reached["base_url"] or reached["api_key_env"]) or takes_address(given):
+        return reached
+    return {**reached, "base_url": None, "api_key_env": None}
 
 
 def _root(root: "str | Path") -> "Path":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PREFIX = "replay:"
 LAST = "last"
+SHOWN = 3  # runs that are named where none was meant
 
 
 async def find_run(journal: Journal, run: str) -> str:
@@ -61,13 +62,47 @@ async def with_id(journal: Journal, model: Any) -> Any:
 
     The journal is closed if there is no such run.
     """
-    if not (isinstance(model, str) and model.startswith(PREFIX)):
+    if not (isinstance(model, str) and (model.startswith(PREFIX) or model == PREFIX[:-1])):
         return model
     try:
-        return PREFIX + await find_run(journal, model.removeprefix(PREFIX))
+        return PREFIX + await _meant(journal, model[len(PREFIX) :])
     except BaseException:
         await journal.aclose()
         raise
+
+
+async def _meant(journal: Journal, run: str) -> str:
+    """Return the id of the run that is to be said again; `last` is the newest that is itself no replay.
+
+    Raises:
+        UsageError: there is none, or none is named; the remedy names what is there.
+    """
+    if run == LAST:
+        found = await _originals(journal, 1)
+        if not found:
+            raise UsageError("there is no run yet that is itself no replay", remedy='Begin one: `stratagem run "..."`.')
+        return found[0].id
+    try:
+        if run:
+            return await find_run(journal, run)
+        failure = UsageError("the model `replay` needs a run")
+    except UsageError as raised:
+        failure = raised
+    there = "; ".join(f"`{PREFIX}{one.id}` ({one.question[:60]})" for one in await _originals(journal, SHOWN))
+    if not there:
+        raise UsageError(f"{failure}; there is no run yet", remedy='Begin one: `stratagem run "..."`.') from None
+    raise UsageError(str(failure), remedy=f"The newest: {there}. `stratagem runs` lists them.") from None
+
+
+async def _originals(journal: Journal, most: int) -> list[RunRecord]:
+    """Return the newest runs that are themselves no replays, at most so many."""
+    limit = 20
+    while True:
+        stored = await journal.runs(limit=limit)
+        found = [record for record in map(RunRecord, stored) if not record.model.startswith(PREFIX)]
+        if len(found) >= most or len(stored) < limit:
+            return found[:most]
+        limit *= 8
 
 
 async def prepared(services: Services, options: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from stratagem.core._book import attached, scopes
 from stratagem.core._canonical import is_object
 from stratagem.core._schema import converted
 from stratagem.errors import revive
+from stratagem.session._fallbacks import Fallback, answered_by, fallbacks_of, via_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +109,7 @@ class RunRecord:
         }
 
     def effects(self, *, inherited: bool = False) -> list[Json]:
-        """Return the run's effects as JSON, in order: `n kind name scope state started seconds usage reused error`.
+        """Return the run's effects as JSON, in order: `n kind name scope state started seconds usage answered_by reused error`.
 
         Args:
             inherited: whether those that a fork reuses of its ancestors come first, with `reused` true.
@@ -137,6 +138,7 @@ class RunRecord:
             "started": when(row.wall),
             "seconds": round(row.took / 1e6, 6),
             "usage": None if usage is None else usage.plain(),
+            "answered_by": answered_by(row),
             "reused": False,
             "error": None if error is None else {"kind": error[0], "message": str(revive(error))},
         }
@@ -207,6 +209,21 @@ class RunRecord:
                 seconds = max(before.seconds, (row.active + row.took) / 1e6)
                 total[scope] = (before + used)._replace(seconds=seconds)
         return {scope: used._replace(seconds=used.seconds - first[scope] / 1e6) for scope, used in total.items()}
+
+    def fallbacks(self) -> list[Fallback]:
+        """Return which models of a chain answered in place of others, from its effects and those that it reuses."""
+        every = [*self.inherited, *((self, row) for row in self.rows)]
+        return fallbacks_of((str(owner.request_head(row).get("model", "")), row) for owner, row in every if via_of(row))
+
+    def fallbacks_told(self) -> str:
+        """Return the same in one line of words; empty if there was nothing of the kind."""
+        every = [*(row for _, row in self.inherited), *self.rows]
+        answered = sum(row.kind == "model" and not row.failed for row in every)
+        return " · ".join(one.told(answered) for one in self.fallbacks())
+
+    def request_head(self, row: Row) -> Json:
+        """Return what a model call has in common with others of its kind: `model instruction options` and more."""
+        return self._head(decoded(row.request))
 
     def notes(self) -> list[Json]:
         """Return what the program noted, as JSON, `kind scope data` each; it is stored when the run stops."""

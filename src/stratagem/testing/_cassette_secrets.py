@@ -3,7 +3,7 @@
 import base64
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 from urllib.parse import quote
 
@@ -24,9 +24,16 @@ class Secrets:
     Args:
         environ: the environment; None is that of the process.
         more: further secrets.
+        hide: takes further ones out of a text, such as the keys that the model itself sends.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None, more: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        more: Iterable[str] = (),
+        hide: Callable[[str], str] = str,
+    ) -> None:
+        self._hide = hide
         given = os.environ if environ is None else environ
         named = {row.variable for row in ROWS.values()}
         values = {value.strip() for name, value in given.items() if name in named or _NAMES.search(name)} | {*more}
@@ -36,6 +43,7 @@ class Secrets:
 
     def hidden(self, text: str) -> str:
         """Return a text without secrets."""
+        text = self._hide(text)
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         return _SHOWN.sub(rf"\1\2{HIDDEN}", text) if " " in text else text

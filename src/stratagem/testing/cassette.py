@@ -40,6 +40,7 @@ from stratagem.errors import (
 )
 from stratagem.models import open_model
 from stratagem.models.compared import difference, fields, form_of, nearest
+from stratagem.models.keys import hiding
 from stratagem.testing._cassette_file import Key, Line, read, write
 from stratagem.testing._cassette_secrets import Secrets
 
@@ -58,7 +59,8 @@ class Cassette:
         path: the file. It need not exist.
         mode: `replay` asks nobody; `record` asks for what the file lacks; `refresh` asks for everything again, and keeps
             only what was asked for. None is what STRATAGEM_CASSETTE says, else `replay`.
-        secrets: texts that must not get into the file, beside the values of the environment's key variables.
+        secrets: texts that must not get into the file, beside the values of the environment's key variables and the
+            key that the model sends.
         strict: whether closing a replay fails if a line was not used.
 
     Raises:
@@ -79,7 +81,7 @@ class Cassette:
             raise UsageError(f"a cassette's mode is one of {', '.join(get_args(Mode))}, got {mode!r}")
         self._model = open_model(model) if isinstance(model, str) else model
         self.spec, self.capabilities = self._model.spec, self._model.capabilities
-        self._secrets = Secrets(more=secrets)
+        self._secrets = Secrets(more=secrets, hide=hiding(self._model))
         self._lines = read(self.path)
         self._used: set[Key] = set()
         self._new: set[Key] = set()

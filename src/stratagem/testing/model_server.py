@@ -1,6 +1,6 @@
 """A model server on loopback for tests: it says what a test tells it to, and fails in every way a real one does.
 
-It speaks chat completions as OpenAI-compatible servers do, Anthropic's messages, Gemini's content generation and OpenAI's
+It speaks chat completions (and completions) as OpenAI-compatible servers do, Anthropic's messages, Gemini's content generation and OpenAI's
 Responses, streamed or not, and whole replies of Bedrock and Cohere, each under its own path. Each request takes the next reply of the list; or one function
 answers them all. Needs the extra `http`.
 
@@ -26,6 +26,7 @@ from stratagem.testing import (
     _dialect_bedrock,
     _dialect_chat,
     _dialect_cohere,
+    _dialect_completions,
     _dialect_google,
     _dialect_responses,
 )
@@ -35,6 +36,7 @@ __all__ = ["Answering", "Fault", "FaultKind", "ModelServer", "Said", "Scripted",
 
 DIALECTS: tuple[Any, ...] = (
     _dialect_chat, _dialect_anthropic, _dialect_google, _dialect_responses, _dialect_bedrock, _dialect_cohere,
+    _dialect_completions,
 )  # fmt: skip
 
 
