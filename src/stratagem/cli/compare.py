@@ -31,6 +31,9 @@ MISSED = 1
 )
 @reaching
 @click.option("--budget", metavar="LIMITS", default="", help="Of each item; one may be a list: tokens=2000/8000/32000.")
+@click.option(
+    "--max-tokens", metavar="N", type=click.IntRange(1), help="Of each reply.  [default: what the model may write]"
+)
 @click.option("--items", metavar="N", type=click.IntRange(1), help="How many.  [default: 100; of a file all]")
 @click.option("--level", metavar="N", type=int, default=1, show_default=True, help="Of difficulty.")
 @click.option(
@@ -87,7 +90,7 @@ def compare(mode: Mode, **given: Any) -> int:
     try:
         report = perform(
             given["task"], given["strategies"], model=given["model"], budget=given["budget"], items=given["items"], seed=seed,
-            level=given["level"], examples=given["examples"], out=given["out"], across_capabilities=given["across_capabilities"],
+            level=given["level"], examples=given["examples"], max_tokens=given["max_tokens"], out=given["out"], across_capabilities=given["across_capabilities"],
             baselines=not given["no_baselines"], withheld=given["seed_file"] is not None, processes=given["processes"],
             width=given["width"], on_progress=shown_progress, **mode.server,
         )  # fmt: skip

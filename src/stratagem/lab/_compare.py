@@ -42,6 +42,7 @@ def compare(
     seed: int | str = 0,
     level: int = 1,
     examples: int = _plan.EXAMPLES,
+    max_tokens: int | None = None,
     out: str | Path | None = None,
     across_capabilities: bool = False,
     baselines: bool = True,
@@ -66,6 +67,7 @@ def compare(
         seed: of the items and of all dice.
         level: of difficulty.
         examples: solved examples of the training split that a task carries.
+        max_tokens: of each reply; what the model may write and the budget pays for, if left out.
         out: folder that keeps answers; a comparison that was stopped goes on from there.
         across_capabilities: compare strategies that use different truth, and say so in the title.
         baselines: whether self-consistency, best-of-n and a longer chain are compared as well.
@@ -87,7 +89,7 @@ def compare(
     """
     _check_packages()
     wanted = _wanted(
-        task, strategies, model, budget, items, seed, level, examples, across=across_capabilities, with_baselines=baselines,
+        task, strategies, model, budget, items, seed, level, examples, max_tokens, across=across_capabilities, with_baselines=baselines,
         published=not withheld,
     )  # fmt: skip
     made = [_plan.checked_strategy(one) for one in wanted.strategies]
@@ -96,7 +98,7 @@ def compare(
     folder = Folder(Path(out) if out is not None else None)
     began = time.monotonic()
     setup = {
-        "task": task, "blind": wanted.blind, "examples": wanted.examples, "base_url": base_url, "api_key_env": api_key_env,
+        "task": task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
     }  # fmt: skip
     try:
         known = folder.begin(wanted.cost())
@@ -125,9 +127,11 @@ def _check_packages() -> None:
 
 def _wanted(
     task: str, strategies: Sequence[Strategy | str] | str, model: str | Sequence[str], budget: str, items: int | None,
-    seed: int | str, level: int, examples: int, *, across: bool, with_baselines: bool, published: bool,
+    seed: int | str, level: int, examples: int, max_tokens: int | None, *, across: bool, with_baselines: bool, published: bool,
 ) -> Wanted:  # fmt: skip
     """Check what the caller asks for, before anything is started."""
+    if max_tokens is not None and max_tokens < 1:
+        raise UsageError(f"max_tokens must be at least 1, got {max_tokens}")
     specs = _plan.split_specs(strategies) if isinstance(strategies, str) else list(strategies)
     if not specs:
         raise UsageError("there is no strategy to compare", remedy="Name at least one.")
@@ -143,7 +147,7 @@ def _wanted(
         task if not task.lower().endswith(ENDINGS) else str(Path(task).resolve()), level, seed, published, tuple(names),
         tuple(models), _plan.budgets_of(budget), _plan.items_of(suite, items, seed=seed, level=level),
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
-        across, with_baselines, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
+        across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
     )  # fmt: skip
 
 

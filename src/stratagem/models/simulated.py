@@ -56,6 +56,7 @@ class SimulatedModel:
         self._oracle, self._sleep = oracle, sleep
         self._seed = self.competence.seed.to_bytes(8, "big")
         self._heads: dict[bytes, bytes] = {}  # digest of a head: that of the same head of a model without competence
+        self._latest = b"", b""  # a request's digest, and what stands for it: draws of one request come after one another
         self._waits = self.competence.latency > 0 or self.competence.speed > 0
 
     def refuses(self, request: Request) -> frozenset[str]:
@@ -113,12 +114,16 @@ class SimulatedModel:
 
     def _asked(self, request: Request) -> bytes:
         """Return what stands for a request whatever the competence of the model that is asked."""
+        if request.digest == self._latest[0]:
+            return self._latest[1]
         head = self._heads.get(request.head.digest)
         if head is None:
             form = cast("dict[str, Json]", request.head.form)
             head = self._heads[request.head.digest] = head_digest({**form, "model": "sim:"})
         said = request.message.encode("utf-8", "surrogatepass")
-        return self._seed + request_digest(head, said, request.steps, request.repair, request.attached)
+        made = self._seed + request_digest(head, said, request.steps, request.repair, request.attached)
+        self._latest = request.digest, made
+        return made
 
     def _draw(
         self, oracle: Oracle, request: Request, form: "_Form", asked: Inquiry, seed: bytes, occurrence: int

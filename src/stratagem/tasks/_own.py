@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from stratagem.core import Example, Json
 from stratagem.errors import UsageError
+from stratagem.tasks._stated import announced, phrase, short
 from stratagem.tasks._suite import Item, Suite
 
 QUESTIONS = ("question", "problem", "prompt", "input")
@@ -26,7 +27,7 @@ TRAINING_SPLITS = ("train", "training")
 ENDINGS = (".jsonl", ".csv")
 _NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?\d[\d,]*(?:\.\d+)?\s?%?")
 _SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
-Kind = Literal["number", "bool", "choice", "text"]
+Kind = Literal["number", "bool", "choice", "phrase", "text"]
 
 
 class Row(NamedTuple):
@@ -68,7 +69,8 @@ class OwnSuite(Suite):
     Args:
         name: in reports.
         rows: of the file; none where only tasks are made.
-        kind: how answers are compared: as numbers, as yes or no, as one of several letters or words, or as texts.
+        kind: how answers are compared: as numbers, as yes or no, as one of several letters, as short answers that may stand
+            within a sentence, or as whole texts.
         choices: the answers that there are, for `choice`.
     """
 
@@ -78,7 +80,7 @@ class OwnSuite(Suite):
     def __init__(self, name: str, rows: tuple[Row, ...], kind: Kind, choices: tuple[str, ...] = ()) -> None:
         self.name, self.kind, self.choices = name, kind, choices
         self._rows = rows
-        self.output = {"number": float, "bool": bool, "text": str}.get(kind) or Literal[choices]
+        self.output = {"number": float, "bool": bool, "phrase": str, "text": str}.get(kind) or Literal[choices]
 
     @staticmethod
     def read_file(path: Path) -> "OwnSuite":
@@ -134,10 +136,21 @@ class OwnSuite(Suite):
 
     def right(self, problem: Json, value: Any) -> float:
         """Return 1 if the value is the key's."""
-        key = self.extract(problem["key"])
+        key = self.found(problem["question"], problem["key"])
         if self.kind == "number":
             return float(abs(value - key) <= 1e-9 * max(1.0, abs(key)))
         return float(self.canonical(value) == self.canonical(key))
+
+    def found(self, question: str, text: str) -> Any:
+        """Return the value that an answer states, or None; whoever repeats the question has stated nothing by it."""
+        said = text.replace(question, " ")
+        if self.kind == "phrase":
+            return phrase(question, said)
+        return self.extract(said)
+
+    def extract(self, text: str) -> Any:
+        """Return the value that a text states last; what it announces as its answer comes before all else."""
+        return super().extract(announced(text))
 
     def canonical(self, value: Any) -> Hashable:
         """Return a text without case, spaces at its ends, and the full stop."""
@@ -150,8 +163,9 @@ class OwnSuite(Suite):
             return f"{self.extract(key) + (number % 9 + 1) * (-1) ** number:.15g}"
         if self.kind == "bool":
             return "no" if self.extract(key) else "yes"
-        right = self.canonical(key)
-        others = [one for one in self.choices or self._keys if self.canonical(one) != right]
+        others = [
+            one for one in self.choices or self._keys if not self.right(problem, self.found(problem["question"], one))
+        ]
         return others[number % len(others)] if others else f"not {key}"
 
     @cached_property
@@ -236,7 +250,7 @@ def _kind(keys: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
         return "bool", ()
     if all(len(key) == 1 and key.isalpha() for key in keys):
         return "choice", tuple(sorted(set(keys)))
-    return "text", ()
+    return ("phrase" if short(keys) else "text"), ()
 
 
 def _as_number(key: str) -> float:
