@@ -38,7 +38,7 @@ async def played(skill, level, n=25):
 async def test_who_knows_gets_everything_right_and_who_does_not_nearly_nothing(level):
     right, decisions = await played(1.0, level)
     assert right == 1
-    assert decisions == {"needed": 1, "called": 1, "responded": 1}
+    assert decisions == {"needed": 1, "chosen": 1, "called": 1, "responded": 1}
     guessed, decisions = await played(0.0, level)
     assert guessed <= 0.04
     assert decisions["called"] < 1

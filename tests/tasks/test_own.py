@@ -52,6 +52,18 @@ def test_a_table_with_other_names_of_columns_is_read(tmp_path: Path) -> None:
     assert suite.score(items["p2"].question, "The  tiber.") == (1.0, True)
 
 
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_a_table_may_have_semicolons_or_tabs_between_its_columns(tmp_path: Path, between: str) -> None:
+    head, row = between.join(("id", "Question", "answer")), between.join(("a", '"Which, of these?"', "1,5 m"))
+    (item,) = opened(file_of(tmp_path, head, row, name="t.csv")).items(1)
+    assert (item.question, item.key) == ("Which, of these?", "1,5 m")
+
+
+def test_a_table_without_a_question_is_refused_whatever_stands_between_its_columns(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no 'question'"):
+        opened(file_of(tmp_path, "a;b", "c;d", name="t.csv"))
+
+
 @pytest.mark.parametrize(
     ("answers", "right", "wrong", "none"),
     [
@@ -182,7 +194,7 @@ def test_what_is_no_file_of_tasks_is_refused(tmp_path: Path) -> None:
 
 def test_more_items_than_rows_are_refused(tmp_path: Path) -> None:
     suite = opened(file_of(tmp_path, {"question": "q0", "answer": 7}))
-    with pytest.raises(UsageError, match="has 1 items, 2 are wanted"):
+    with pytest.raises(UsageError, match="has 1 item, 2 are wanted"):
         list(suite.items(2))
     with pytest.raises(UsageError, match="no level 2"):
         list(suite.items(1, level=2))

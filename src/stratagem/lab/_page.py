@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_ITEMS = 5_000  # in the table; whoever writes the file puts all of them beside it
 NOTEBOOK_ITEMS = 0
+SHOWN_GIVEN = 60  # characters of an answer in the table of items
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 STYLE = """
 :root{color-scheme:light dark;--bg:light-dark(#fff,#111316);--line:light-dark(#e2e5e9,#2a2f36);--text:light-dark(#16191d,#e6e8eb);
@@ -59,6 +60,7 @@ def _body(report: "Report", *, most_items: int) -> str:
         f"<h1>{_safe(report.title)}</h1>",
         f'<p class="soft">{_safe(", ".join(report.manifest["models"]))} · seed {_safe(report.manifest["seed"])}</p>',
         f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',
+        *(f'<p class="soft">{_safe(line)}</p>' for line in _text.notes_of(report)[1:]),
         _picture(report), "<h2>Rows</h2>", _rows(report),
         '<p class="soft">* on the Pareto front · ~ baseline · in a row: calls that had to wait for one another, on average'
         "</p>",
@@ -92,8 +94,8 @@ def _drawn(data: bytes, said: str) -> str:
 
 
 def _rows(report: "Report") -> str:
-    numbers = {3, 4, 5, 6, 7, 8, 9, 10}
-    return _table(_text.HEADS, _text.cells_of(report), numbers)
+    heads = _text.heads_of(report)
+    return _table(heads, _text.cells_of(report), set(range(3, len(heads))))
 
 
 def _tests(report: "Report") -> str:
@@ -131,15 +133,20 @@ def _failures(report: "Report") -> str:
 
 def _items(report: "Report", most: int) -> str:
     shown = report.items[:most]
-    heads = ["item", "question", *(f"{name_of(row)} {row['budget']}" for row in report.rows)]
-    rows = [[one["id"], one["question"], *(_mark(right) for right in one["right"])] for one in shown]
+    heads = ["item", "question", "right answer", *(f"{name_of(row)} {row['budget']}" for row in report.rows)]
+    rows = [
+        [one["id"], one["question"], one["key"], *map(_mark, one["right"], one["given"])] for one in shown
+    ]
     more = len(report.items) - len(shown)
     note = f"<p>{more:,} more are in the JSON lines beside this file.</p>" if more else ""
     return _details(f"{len(shown):,} items, each with each row", _table(heads, rows, set()) + note)
 
 
-def _mark(right: float) -> str:
-    return "right" if right == 1 else "–" if right == 0 else f"{right:.2f}"
+def _mark(right: float, given: str) -> str:
+    """Return whether an answer is right, and the answer: its end, where the value stands."""
+    said = " ".join(given.split())
+    shown = said if len(said) <= SHOWN_GIVEN else f"…{said[1 - SHOWN_GIVEN :]}"
+    return f"{'✓' if right == 1 else '✗' if right == 0 else f'{right:.2f}'} {shown}".rstrip()
 
 
 def _details(summary: str, inner: str, *, open_: bool = False) -> str:

@@ -49,12 +49,12 @@ class Watched:
             raise
         if isinstance(reply, Reply):
             witness.ends(request, begun)
-            return reply
+            return witness.hears(reply)
         return self._waits(reply, request, begun, witness)
 
     async def _waits(self, reply: Any, request: Request, begun: int, witness: "Witness") -> Reply:
         try:
-            return await reply
+            return witness.hears(await reply)
         finally:
             witness.ends(request, begun)
 
@@ -67,6 +67,7 @@ class Witness:
         self.first: tuple[str, ...] = ()
         self.prompts: dict[str, str] = {}
         self.calls: list[Seen] = []
+        self.by: dict[str, int] = {}  # of a chain: how many draws each of its models gave
         self._moment = 0
 
     def sees(self, request: Request) -> int:
@@ -87,6 +88,12 @@ class Witness:
             self.first = tuple(lines)
         self._moment += 1
         return self._moment
+
+    def hears(self, reply: Reply) -> Reply:
+        """Note who gave a reply, where several may."""
+        if reply.by:
+            self.by[reply.by] = self.by.get(reply.by, 0) + len(reply.samples)
+        return reply
 
     def ends(self, request: Request, begun: int) -> None:
         """Note that a request has been answered, or has failed."""

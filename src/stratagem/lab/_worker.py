@@ -109,7 +109,7 @@ class Worker:
         return {
             "cell": cell, "item": number, **_frozen(answer), "seconds": round(took, 6), "waves": waves(witness.calls),
             "first": list(witness.first), "lines": lines[:MOST_LINES], "unseen": max(len(lines) - MOST_LINES, 0),
-            "prompts": witness.prompts,
+            "prompts": witness.prompts, **({"by": witness.by} if witness.by else {}),
         }  # fmt: skip
 
     def task(self, question: str) -> Task:

@@ -98,8 +98,9 @@ class SimulatedModel:
         said = sum([-(-len(sample.text) // 4) for sample in samples])
         if form.reasons:
             said += self.competence.words * request.n
-        if request.max_tokens is not None:
-            said = min(said, request.max_tokens * request.n)
+        most = request.options.get("max_tokens") if request.max_tokens is None else request.max_tokens
+        if most is not None:
+            said = min(said, most * request.n)
         cost = self.competence.price * (prompt + said) / 1e6
         reply = Reply(samples, Usage(request.n, 1, prompt, said, usd=cost))
         return self._late(reply, said) if self._waits else reply

@@ -25,7 +25,7 @@ QUESTIONS = ("question", "problem", "prompt", "input")
 ANSWERS = ("answer", "solution", "target", "output", "label")
 TRAINING_SPLITS = ("train", "training")
 ENDINGS = (".jsonl", ".csv")
-_NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?\d[\d,]*(?:\.\d+)?\s?%?")
+_NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\s?%?")
 _SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
 Kind = Literal["number", "bool", "choice", "phrase", "text"]
 
@@ -178,9 +178,8 @@ class OwnSuite(Suite):
             raise UsageError(f"{self.name} is a file: it has no level {level}")
         rows = [row for row in self._rows if not row.training]
         if start + n > len(rows):
-            raise UsageError(
-                f"{self.name} has {len(rows)} items, {start + n} are wanted", remedy="Ask for fewer: `--items`."
-            )
+            have = "1 item" if len(rows) == 1 else f"{len(rows)} items"
+            raise UsageError(f"{self.name} has {have}, {start + n} are wanted", remedy="Ask for fewer: `--items`.")
         random.Random(f"{self.name}:{seed}").shuffle(rows)  # noqa: S311  (an order, no secret)
         for row in rows[start : start + n]:
             yield Item(row.id, row.question, row.key, 1)
@@ -194,7 +193,8 @@ class OwnSuite(Suite):
 def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
     """Return the records of a file with the numbers of their lines."""
     if path.suffix.lower() == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+        lines = text.splitlines(keepends=True)
+        reader = csv.DictReader(lines, strict=True, delimiter=_delimiter(lines[0] if lines else ""))
         try:
             return [(reader.line_num, dict(one)) for one in reader]
         except csv.Error as failure:
@@ -213,6 +213,15 @@ def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
             )
         found.append((number, one))  # pyright: ignore[reportUnknownArgumentType]
     return found
+
+
+def _delimiter(head: str) -> str:
+    """Return what stands between the columns of a table: that of `,`, `;` and tab with which the first line names a question."""
+    for one in ",;\t":
+        named = {cell.strip().lower() for cell in next(csv.reader([head], delimiter=one), ())}
+        if named & set(QUESTIONS):
+            return one
+    return ","
 
 
 def _row(path: Path, number: int, form: Mapping[str, Any]) -> Row:
