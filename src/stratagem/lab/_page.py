@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stratagem.lab import _text
+from stratagem.lab._figure import COLOURS, DARK, themed
 from stratagem.lab._text import name_of
 
 if TYPE_CHECKING:
@@ -16,14 +17,21 @@ MOST_ITEMS = 5_000  # in the table; whoever writes the file puts all of them bes
 NOTEBOOK_ITEMS = 0
 SHOWN_GIVEN = 60  # characters of an answer in the table of items
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-STYLE = """
-:root{color-scheme:light dark;--bg:light-dark(#fff,#111316);--line:light-dark(#e2e5e9,#2a2f36);--text:light-dark(#16191d,#e6e8eb);
---soft:light-dark(#565e69,#9aa3ae);--bad:light-dark(#b3261e,#ff8a80);--good:light-dark(#1a7339,#5ec97f)}
-*{box-sizing:border-box}
+
+
+def _colours(names: Iterable[str]) -> str:
+    return "".join(f"--c{number}:{colour};" for number, colour in enumerate(names))
+
+
+STYLE = f"""
+:root{{color-scheme:light dark;--bg:#fff;--line:#e2e5e9;--text:#16191d;--soft:#565e69;--bad:#b3261e;{_colours(COLOURS)}}}
+@media screen and (prefers-color-scheme:dark){{:root{{--bg:#111316;--line:#2a2f36;--text:#e6e8eb;--soft:#9aa3ae;--bad:#ff8a80;
+{_colours(DARK)}}}}}
+""" + """*{box-sizing:border-box}
 body{margin:0 auto;padding:24px 16px;max-width:1100px;background:var(--bg);color:var(--text);font:14px/20px system-ui,sans-serif}
 h1{font-size:20px;line-height:28px;font-weight:600;margin:0 0 8px}h2{font-size:16px;line-height:24px;font-weight:600;margin:24px 0 8px}
-p{margin:0 0 8px}.soft{color:var(--soft)}.bad{color:var(--bad)}.good{color:var(--good)}
-figure{margin:16px 0;background:#fff;color:#16191d;border:1px solid var(--line);border-radius:6px;padding:8px;max-width:820px}
+p{margin:0 0 8px}.soft{color:var(--soft)}.bad{color:var(--bad)}
+figure{margin:16px 0;border:1px solid var(--line);border-radius:6px;padding:8px;max-width:820px}
 figure svg{width:100%;height:auto;display:block}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;line-height:20px;width:100%}
@@ -88,7 +96,7 @@ def _picture(report: "Report") -> str:
 
 
 def _drawn(data: bytes, said: str) -> str:
-    drawn = data.decode()
+    drawn = themed(data.decode())
     svg = drawn[drawn.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{_safe(said)}"', 1)
     return f"<figure>{svg}</figure>"
 
