@@ -177,3 +177,27 @@ def test_a_folder_with_another_seed_says_so(cli: Any) -> None:
     result = cli(*own, "--seed", 8)
     assert result.exit_code == 2
     assert "the folder 'kept' holds a comparison with seed 7; this asks for seed 8" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [((), True), (("--max-tokens", 50), False), (("--budget", "completion_tokens=900"), False), (("--quiet",), False)],
+)
+def test_who_lets_a_real_model_write_without_end_is_told(cli: Any, words: tuple[Any, ...], warned: bool) -> None:
+    (cli.folder / "s.jsonl").write_text(json.dumps({"signature": "direct.answer", "reply": "7", "times": 0}) + "\n")
+    own = (
+        "compare",
+        "--task",
+        "word_problems",
+        "--items",
+        2,
+        "--processes",
+        1,
+        "--strategies",
+        "direct",
+        "--no-baselines",
+    )
+    result = cli(*own, "--model", "script:s.jsonl", *words)
+    assert result.exit_code == 0
+    said = "! no limit in tokens: a reply of script:s.jsonl may be as long as the model can write; see --max-tokens\n"
+    assert result.stderr == (said if warned else "")

@@ -289,7 +289,9 @@ def test_mistakes_are_refused_before_a_process_is_started(
 
 def test_an_error_of_ours_in_a_process_is_raised_here(tmp_path: Path) -> None:
     script = tmp_path / "refuses.jsonl"
-    script.write_text(json.dumps({"signature": "direct.answer", "error": {"kind": "Rejected", "message": "no such thing"}}) + "\n")
+    script.write_text(
+        json.dumps({"signature": "direct.answer", "error": {"kind": "Rejected", "message": "no such thing"}}) + "\n"
+    )
     with pytest.raises(ModelError, match="no such thing"):
         lab.compare("game24", "direct", model=f"script:{script}", items=1, baselines=False, processes=1, seed=1)
 
@@ -346,7 +348,7 @@ def test_a_suite_that_decides_several_things_shows_each(tmp_path: Path) -> None:
     assert row["parts"]["needed"] > row["parts"]["called"]
     assert re.search(r"95 % +needed +chosen +called +responded +unparsed", str(made))
     assert f"{row['parts']['chosen']:.3f}" in str(made)
-    assert "<th class=\"n\">chosen</th>" in made.html()
+    assert '<th class="n">chosen</th>' in made.html()
 
 
 def test_the_table_of_items_has_what_was_given_beside_what_is_right(tmp_path: Path) -> None:
@@ -356,7 +358,9 @@ def test_the_table_of_items_has_what_was_given_beside_what_is_right(tmp_path: Pa
     script = tmp_path / "said.jsonl"
     replies = [("France", "The capital is Paris."), ("Italy", "It is Milan, I think.")]
     script.write_text(
-        "".join(json.dumps({"signature": "direct.answer", "contains": one, "reply": said}) + "\n" for one, said in replies)
+        "".join(
+            json.dumps({"signature": "direct.answer", "contains": one, "reply": said}) + "\n" for one, said in replies
+        )
     )
     made = lab.compare(str(file), "direct", model=f"script:{script}", baselines=False, processes=1)
     found = {one["key"]: (one["given"], one["right"]) for one in made.items}
@@ -372,7 +376,9 @@ def test_of_a_chain_the_report_says_which_model_answered(tmp_path: Path) -> None
     first.write_text(
         "".join(
             json.dumps({"signature": "direct.answer", "contains": one, **said}) + "\n"
-            for one, said in zip(questions, ({"reply": "1"}, {"error": {"kind": "Unavailable"}}, {"reply": "2"}), strict=True)
+            for one, said in zip(
+                questions, ({"reply": "1"}, {"error": {"kind": "Unavailable"}}, {"reply": "2"}), strict=True
+            )
         )
     )
     second.write_text(json.dumps({"signature": "direct.answer", "reply": "3", "times": 0}) + "\n")
@@ -385,7 +391,9 @@ def test_of_a_chain_the_report_says_which_model_answered(tmp_path: Path) -> None
 
 
 def test_replies_are_no_longer_than_max_tokens_says() -> None:
-    made = lab.compare("word_problems", "chain_of_thought", model="sim:words=500", items=2, max_tokens=40, baselines=False)
+    made = lab.compare(
+        "word_problems", "chain_of_thought", model="sim:words=500", items=2, max_tokens=40, baselines=False
+    )
     short = lab.compare("word_problems", "chain_of_thought", model="sim:words=500", items=2, baselines=False)
     assert made.manifest["max_tokens"] == 40
     assert made.rows[0]["tokens_per_item"] < short.rows[0]["tokens_per_item"] - 100

@@ -43,7 +43,9 @@ def test_an_items_own_key_is_a_find_in_its_first_prompt_alone() -> None:
 def test_examples_that_are_test_items_are_named() -> None:
     scan = Scan(ITEMS, ["Q\nShe has nine pears and sells four."])
     assert scan.overlaps == [3]
-    found = summary(scan, [{"item": 0, "lines": 3, "unseen": 0, "hits": {"keys": [1]}, "cell": 1}], ITEMS, ["direct", "leaky"])
+    found = summary(
+        scan, [{"item": 0, "lines": 3, "unseen": 0, "hits": {"keys": [1]}, "cell": 1}], ITEMS, ["direct", "leaky"]
+    )
     assert found["examples_among_items"] == ["d"]
     assert found["keys_of_others"] == [["a", "b"]]
     assert (found["lines"], found["clean"]) == (3, False)

@@ -62,7 +62,9 @@ async def passed(spec):
 
 @FEW
 @given(SHARES, SHARES)
-@pytest.mark.parametrize("strategy", [direct, chain_of_thought, self_consistency.using(n=5)], ids=["direct", "cot", "vote"])
+@pytest.mark.parametrize(
+    "strategy", [direct, chain_of_thought, self_consistency.using(n=5)], ids=["direct", "cot", "vote"]
+)
 async def test_a_higher_skill_is_right_on_a_superset_of_items(strategy, one, other):
     low, high = sorted((one, other))
     assert await right(strategy, f"sim:skill={low},spread=1") <= await right(strategy, f"sim:skill={high},spread=1")
@@ -77,7 +79,9 @@ async def test_a_better_judge_passes_more_of_what_is_right_and_less_of_what_is_w
     assert worse[1] >= better[1]
 
 
-@pytest.mark.parametrize("other", ["judge=0.9", "critic=0.1", "words=5", "latency=0", "refuse=0.0001", "format=0.0001", "cause=0.0001"])
+@pytest.mark.parametrize(
+    "other", ["judge=0.9", "critic=0.1", "words=5", "latency=0", "refuse=0.0001", "format=0.0001", "cause=0.0001"]
+)
 async def test_what_does_not_matter_to_an_answer_changes_none(other):
     assert await right(direct, f"sim:skill=0.5,{other}") == await right(direct, "sim:skill=0.5")
 

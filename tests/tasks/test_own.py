@@ -100,7 +100,9 @@ def test_a_right_sentence_is_right_and_a_list_of_answers_is_not(tmp_path: Path, 
     )
     assert suite.score("What is the capital of France?", said).right == right
     task = suite.task("What is the capital of France?")
-    assert (task.form(task.answer(said)) == task.form(task.answer("paris"))) is bool(right)  # a vote counts them together
+    assert (task.form(task.answer(said)) == task.form(task.answer("paris"))) is bool(
+        right
+    )  # a vote counts them together
 
 
 def test_whole_sentences_as_answers_are_compared_as_they_are(tmp_path: Path) -> None:

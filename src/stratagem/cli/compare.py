@@ -114,6 +114,9 @@ def compare(mode: Mode, **given: Any) -> int:
         check_writable(given[name], f"--{name}")
     from stratagem.lab import compare as perform
 
+    real = [one for one in given["model"] if one.partition(":")[0] != "sim"]
+    if real and given["max_tokens"] is None and "tokens=" not in given["budget"] and not mode.quiet:
+        warn(f"! no limit in tokens: a reply of {real[0]} may be as long as the model can write; see --max-tokens")
     shown_progress = Line(mode, given["out"])
     stop_on_sigterm()
     try:

@@ -115,7 +115,9 @@ def compare(
             contestants = [
                 _plan.contestant(spec, (spec,) * len(wanted.budgets)) for spec in wanted.strategies
             ] + _plan.baselines(wanted, kinds, pilot)
-            work = _Work(wanted, contestants, folder, crew, width or (LOCAL_WIDTH if here else WIDTH), on_progress, began)
+            work = _Work(
+                wanted, contestants, folder, crew, width or (LOCAL_WIDTH if here else WIDTH), on_progress, began
+            )
             work.perform()
         return _report(wanted, contestants, pilot, work, kinds, time.monotonic() - began)
     finally:
@@ -168,11 +170,15 @@ def _model(spec: str) -> str:
     if "offline" in kinds:
         raise UsageError("the model `offline` follows rules and answers no task of a comparison", remedy=ANSWERING)
     if "replay" in kinds:
-        raise UsageError("`replay:RUN` says what one run was told, and a comparison asks what it was not", remedy=ANSWERING)
+        raise UsageError(
+            "`replay:RUN` says what one run was told, and a comparison asks what it was not", remedy=ANSWERING
+        )
     if "sim" not in kinds:
         return spec
     if len(links) > 1:
-        raise UsageError(f"a simulated model is no part of a chain: {spec!r}", remedy="Name it alone; `--model` may be repeated.")
+        raise UsageError(
+            f"a simulated model is no part of a chain: {spec!r}", remedy="Name it alone; `--model` may be repeated."
+        )
     return open_model(spec).spec
 
 

@@ -14,7 +14,16 @@ from stratagem.core import budget_of
 from stratagem.errors import CapabilityError, UsageError
 
 COLOURS = ("#0072b2", "#b84a00", "#007a5a", "#a8477f", "#6a51a3", "#8a6100", "#3a3f46", "#6b6b00")
-DARK = ("#56b4e9", "#ff8a4c", "#2fc795", "#e39bc4", "#b3a2f0", "#f0b429", "#d5d9de", "#c8c84a")  # the same, on a dark page
+DARK = (
+    "#56b4e9",
+    "#ff8a4c",
+    "#2fc795",
+    "#e39bc4",
+    "#b3a2f0",
+    "#f0b429",
+    "#d5d9de",
+    "#c8c84a",
+)  # the same, on a dark page
 PAPER, INK, GRID = "#ffffff", "#16191d", "#e2e5e9"
 LIGHT_SIGN, DARK_SIGN = "#fefefe", "#010101"  # on the cells of a map, whose colours are the same on every page
 MARKERS, DASHES = ("o", "s", "^", "D", "v", "P", "X", "*"), ("-", "--", "-.", ":")
@@ -67,7 +76,9 @@ def themed(svg: str) -> str:
     names = {PAPER: "--bg", INK: "--text", GRID: "--line"}
     names |= {colour: f"--c{number}" for number, colour in enumerate(COLOURS)}
     return re.sub(
-        r"(?<=: )#[0-9a-f]{6}", lambda found: f"var({names[found[0]]},{found[0]})" if found[0] in names else found[0], svg
+        r"(?<=: )#[0-9a-f]{6}",
+        lambda found: f"var({names[found[0]]},{found[0]})" if found[0] in names else found[0],
+        svg,
     )
 
 

@@ -23,11 +23,13 @@ def _colours(names: Iterable[str]) -> str:
     return "".join(f"--c{number}:{colour};" for number, colour in enumerate(names))
 
 
-STYLE = f"""
+STYLE = (
+    f"""
 :root{{color-scheme:light dark;--bg:#fff;--line:#e2e5e9;--text:#16191d;--soft:#565e69;--bad:#b3261e;{_colours(COLOURS)}}}
 @media screen and (prefers-color-scheme:dark){{:root{{--bg:#111316;--line:#2a2f36;--text:#e6e8eb;--soft:#9aa3ae;--bad:#ff8a80;
 {_colours(DARK)}}}}}
-""" + """*{box-sizing:border-box}
+"""
+    + """*{box-sizing:border-box}
 body{margin:0 auto;padding:24px 16px;max-width:1100px;background:var(--bg);color:var(--text);font:14px/20px system-ui,sans-serif}
 h1{font-size:20px;line-height:28px;font-weight:600;margin:0 0 8px}h2{font-size:16px;line-height:24px;font-weight:600;margin:24px 0 8px}
 p{margin:0 0 8px}.soft{color:var(--soft)}.bad{color:var(--bad)}
@@ -41,6 +43,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 summary{cursor:pointer;margin:8px 0}pre{font:13px/20px ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 @media print{:root{color-scheme:light}body{max-width:none;padding:0}details{display:block}figure{break-inside:avoid}}
 """
+)
 
 
 def page(report: "Report") -> str:
@@ -142,9 +145,7 @@ def _failures(report: "Report") -> str:
 def _items(report: "Report", most: int) -> str:
     shown = report.items[:most]
     heads = ["item", "question", "right answer", *(f"{name_of(row)} {row['budget']}" for row in report.rows)]
-    rows = [
-        [one["id"], one["question"], one["key"], *map(_mark, one["right"], one["given"])] for one in shown
-    ]
+    rows = [[one["id"], one["question"], one["key"], *map(_mark, one["right"], one["given"])] for one in shown]
     more = len(report.items) - len(shown)
     note = f"<p>{more:,} more are in the JSON lines beside this file.</p>" if more else ""
     return _details(f"{len(shown):,} items, each with each row", _table(heads, rows, set()) + note)

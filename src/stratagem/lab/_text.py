@@ -103,9 +103,19 @@ def scan_line(scan: Mapping[str, Any]) -> str:
 
 
 SHOWN = (
-    ("questions_of_others", "questions", "prompt shows another item's question", "prompts show another item's question"),
+    (
+        "questions_of_others",
+        "questions",
+        "prompt shows another item's question",
+        "prompts show another item's question",
+    ),
     ("keys_of_others", "keys", "prompt shows another item's key", "prompts show another item's key"),
-    ("own_key_in_first_prompt", "own", "first prompt shows the item's own key", "first prompts show the item's own key"),
+    (
+        "own_key_in_first_prompt",
+        "own",
+        "first prompt shows the item's own key",
+        "first prompts show the item's own key",
+    ),
     ("examples_among_items", "", "example is a test item", "examples are test items"),
 )
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from stratagem.core import Delta, Model, Reply, Request
 
+LONG = 80  # characters of a line that may be the beginning of another
 _WAVE = re.compile(r"((?:map|pool)(?:#\d+)?)\[")
 
 
@@ -69,6 +70,7 @@ class Witness:
         self.calls: list[Seen] = []
         self.by: dict[str, int] = {}  # of a chain: how many draws each of its models gave
         self._moment = 0
+        self._begun: dict[str, str] = {}  # how a long line begins: the line, which a later prompt may go on with
 
     def sees(self, request: Request) -> int:
         """Note a request; return the moment."""
@@ -76,6 +78,8 @@ class Witness:
         known = len(lines)
         for line in request.message.split("\n"):
             lines[line] = None
+            if len(line) > LONG:
+                self._grows(line)
         name = request.signature.name
         if name not in self.prompts:
             self.prompts[name] = request.head.instruction
@@ -88,6 +92,13 @@ class Witness:
             self.first = tuple(lines)
         self._moment += 1
         return self._moment
+
+    def _grows(self, line: str) -> None:
+        """Forget a line with which this one begins: a chain that goes on would else be kept once for each of its calls."""
+        before = self._begun.get(line[:LONG], "")
+        if line.startswith(before) and line[len(before) : len(before) + 1].isspace():
+            self.lines.pop(before, None)
+        self._begun[line[:LONG]] = line
 
     def hears(self, reply: Reply) -> Reply:
         """Note who gave a reply, where several may."""

@@ -56,7 +56,10 @@ class SimulatedModel:
         self._oracle, self._sleep = oracle, sleep
         self._seed = self.competence.seed.to_bytes(8, "big")
         self._heads: dict[bytes, bytes] = {}  # digest of a head: that of the same head of a model without competence
-        self._latest = b"", b""  # a request's digest, and what stands for it: draws of one request come after one another
+        self._latest = (
+            b"",
+            b"",
+        )  # a request's digest, and what stands for it: draws of one request come after one another
         self._waits = self.competence.latency > 0 or self.competence.speed > 0
 
     def refuses(self, request: Request) -> frozenset[str]:
@@ -140,7 +143,12 @@ class SimulatedModel:
         return form.written(said, native=request.native)
 
 
-_REFUSES, _GARBLES, _SHARES, _OWN = 0, 4, 8, 12  # where the dice of a draw's own decisions lie, and where the others begin
+_REFUSES, _GARBLES, _SHARES, _OWN = (
+    0,
+    4,
+    8,
+    12,
+)  # where the dice of a draw's own decisions lie, and where the others begin
 
 
 class _Dice:
@@ -344,7 +352,9 @@ class _Speaker:
         """Return next steps, each right with the probability of a step; two are only alike if there are no more."""
         right = list(self.oracle.right(self._for_thoughts()) or ())
         found: list[str] = []
-        for luck in [self.dice.unit() for _ in range(count)]:  # first of all, so that none depends on what another finds
+        for luck in [
+            self.dice.unit() for _ in range(count)
+        ]:  # first of all, so that none depends on what another finds
             if right and luck < self.can.of_a_step:
                 found.append(right[self.dice(len(right))] if count == 1 else right.pop(0))
                 continue

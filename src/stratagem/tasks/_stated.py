@@ -15,7 +15,9 @@ _ANNOUNCED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _BOXED = re.compile(r"\\boxed\{([^{}\n]*)\}")
-_SENTENCE = re.compile(r"(?<=\w{4}[.!?])[\"')]*\s+(?=[\"'(*]*[A-Z])")  # shorter words may be abbreviated: St. Petersburg
+_SENTENCE = re.compile(
+    r"(?<=\w{4}[.!?])[\"')]*\s+(?=[\"'(*]*[A-Z])"
+)  # shorter words may be abbreviated: St. Petersburg
 _WORDS = re.compile(r"[^\s,;:!?\"“”()\[\]*`]+")
 _JOINTS = frozenset(
     "a an the it its this that there they these he she i so then thus hence therefore is are was were be been being would called "
@@ -75,4 +77,7 @@ def _words(text: str) -> list[str]:
 
 def short(keys: Iterable[str]) -> bool:
     """Return whether all keys are answers that may stand within a sentence, and none is a sentence itself."""
-    return all("\n" not in key and len(key.split()) <= MOST_WORDS and not key.rstrip().endswith((".", "!", "?")) for key in keys)
+    return all(
+        "\n" not in key and len(key.split()) <= MOST_WORDS and not key.rstrip().endswith((".", "!", "?"))
+        for key in keys
+    )
