@@ -37,6 +37,7 @@ def _listed(ctx: click.Context, _: click.Parameter, value: str) -> str:
     else:
         table([(one.name, f"levels {one.levels[0]} to {one.levels[-1]}", one.about) for one in made], elastic=2)
     ctx.exit(0)
+    return None
 
 
 def on_task(function: Callable[..., Any]) -> Callable[..., Any]:

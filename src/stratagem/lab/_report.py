@@ -218,7 +218,7 @@ class Report:
     def _answered(self, cell: Cell, said: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return of a chain of models how many draws each of them gave."""
         links = [one.strip() for one in self._facts.models[cell.model].split("|")]
-        counted = Counter({link: 0 for link in links})
+        counted = Counter(dict.fromkeys(links, 0))
         for one in said:
             counted.update(one.get("by", {}))
         return {"answered_by": dict(counted)} if len(links) > 1 else {}

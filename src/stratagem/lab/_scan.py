@@ -102,10 +102,10 @@ def summary(
         unseen += one["unseen"]
         for name, others in one["hits"].items():
             hits[name].update((one["item"], other) for other in others)
-            strategy = strategies[one["cell"]]
+            strategy, at, other = str(strategies[int(one["cell"])]), int(one["item"]), int(others[0])
             if not any((known["strategy"], known["shows"]) == (strategy, name) for known in found):
                 found.append({
-                    "strategy": strategy, "shows": name, "item": items[one["item"]].id, "of": items[others[0]].id,
+                    "strategy": strategy, "shows": name, "item": items[at].id, "of": items[other].id,
                 })  # fmt: skip
 
     def pairs(name: str) -> list[list[str]]:

@@ -20,16 +20,50 @@ _SENTENCE = re.compile(
 )  # shorter words may be abbreviated: St. Petersburg
 _WORDS = re.compile(r"[^\s,;:!?\"“”()\[\]*`]+")
 _JOINTS = frozenset(
-    "a an the it its this that there they these he she i so then thus hence therefore is are was were be been being would called "
-    "named it's that's he's she's they're there's".split()
+    [
+        "a",
+        "an",
+        "the",
+        "it",
+        "its",
+        "this",
+        "that",
+        "there",
+        "they",
+        "these",
+        "he",
+        "she",
+        "i",
+        "so",
+        "then",
+        "thus",
+        "hence",
+        "therefore",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "would",
+        "called",
+        "named",
+        "it's",
+        "that's",
+        "he's",
+        "she's",
+        "they're",
+        "there's",
+    ]
 )
-_NEVER = frozenset("no not none never neither nor without cannot".split())
+_NEVER = frozenset(["no", "not", "none", "never", "neither", "nor", "without", "cannot"])
 
 
 def announced(text: str) -> str:
-    """Return what stands behind the last `Answer:`, `the answer is` or in the last box of a text; the text if there is none.
+    r"""Return what stands behind the last `Answer:`, `the answer is` or in the last box of a text; the text if there is none.
 
-    >>> announced("Six and six.\\nAnswer: **12**")
+    >>> announced("Six and six.\nAnswer: **12**")
     '**12**'
     """
     found = [(one.start(), _line(text[one.end() :])) for one in _ANNOUNCED.finditer(text) if _announces(one)]

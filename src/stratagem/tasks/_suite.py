@@ -57,7 +57,7 @@ class Score(_Pair):
 
     parts: Mapping[str, float]
 
-    def __new__(cls, right: float, parsed: bool, parts: Mapping[str, float] | None = None) -> "Score":  # noqa: FBT001
+    def __new__(cls, right: float, parsed: bool, parts: Mapping[str, float] | None = None) -> "Score":
         """Return a score."""
         made = super().__new__(cls, right, parsed)
         made.parts = {} if parts is None else parts
