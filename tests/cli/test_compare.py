@@ -62,7 +62,13 @@ def test_a_strategy_below_its_share_fails_the_command(cli: Any) -> None:
     ("words", "said"),
     [
         (("--fail-below", "direct"), "is no NAME=SHARE"),
-        (("--fail-below", "direct=2"), "is no NAME=SHARE"),
+        (("--fail-below", "direct=50"), "an accuracy is from 0 to 1, not 50\nremedy: --fail-below direct=0.5 is 50 %"),
+        (("--fail-below", "direct=nan"), "is no NAME=SHARE"),
+        (("--fail-below", "direct=-1"), "an accuracy is from 0 to 1, not -1"),
+        (("--model", "offline"), "the model `offline` follows rules and answers no task"),
+        (("--model", "replay:abc"), "a comparison asks what it was not"),
+        (("--model", "openai:x|sim:"), "a simulated model is no part of a chain"),
+        (("--items", 900), "game24 has 857 different items of level 1, 900 are wanted"),
         (("--fail-below", "react=0.5"), "no strategy 'react' was compared"),
         (("--html", "nowhere/r.html"), "there is no folder 'nowhere'"),
         (("--html", "."), "'.' is a folder"),
@@ -148,3 +154,50 @@ def test_settings_of_other_verbs_do_not_choose_the_model(cli: Any) -> None:
         "compare", "--task", "game24", "--items", 2, "--processes", 1, "--strategies", "direct", "--no-baselines"
     )
     assert document["manifest"]["models"] == ["sim:"]
+
+
+def test_the_suites_are_listed_without_any_other_option(cli: Any) -> None:
+    result = cli("compare", "--task", "list")
+    assert result.exit_code == 0
+    assert re.search(r"^game24 +levels 1 to 3 +make 24 from", result.stdout, re.MULTILINE)
+    assert cli("simulate", "--task", "list").stdout == result.stdout
+    listed = {one["name"]: one for one in cli.json("compare", "--task", "list")}
+    assert listed["game24"]["items"] == {"1": 889, "2": 473, "3": 6104}
+    assert listed["last_letters"]["levels"] == [1, 2, 3]
+
+
+def test_help_says_what_the_lines_of_json_are_of(cli: Any) -> None:
+    assert "Print the report, one JSON document a line." in " ".join(cli("compare", "--help").stdout.split())
+    assert "Print the events, one JSON document a line." in " ".join(cli("run", "--help").stdout.split())
+
+
+def test_a_folder_with_another_seed_says_so(cli: Any) -> None:
+    own = ("compare", *SMALL, "--strategies", "direct", "--no-baselines", "--out", "kept")
+    assert cli(*own, "--seed", 7).exit_code == 0
+    result = cli(*own, "--seed", 8)
+    assert result.exit_code == 2
+    assert "the folder 'kept' holds a comparison with seed 7; this asks for seed 8" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [((), True), (("--max-tokens", 50), False), (("--budget", "completion_tokens=900"), False), (("--quiet",), False)],
+)
+def test_who_lets_a_real_model_write_without_end_is_told(cli: Any, words: tuple[Any, ...], warned: bool) -> None:
+    (cli.folder / "s.jsonl").write_text(json.dumps({"signature": "direct.answer", "reply": "7", "times": 0}) + "\n")
+    own = (
+        "compare",
+        "--task",
+        "word_problems",
+        "--items",
+        2,
+        "--processes",
+        1,
+        "--strategies",
+        "direct",
+        "--no-baselines",
+    )
+    result = cli(*own, "--model", "script:s.jsonl", *words)
+    assert result.exit_code == 0
+    said = "! no limit in tokens: a reply of script:s.jsonl may be as long as the model can write; see --max-tokens\n"
+    assert result.stderr == (said if warned else "")

@@ -125,7 +125,7 @@ def test_neither_colour_nor_redrawing_where_they_are_not_wanted(cli: Any, script
     assert terminal.end() == 0
     assert "\x1b" not in terminal.text
     assert terminal.lines[0] == "Paris"
-    assert terminal.lines[-1].startswith("answered · 1 calls")
+    assert terminal.lines[-1].startswith("answered · 1 call ")
     listing = Terminal(cli, "runs", **env)
     assert listing.end() == 0
     assert "\x1b" not in listing.text

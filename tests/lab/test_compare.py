@@ -11,7 +11,7 @@ import pytest
 
 from stratagem import lab
 from stratagem.core import Budget, Services
-from stratagem.errors import CapabilityError, UsageError
+from stratagem.errors import ModelError, UsageError
 from stratagem.lab import _crew
 from stratagem.lab._watch import WITNESS, Watched, Witness
 from stratagem.lab._worker import driven
@@ -206,7 +206,10 @@ async def leaky(run: Run, task: Task) -> Answer:
         ["game24-1-000001", "game24-1-000000"],
         ["game24-1-000002", "game24-1-000000"],
     ]
-    assert "2 prompts show another item's question" in str(report)
+    assert (
+        f"! prompts: 2 prompts show another item's question (first: {file}:leaky at game24-1-000001 that of game24-1-000000)"
+        in str(report)
+    )
 
 
 def test_replies_that_cannot_be_read_are_billed_counted_apart_and_never_right() -> None:
@@ -285,8 +288,12 @@ def test_mistakes_are_refused_before_a_process_is_started(
 
 
 def test_an_error_of_ours_in_a_process_is_raised_here(tmp_path: Path) -> None:
-    with pytest.raises(CapabilityError, match="honour temperature"):
-        lab.compare("game24", "direct", model="offline", budget="usd=1", items=1, baselines=False, processes=1, seed=1)
+    script = tmp_path / "refuses.jsonl"
+    script.write_text(
+        json.dumps({"signature": "direct.answer", "error": {"kind": "Rejected", "message": "no such thing"}}) + "\n"
+    )
+    with pytest.raises(ModelError, match="no such thing"):
+        lab.compare("game24", "direct", model=f"script:{script}", items=1, baselines=False, processes=1, seed=1)
 
 
 def test_a_bug_in_a_strategy_is_raised_here_with_its_traceback(tmp_path: Path) -> None:
@@ -331,3 +338,64 @@ def test_what_an_agent_did_in_a_world_is_scored_and_not_its_words_alone(skill: i
         baselines=False,
     )
     assert [row["accuracy"] for row in made.rows] == [accuracy]
+
+
+def test_a_suite_that_decides_several_things_shows_each(tmp_path: Path) -> None:
+    made = lab.compare("api_bank", "direct", model="sim:skill=0", items=12, level=3, baselines=False, processes=1)
+    (row,) = made.rows
+    assert row["accuracy"] == 0
+    assert list(row["parts"]) == ["needed", "chosen", "called", "responded"]
+    assert row["parts"]["needed"] > row["parts"]["called"]
+    assert re.search(r"95 % +needed +chosen +called +responded +unparsed", str(made))
+    assert f"{row['parts']['chosen']:.3f}" in str(made)
+    assert '<th class="n">chosen</th>' in made.html()
+
+
+def test_the_table_of_items_has_what_was_given_beside_what_is_right(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [("What is the capital of France?", "Paris"), ("What is the capital of Italy?", "Rome")]
+    file.write_text("".join(json.dumps({"question": one, "answer": key}) + "\n" for one, key in rows))
+    script = tmp_path / "said.jsonl"
+    replies = [("France", "The capital is Paris."), ("Italy", "It is Milan, I think.")]
+    script.write_text(
+        "".join(
+            json.dumps({"signature": "direct.answer", "contains": one, "reply": said}) + "\n" for one, said in replies
+        )
+    )
+    made = lab.compare(str(file), "direct", model=f"script:{script}", baselines=False, processes=1)
+    found = {one["key"]: (one["given"], one["right"]) for one in made.items}
+    assert found == {"Paris": (["The capital is Paris."], [1.0]), "Rome": (["It is Milan, I think."], [0.0])}
+    page = made.html()
+    assert "<td>Paris</td><td>✓ The capital is Paris.</td>" in page
+    assert "<td>Rome</td><td>✗ It is Milan, I think.</td>" in page
+
+
+def test_of_a_chain_the_report_says_which_model_answered(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    questions = [one.question for one in suite("word_problems").items(3, seed=1)]
+    first.write_text(
+        "".join(
+            json.dumps({"signature": "direct.answer", "contains": one, **said}) + "\n"
+            for one, said in zip(
+                questions, ({"reply": "1"}, {"error": {"kind": "Unavailable"}}, {"reply": "2"}), strict=True
+            )
+        )
+    )
+    second.write_text(json.dumps({"signature": "direct.answer", "reply": "3", "times": 0}) + "\n")
+    chain = f"script:{first}|script:{second}"
+    made = lab.compare("word_problems", "direct", model=chain, items=3, seed=1, baselines=False, processes=1)
+    assert made.rows[0]["answered_by"] == {f"script:{first}": 2, f"script:{second}": 1}
+    said = f"direct at no limit was answered by script:{first} 2 calls, script:{second} 1 call"
+    assert said in str(made)
+    assert said in made.html()
+
+
+def test_replies_are_no_longer_than_max_tokens_says() -> None:
+    made = lab.compare(
+        "word_problems", "chain_of_thought", model="sim:words=500", items=2, max_tokens=40, baselines=False
+    )
+    short = lab.compare("word_problems", "chain_of_thought", model="sim:words=500", items=2, baselines=False)
+    assert made.manifest["max_tokens"] == 40
+    assert made.rows[0]["tokens_per_item"] < short.rows[0]["tokens_per_item"] - 100
+    with pytest.raises(UsageError, match="max_tokens must be at least 1"):
+        lab.compare("word_problems", "direct", items=2, max_tokens=0)

@@ -62,6 +62,30 @@ def test_every_curve_has_colour_marker_and_dash_of_its_own() -> None:
     assert len({one["color"] for one in looks}) == len({one["marker"] for one in looks}) == 8
 
 
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(("colours", "paper"), [(_figure.COLOURS, "#ffffff"), (_figure.DARK, "#111316")])
+def test_text_in_every_colour_can_be_read_on_its_page(colours: tuple[str, ...], paper: str) -> None:
+    for colour in colours:
+        low, high = sorted((luminance(colour), luminance(paper)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_within_a_page_the_figure_has_the_colours_of_the_page(report: lab.Report) -> None:
+    page = report.html()
+    drawn = page[page.index("<svg") : page.index("</svg>")]
+    assert not re.search(r"(?<!,)#(ffffff|16191d|e2e5e9|0072b2|000000)", drawn)
+    assert "stroke: var(--c0,#0072b2)" in drawn
+    assert "fill: var(--text,#16191d)" in drawn
+    assert all(f"--c{number}:{colour};" in page for number, colour in enumerate(_figure.DARK))
+    assert 'aria-label="Accuracy against budget, one curve per strategy.' in drawn
+    assert "var(--" not in report.figure("svg").decode()  # a file by itself has colours of its own
+
+
 def test_names_beside_curves_do_not_cover_one_another() -> None:
     ends = [(0.5, "a", ""), (0.51, "b", ""), (0.5, "c", ""), (0.99, "d", ""), (1.0, "e", "")]
     placed = _figure.apart(ends)

@@ -83,10 +83,12 @@ def test_another_comparison_in_the_folder_is_refused_by_name(tmp_path: Path) -> 
     small = {**SETTINGS, "items": 1, "budget": "", "baselines": False}
     lab.compare("game24", "direct", out=tmp_path, **small)
     for changed, said in (
-        ({"seed": 8}, "items_digest is|seed is"),
-        ({"model": "sim:skill=0.9"}, "models is"),
-        ({"items": 2}, "items is"),
-        ({"budget": "calls=3"}, "budgets is"),
+        ({"seed": 8}, "holds a comparison with seed 7; this asks for seed 8"),
+        ({"model": "sim:skill=0.9"}, "with the models sim:skill=0.5,.*; this asks for the models sim:skill=0.9"),
+        ({"items": 2}, "with 1 item; this asks for 2 items"),
+        ({"budget": "calls=3"}, "with the budgets no limit; this asks for the budgets calls=3"),
+        ({"max_tokens": 9}, "with max_tokens none; this asks for max_tokens 9"),
+        ({"baselines": True}, "with baselines off; this asks for baselines on"),
     ):
         with pytest.raises(UsageError, match=said):
             lab.compare("game24", "direct", out=tmp_path, **{**small, **changed})

@@ -43,11 +43,14 @@ def test_an_items_own_key_is_a_find_in_its_first_prompt_alone() -> None:
 def test_examples_that_are_test_items_are_named() -> None:
     scan = Scan(ITEMS, ["Q\nShe has nine pears and sells four."])
     assert scan.overlaps == [3]
-    found = summary(scan, [{"item": 0, "lines": 3, "unseen": 0, "hits": {"keys": [1]}}], ITEMS)
+    found = summary(
+        scan, [{"item": 0, "lines": 3, "unseen": 0, "hits": {"keys": [1]}, "cell": 1}], ITEMS, ["direct", "leaky"]
+    )
     assert found["examples_among_items"] == ["d"]
     assert found["keys_of_others"] == [["a", "b"]]
     assert (found["lines"], found["clean"]) == (3, False)
+    assert found["found"] == [{"strategy": "leaky", "shows": "keys", "item": "a", "of": "b"}]
 
 
 def test_nothing_found_is_clean() -> None:
-    assert summary(Scan(ITEMS, ()), [], ITEMS)["clean"]
+    assert summary(Scan(ITEMS, ()), [], ITEMS, [])["clean"]

@@ -1,9 +1,35 @@
 """The critical path, read off the places of calls; and virtual time."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
-from stratagem.lab._watch import Seen, waves
+from stratagem.lab._watch import Seen, Witness, waves
+
+
+def shown(*messages: str) -> list[str]:
+    """Return the lines that are kept of some prompts."""
+    witness = Witness()
+    for message in messages:
+        head, asked = SimpleNamespace(instruction="Go on."), SimpleNamespace(name="goes_on")
+        request: Any = SimpleNamespace(message=message, signature=asked, head=head, steps=None, repair=())
+        witness.sees(request)
+    return list(witness.lines)
+
+
+def test_a_line_that_goes_on_is_kept_once_at_its_longest() -> None:
+    chain = "A: " + "thought " * 20
+    said = shown(
+        f"Q\n{chain}one", f"Q\n{chain}one Wait, two", f"Q\n{chain}one Wait, two Wait, three", f"Q\n{chain}other"
+    )
+    assert said == ["Q", "Go on.", f"{chain}one Wait, two Wait, three", f"{chain}other"]
+
+
+def test_a_line_is_kept_if_its_last_word_goes_on() -> None:
+    chain = "A: " + "thought " * 20
+    assert shown(f"{chain}make 2", f"{chain}make 24") == [f"{chain}make 2", "Go on.", f"{chain}make 24"]
+    assert shown("short", "short and longer") == ["short", "Go on.", "short and longer"]
 
 
 def row(*paths: str) -> list[Seen]:

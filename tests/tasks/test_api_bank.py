@@ -20,7 +20,7 @@ def test_there_are_at_least_twelve_apis_and_four_kinds_of_request_per_level():
 
 async def played(skill, level, n=25):
     model = SimulatedModel(f"sim:skill={skill}", BANK.oracle())
-    right, decided = 0.0, {"needed": 0, "called": 0, "responded": 0}
+    right, decided = 0.0, {"needed": 0, "chosen": 0, "called": 0, "responded": 0}
     async with stratagem.open(model=model, journal="memory") as session:
         for item in BANK.items(n, seed="play", level=level):
             answer = await session.run(react.using(max_steps=8), BANK.task(item.question))
@@ -38,7 +38,7 @@ async def played(skill, level, n=25):
 async def test_who_knows_gets_everything_right_and_who_does_not_nearly_nothing(level):
     right, decisions = await played(1.0, level)
     assert right == 1
-    assert decisions == {"needed": 1, "called": 1, "responded": 1}
+    assert decisions == {"needed": 1, "chosen": 1, "called": 1, "responded": 1}
     guessed, decisions = await played(0.0, level)
     assert guessed <= 0.04
     assert decisions["called"] < 1

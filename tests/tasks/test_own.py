@@ -1,13 +1,16 @@
 """Tasks from a file: what is read, how answers are compared, and what is refused."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from stratagem.core import Inquiry
 from stratagem.errors import UsageError
+from stratagem.tasks import Suite
 from stratagem.tasks._own import OwnSuite, opened
+from stratagem.testing import suite_checks
 
 GSM = {"question": "Nat sells 48 clips, then half as many. How many in all?",
        "answer": "He sells 48/2 = <<48/2=24>>24 clips.\nIn all 48+24 = <<48+24=72>>72.\n#### 1,072"}  # fmt: skip
@@ -49,6 +52,18 @@ def test_a_table_with_other_names_of_columns_is_read(tmp_path: Path) -> None:
     assert suite.score(items["p2"].question, "The  tiber.") == (1.0, True)
 
 
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_a_table_may_have_semicolons_or_tabs_between_its_columns(tmp_path: Path, between: str) -> None:
+    head, row = between.join(("id", "Question", "answer")), between.join(("a", '"Which, of these?"', "1,5 m"))
+    (item,) = opened(file_of(tmp_path, head, row, name="t.csv")).items(1)
+    assert (item.question, item.key) == ("Which, of these?", "1,5 m")
+
+
+def test_a_table_without_a_question_is_refused_whatever_stands_between_its_columns(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no 'question'"):
+        opened(file_of(tmp_path, "a;b", "c;d", name="t.csv"))
+
+
 @pytest.mark.parametrize(
     ("answers", "right", "wrong", "none"),
     [
@@ -67,6 +82,66 @@ def test_answers_are_compared_as_what_they_are(
     assert suite.score("q1", none) == (0.0, False)
 
 
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("Paris", 1), ("The capital is Paris.", 1), ("Paris is the capital of France.", 1), ("Answer: Paris", 1),
+        ("The capital is not Paris.", 0), ("Paris or Rome", 0), ("Paris Rome Berlin", 0), ("What is the capital of France?", 0),
+        ("Rome", 0), ("", 0),
+    ],
+)  # fmt: skip
+def test_a_right_sentence_is_right_and_a_list_of_answers_is_not(tmp_path: Path, said: str, right: int) -> None:
+    suite = opened(
+        file_of(
+            tmp_path,
+            {"question": "What is the capital of France?", "answer": "Paris"},
+            {"question": "Which river flows through Rome?", "answer": "the Tiber"},
+        )
+    )
+    assert suite.score("What is the capital of France?", said).right == right
+    task = suite.task("What is the capital of France?")
+    assert (task.form(task.answer(said)) == task.form(task.answer("paris"))) is bool(
+        right
+    )  # a vote counts them together
+
+
+def test_whole_sentences_as_answers_are_compared_as_they_are(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, {"question": "Conclude.", "answer": "All men are mortal."}))
+    assert suite.score("Conclude.", "Answer: all men are mortal").right == 1
+    assert suite.score("Conclude.", "Some men are mortal.").right == 0
+
+
+SYLLABLES = ("ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "zu")
+WORDS = [f"{one}{two}".capitalize() for one in SYLLABLES for two in SYLLABLES]
+FORMS = {
+    "phrase": [f"{word}" if n % 3 else f"the {word} of {WORDS[-n]}" for n, word in enumerate(WORDS)],
+    "number": [str(n * 7 + 1000) for n in range(100)],
+    "text": [f"{word} came first, and {WORDS[-n]} followed it." for n, word in enumerate(WORDS)],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "check",
+    [
+        suite_checks.equal_seeds_give_equal_items,
+        suite_checks.every_item_can_be_solved,
+        suite_checks.what_is_no_answer_scores_nothing,
+        suite_checks.random_text_scores_nothing,
+        suite_checks.wrong_answers_are_wrong,
+        suite_checks.answers_of_others_score_at_their_true_rate,
+        suite_checks.the_oracle_tells_right_from_wrong,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_a_file_passes_what_every_scorer_must_pass(tmp_path: Path, form: str, check: Callable[[Suite], None]) -> None:
+    rows = [{"question": f"What is the word for {n} in Volzu?", "answer": one} for n, one in enumerate(FORMS[form])]
+    suite = opened(file_of(tmp_path, *rows))
+    assert isinstance(suite, OwnSuite)
+    assert suite.kind == form
+    check(suite)
+
+
 def test_the_oracle_knows_the_file_and_nothing_else(tmp_path: Path) -> None:
     suite = opened(file_of(tmp_path, {"question": "q0", "answer": 7}, {"question": "q1", "answer": 8}))
     oracle = suite.oracle()
@@ -82,7 +157,7 @@ def test_without_its_rows_a_suite_makes_tasks_and_has_no_key(tmp_path: Path) -> 
     assert isinstance(whole, OwnSuite)
     blind = opened("gone.jsonl", blind=whole.blind())
     task = blind.task("q0")
-    assert task.answer("The Wombat").value == "The Wombat"
+    assert task.answer("It is the Wombat.").value == "Wombat"
     assert "wombat" not in json.dumps(whole.blind())
     with pytest.raises(KeyError):
         blind.solve(blind.read("q0"))
@@ -121,7 +196,7 @@ def test_what_is_no_file_of_tasks_is_refused(tmp_path: Path) -> None:
 
 def test_more_items_than_rows_are_refused(tmp_path: Path) -> None:
     suite = opened(file_of(tmp_path, {"question": "q0", "answer": 7}))
-    with pytest.raises(UsageError, match="has 1 items, 2 are wanted"):
+    with pytest.raises(UsageError, match="has 1 item, 2 are wanted"):
         list(suite.items(2))
     with pytest.raises(UsageError, match="no level 2"):
         list(suite.items(1, level=2))

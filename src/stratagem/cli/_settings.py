@@ -296,14 +296,14 @@ def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
     return option("--base-url", key="base-url", metavar="URL", help=help, **shared)(function)
 
 
-def speaking(*flags: str) -> Decorator:
-    """Return the options that say where state lies and how the command speaks.
+def speaking(*flags: str, jsonl: str = "Print the events, one JSON document a line.") -> Decorator:
+    """Return the options that say where state lies and how the command speaks; `jsonl` is what is printed line by line.
 
     They are eager and fill the context's `Mode`, so that a mistake in a later option is reported as wanted.
     """
     meaning = {
         "json": "Print one JSON document.",
-        "jsonl": "Print the events, one JSON document a line.",
+        "jsonl": jsonl,
         "quiet": "Print neither progress nor status.",
         "verbose": "Print every effect on standard error.",
         "debug": "Print the traceback of an unexpected exception.",

@@ -1,8 +1,10 @@
 """`stratagem compare`: which strategy is worth it on this task, with this model, at this budget."""
 
+import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,38 @@ if TYPE_CHECKING:
     from stratagem.lab import Report
 
 MISSED = 1
+LEVEL = "Of difficulty: 1 is easy, 3 is hard; a file has one."
+
+
+def _listed(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    """Print the suites for `--task list`, and end; else return what is given."""
+    if value != "list" or ctx.resilient_parsing:
+        return value
+    from stratagem.tasks import names, suite
+
+    made = [suite(name) for name in names()]
+    if ctx.obj is not None and ctx.obj.json:
+        ctx.obj.document([
+            {"name": one.name, "about": one.about, "levels": list(one.levels), "items": {str(k): v for k, v in one.sizes.items()},
+             "source": one.source, "steps": one.stepwise}
+            for one in made
+        ])  # fmt: skip
+    else:
+        table([(one.name, f"levels {one.levels[0]} to {one.levels[-1]}", one.about) for one in made], elastic=2)
+    ctx.exit(0)
+    return None
+
+
+def on_task(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that says what is solved. It comes first: `--task list` needs no other."""
+    return click.option(
+        "--task", required=True, metavar="NAME|FILE|list", is_eager=True, callback=_listed,
+        help="A suite (`list` says which), or your own JSON lines or CSV.",
+    )(function)  # fmt: skip
 
 
 @click.command(cls=Verb)
-@click.option("--task", required=True, metavar="NAME|FILE", help="A suite, or your own JSON lines or CSV.")
+@on_task
 @click.option("--strategies", required=True, metavar="SPEC,...", help="With commas between them.")
 @click.option(
     "--model",
@@ -31,8 +61,11 @@ MISSED = 1
 )
 @reaching
 @click.option("--budget", metavar="LIMITS", default="", help="Of each item; one may be a list: tokens=2000/8000/32000.")
+@click.option(
+    "--max-tokens", metavar="N", type=click.IntRange(1), help="Of each reply.  [default: what the model may write]"
+)
 @click.option("--items", metavar="N", type=click.IntRange(1), help="How many.  [default: 100; of a file all]")
-@click.option("--level", metavar="N", type=int, default=1, show_default=True, help="Of difficulty.")
+@click.option("--level", metavar="N", type=int, default=1, show_default=True, help=LEVEL)
 @click.option(
     "--examples",
     metavar="N",
@@ -63,7 +96,7 @@ MISSED = 1
 )
 @click.option("--processes", metavar="N", type=click.IntRange(1, 256), help="[default: one for each core]")
 @click.option("--width", metavar="N", type=click.IntRange(1, 1000), help="Items at once in each.  [default: 8]")
-@speaking("json", "jsonl", "quiet", "debug")
+@speaking("json", "jsonl", "quiet", "debug", jsonl="Print the report, one JSON document a line.")
 @click.pass_obj
 def compare(mode: Mode, **given: Any) -> int:
     """Compare strategies on the same items under the same budget.
@@ -83,12 +116,15 @@ def compare(mode: Mode, **given: Any) -> int:
     from stratagem.lab import compare as perform
 
     mode.aim(*given["model"])
+    real = [one for one in given["model"] if one.partition(":")[0] != "sim"]
+    if real and given["max_tokens"] is None and "tokens=" not in given["budget"] and not mode.quiet:
+        warn(f"! no limit in tokens: a reply of {real[0]} may be as long as the model can write; see --max-tokens")
     shown_progress = Line(mode, given["out"])
     stop_on_sigterm()
     try:
         report = perform(
             given["task"], given["strategies"], model=given["model"], budget=given["budget"], items=given["items"], seed=seed,
-            level=given["level"], examples=given["examples"], out=given["out"], across_capabilities=given["across_capabilities"],
+            level=given["level"], examples=given["examples"], max_tokens=given["max_tokens"], out=given["out"], across_capabilities=given["across_capabilities"],
             baselines=not given["no_baselines"], withheld=given["seed_file"] is not None, processes=given["processes"],
             width=given["width"], on_progress=shown_progress, **mode.server,
         )  # fmt: skip
@@ -128,9 +164,13 @@ def _limit(text: str) -> tuple[str, float]:
     try:
         least = float(share)
     except ValueError:
-        least = -1.0
-    if not equals or not 0 <= least <= 1:
-        raise usage(f"--fail-below {text!r} is no NAME=SHARE", "Write --fail-below tree_of_thoughts=0.8")
+        least = math.nan
+    remedy = "Write --fail-below tree_of_thoughts=0.8"
+    if not equals or math.isnan(least):
+        raise usage(f"--fail-below {text!r} is no NAME=SHARE", remedy)
+    if not 0 <= least <= 1:
+        meant = f"--fail-below {name}={least / 100:g} is {least:g} %" if 1 < least <= 100 else remedy
+        raise usage(f"--fail-below {text!r}: an accuracy is from 0 to 1, not {share.strip()}", meant)
     return name, least
 
 
@@ -188,10 +228,11 @@ def _print(mode: Mode, report: "Report") -> None:
 
     say(report.title)
     say()
-    table([list(_text.HEADS), *_text.cells_of(report)], elastic=1)
+    table([list(_text.heads_of(report)), *_text.cells_of(report)], elastic=1)
     say()
     say("* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another")
-    say(_text.scan_line(report.manifest["prompt_scan"]))
+    for line in _text.notes_of(report):
+        say(line)
     for heading, lines in (
         ("Paired tests", _text.test_lines(report.tests)),
         ("Failures", _text.failure_lines(report.failures)),
@@ -244,4 +285,4 @@ class Line:
         return CANCELLED
 
 
-__all__ = ["Line", "check_writable", "compare", "secret", "stop_on_sigterm", "write_files"]
+__all__ = ["LEVEL", "Line", "check_writable", "compare", "on_task", "secret", "stop_on_sigterm", "write_files"]

@@ -7,12 +7,12 @@ import click
 from stratagem.cli._ends import usage
 from stratagem.cli._output import Mode, say, table
 from stratagem.cli._settings import Verb, offers, speaking
-from stratagem.cli.compare import Line, check_writable, stop_on_sigterm, write_files
+from stratagem.cli.compare import LEVEL, Line, check_writable, on_task, stop_on_sigterm, write_files
 
 
 @click.command(cls=Verb)
 @click.argument("strategy", **offers("strategies"))
-@click.option("--task", required=True, metavar="NAME|FILE", help="A suite, or your own JSON lines or CSV.")
+@on_task
 @click.option(
     "--vary",
     required=True,
@@ -25,7 +25,7 @@ from stratagem.cli.compare import Line, check_writable, stop_on_sigterm, write_f
 @click.option(
     "--items", metavar="N", type=click.IntRange(1), help="How many at each point.  [default: 100; of a file all]"
 )
-@click.option("--level", metavar="N", type=int, default=1, show_default=True, help="Of difficulty.")
+@click.option("--level", metavar="N", type=int, default=1, show_default=True, help=LEVEL)
 @click.option(
     "--examples",
     metavar="N",

@@ -92,7 +92,9 @@ class Answer(Value):
     def cost(self) -> str:
         """Return one line: stop reason, calls, tokens, money, time, run."""
         used = self.usage
-        parts = [self.stop, f"{used.calls:,} calls", f"{used.tokens:,} tokens", used.money, f"{used.seconds:.1f} s"]
+        calls = "1 call" if used.calls == 1 else f"{used.calls:,} calls"
+        tokens = "1 token" if used.tokens == 1 else f"{used.tokens:,} tokens"
+        parts = [self.stop, calls, tokens, used.money, f"{used.seconds:.1f} s"]
         return " · ".join([*parts, *([f"run {self.run_id}"] if self.run_id else [])])
 
     def cited(self) -> str:

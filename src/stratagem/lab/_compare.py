@@ -14,10 +14,13 @@ from stratagem.lab._crew import Crew
 from stratagem.lab._folder import Folder
 from stratagem.lab._plan import Cell, Contestant, Wanted
 from stratagem.lab._report import Facts, Report, made_with
+from stratagem.lab._text import counted
+from stratagem.tasks import Score
 from stratagem.tasks._own import ENDINGS, OwnSuite, opened
 
 CHUNK = 10  # items of a job: small enough that no process waits long for another at the end
 WIDTH = 8  # items at once in one process, with models that are waited for
+LOCAL_WIDTH = 2  # likewise where the model computes here: what waits for it would be counted as its time
 
 
 class Progress(NamedTuple):
@@ -42,6 +45,7 @@ def compare(
     seed: int | str = 0,
     level: int = 1,
     examples: int = _plan.EXAMPLES,
+    max_tokens: int | None = None,
     out: str | Path | None = None,
     across_capabilities: bool = False,
     baselines: bool = True,
@@ -66,12 +70,14 @@ def compare(
         seed: of the items and of all dice.
         level: of difficulty.
         examples: solved examples of the training split that a task carries.
+        max_tokens: of each reply; what the model may write and the budget pays for, if left out.
         out: folder that keeps answers; a comparison that was stopped goes on from there.
         across_capabilities: compare strategies that use different truth, and say so in the title.
         baselines: whether self-consistency, best-of-n and a longer chain are compared as well.
         withheld: the seed is a secret: neither it nor a question is in the report.
-        processes: one for each core, if left out.
-        width: items at once in each process; 8 if left out, 1 with simulated models.
+        processes: one for each core if left out, and one alone where a model computes on this machine.
+        width: items at once in each process; if left out 8, 2 where a model computes on this machine, and with simulated
+            models always 1.
         base_url: where the OpenAI-compatible server of the models is.
         api_key_env: environment variable with the key for that address.
         on_progress: called after every answer.
@@ -87,7 +93,7 @@ def compare(
     """
     _check_packages()
     wanted = _wanted(
-        task, strategies, model, budget, items, seed, level, examples, across=across_capabilities, with_baselines=baselines,
+        task, strategies, model, budget, items, seed, level, examples, max_tokens, across=across_capabilities, with_baselines=baselines,
         published=not withheld,
     )  # fmt: skip
     if base_url or api_key_env:
@@ -100,11 +106,12 @@ def compare(
     folder = Folder(Path(out) if out is not None else None)
     began = time.monotonic()
     setup = {
-        "task": task, "blind": wanted.blind, "examples": wanted.examples, "base_url": base_url, "api_key_env": api_key_env,
+        "task": task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
     }  # fmt: skip
     try:
         known = folder.begin(wanted.cost())
-        size = max(1, processes or os.cpu_count() or 1)
+        here = any(one.partition(":")[0] == "local" for model in wanted.models for one in model.split("|"))
+        size = max(1, processes or (1 if here else os.cpu_count()) or 1)
         with Crew(setup, size) as crew:
             pilot = known["pilot"] if known else _pilot(crew, wanted)
             if not known:
@@ -112,7 +119,9 @@ def compare(
             contestants = [
                 _plan.contestant(spec, (spec,) * len(wanted.budgets)) for spec in wanted.strategies
             ] + _plan.baselines(wanted, kinds, pilot)
-            work = _Work(wanted, contestants, folder, crew, width or WIDTH, on_progress, began)
+            work = _Work(
+                wanted, contestants, folder, crew, width or (LOCAL_WIDTH if here else WIDTH), on_progress, began
+            )
             work.perform()
         return _report(wanted, contestants, pilot, work, kinds, time.monotonic() - began)
     finally:
@@ -129,9 +138,11 @@ def _check_packages() -> None:
 
 def _wanted(
     task: str, strategies: Sequence[Strategy | str] | str, model: str | Sequence[str], budget: str, items: int | None,
-    seed: int | str, level: int, examples: int, *, across: bool, with_baselines: bool, published: bool,
+    seed: int | str, level: int, examples: int, max_tokens: int | None, *, across: bool, with_baselines: bool, published: bool,
 ) -> Wanted:  # fmt: skip
     """Check what the caller asks for, before anything is started."""
+    if max_tokens is not None and max_tokens < 1:
+        raise UsageError(f"max_tokens must be at least 1, got {max_tokens}")
     specs = _plan.split_specs(strategies) if isinstance(strategies, str) else list(strategies)
     if not specs:
         raise UsageError("there is no strategy to compare", remedy="Name at least one.")
@@ -147,15 +158,32 @@ def _wanted(
         task if not task.lower().endswith(ENDINGS) else str(Path(task).resolve()), level, seed, published, tuple(names),
         tuple(models), _plan.budgets_of(budget), _plan.items_of(suite, items, seed=seed, level=level),
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
-        across, with_baselines, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
+        across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
     )  # fmt: skip
+
+
+ANSWERING = "Compare with a simulated model, `sim:skill=0.7`, or a real one, `local:smollm2` or `PROVIDER:NAME`."
 
 
 def _model(spec: str) -> str:
     """Return a model's spec as it calls itself; what is wrong with it is said before a process is started."""
     from stratagem.models import open_model
 
-    return open_model(spec).spec if spec.partition(":")[0] == "sim" else spec
+    links = [one.strip() for one in spec.split("|")]
+    kinds = [one.partition(":")[0] for one in links]
+    if "offline" in kinds:
+        raise UsageError("the model `offline` follows rules and answers no task of a comparison", remedy=ANSWERING)
+    if "replay" in kinds:
+        raise UsageError(
+            "`replay:RUN` says what one run was told, and a comparison asks what it was not", remedy=ANSWERING
+        )
+    if "sim" not in kinds:
+        return spec
+    if len(links) > 1:
+        raise UsageError(
+            f"a simulated model is no part of a chain: {spec!r}", remedy="Name it alone; `--model` may be repeated."
+        )
+    return open_model(spec).spec
 
 
 def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
@@ -259,16 +287,15 @@ def _report(
     kinds: Sequence[tuple[str, ...]], seconds: float,
 ) -> Report:  # fmt: skip
     """Score the frozen answers and make the report of them."""
-    scores: dict[tuple[int, int], tuple[float, bool]] = {}
+    scores: dict[tuple[int, int], Score] = {}
     prompts: dict[str, str] = {}
     for key, one in work.answers.items():
-        score = wanted.suite.score(
+        scores[key] = wanted.suite.score(
             wanted.items[key[1]].question, one["text"], [(name, given) for name, given in one.get("made", ())]
         )
-        scores[key] = (float(score.right), bool(score.parsed))
         prompts.update(one["prompts"])
     simulated = [model for model in wanted.models if model.startswith("sim")]
-    title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {len(wanted.items)} items"
+    title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"
     title += " (simulated)" if len(simulated) == len(wanted.models) else " (partly simulated)" if simulated else ""
     title += " across capabilities: these strategies use different truth" if len(kinds) > 1 else ""
     manifest: dict[str, Any] = {
@@ -276,11 +303,15 @@ def _report(
         "task": wanted.suite.name, "capabilities": [list(kind) for kind in kinds],
         "specs": {one.name: list(dict.fromkeys(one.specs)) for one in contestants},
         "sources": {one.name: _source(one.specs[0]) for one in contestants},
-        "prompts": dict(sorted(prompts.items())), "prompt_scan": _scan.summary(work.scan, _ordered(work), wanted.items),
+        "prompts": dict(sorted(prompts.items())), "prompt_scan": _scan.summary(
+            work.scan, _ordered(work), wanted.items, [contestants[cell.contestant].name for cell in work.cells]
+        ),
         "rules": {"repairs": 0, "strict": True, "memory": "none", "journal": "one per item, in memory", "cache": "none"},
         "pilot": dict(pilot), "made_with": made_with(), "wall_seconds": round(seconds, 3),
     }  # fmt: skip
-    shown = [(one.id, one.question if wanted.published else "") for one in wanted.items]
+    shown = [
+        (one.id, one.question, one.key) if wanted.published else (one.id, "", "") for one in wanted.items
+    ]  # fmt: skip
     seed = int.from_bytes(hashlib.sha256(str(wanted.seed).encode()).digest()[:8], "big")
     return Report(
         Facts(manifest, contestants, wanted.models, wanted.budgets, work.cells, shown, work.answers, scores, seed)

@@ -1,17 +1,31 @@
 """Figures: accuracy against budget, and where a strategy pays. Equal input gives equal bytes.
 
-Every strategy has a colour that colour-blind readers tell apart (Okabe and Ito), a marker and a dash, and its name beside
-its curve. Text stays text in SVG.
+Every strategy has a colour, a marker and a dash, and its name beside its curve, so nobody needs the colour to tell it from
+another. Colours are those of Okabe and Ito, darkened until text in them can be read on white; a page replaces them in the dark.
+Text stays text in SVG.
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stratagem.core import budget_of
 from stratagem.errors import CapabilityError, UsageError
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F00")
+COLOURS = ("#0072b2", "#b84a00", "#007a5a", "#a8477f", "#6a51a3", "#8a6100", "#3a3f46", "#6b6b00")
+DARK = (
+    "#56b4e9",
+    "#ff8a4c",
+    "#2fc795",
+    "#e39bc4",
+    "#b3a2f0",
+    "#f0b429",
+    "#d5d9de",
+    "#c8c84a",
+)  # the same, on a dark page
+PAPER, INK, GRID = "#ffffff", "#16191d", "#e2e5e9"
+LIGHT_SIGN, DARK_SIGN = "#fefefe", "#010101"  # on the cells of a map, whose colours are the same on every page
 MARKERS, DASHES = ("o", "s", "^", "D", "v", "P", "X", "*"), ("-", "--", "-.", ":")
 WIDE, HIGH = 7.2, 4.4  # inches
 FORMATS = ("svg", "png")
@@ -52,6 +66,20 @@ def curves(rows: Sequence[Mapping[str, Any]], title: str, *, format: str, dpi: i
     _labels(axes, max(places.values()), ends)
     _titled(figure, title)
     return _written(figure, format, dpi)
+
+
+def themed(svg: str) -> str:
+    """Return a picture within a page, whose colours are the page's: `--bg`, `--text`, `--line` and `--c0` to `--c7`.
+
+    Where a page has none of them, as in a notebook, the colours stay what they are.
+    """
+    names = {PAPER: "--bg", INK: "--text", GRID: "--line"}
+    names |= {colour: f"--c{number}" for number, colour in enumerate(COLOURS)}
+    return re.sub(
+        r"(?<=: )#[0-9a-f]{6}",
+        lambda found: f"var({names[found[0]]},{found[0]})" if found[0] in names else found[0],
+        svg,
+    )
 
 
 def label_of(row: Mapping[str, Any]) -> str:
@@ -115,10 +143,11 @@ def _figure() -> Any:
 
     matplotlib.rcParams.update({
         "svg.fonttype": "none", "svg.hashsalt": "stratagem", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
-        "axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "axes.grid": True, "grid.color": "#e2e5e9",
-        "axes.axisbelow": True,
+        "axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "axes.grid": True, "grid.color": GRID,
+        "axes.axisbelow": True, "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK,
+        "ytick.color": INK, "axes.facecolor": PAPER, "savefig.facecolor": "auto",
     })  # fmt: skip
-    figure = Figure(figsize=(WIDE, HIGH), facecolor="white")
+    figure = Figure(figsize=(WIDE, HIGH), facecolor=PAPER)
     figure.subplots_adjust(left=0.09, right=0.68, top=0.86, bottom=0.13)
     return figure
 
@@ -148,7 +177,7 @@ def sweep(grid: Sequence[Mapping[str, Any]], title: str, names: Sequence[str], *
     """
     figure = _figure()
     budgets = list(dict.fromkeys(one["budget"] for one in grid))
-    figure.subplots_adjust(left=0.08, right=0.97, top=0.78, bottom=0.14, wspace=0.12)
+    figure.subplots_adjust(left=0.08, right=0.97 if len(names) == 1 else 0.93, top=0.78, bottom=0.14, wspace=0.12)
     panels = figure.subplots(1, len(budgets), sharey=True, squeeze=False)[0]
     for axes, budget in zip(panels, budgets, strict=True):
         points = [one for one in grid if one["budget"] == budget]
@@ -207,7 +236,7 @@ def _map(
         if one["verdict"] != "unresolved":
             dark = abs(one["gain"]) > 0.55 * bound
             sign = "+" if one["verdict"] == "pays" else "−"
-            axes.text(x, y, sign, ha="center", va="center", fontsize=10, color="white" if dark else "black")
+            axes.text(x, y, sign, ha="center", va="center", fontsize=10, color=LIGHT_SIGN if dark else DARK_SIGN)
     if first:
         axes.set_ylabel(names[1])
     if last:

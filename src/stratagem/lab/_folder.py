@@ -11,8 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from stratagem.errors import UsageError
+from stratagem.lab._text import counted
 
 PLAN, ANSWERS, LOCK = "plan.json", "answers.jsonl", "lock"
+
+
+# What makes a comparison, in words; in the order in which a difference is looked for.
+WORDS: Mapping[str, str] = {
+    "task": "the task {}", "level": "level {}", "seed": "seed {}", "items": "{}", "strategies": "the strategies {}",
+    "models": "the models {}", "budgets": "the budgets {}", "examples": "{}", "max_tokens": "max_tokens {}",
+    "across_capabilities": "across_capabilities {}", "baselines": "baselines {}",
+}  # fmt: skip
+
+
+def _said(name: str, value: Any) -> str:
+    """Return a value of a comparison's identity in words."""
+    if name in ("items", "examples"):
+        return counted(value, name[:-1])
+    if isinstance(value, list):
+        shown = ", ".join(str(one) or "no limit" for one in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    else:
+        shown = "none" if value is None else "on" if value is True else "off" if value is False else str(value)
+    return WORDS.get(name, f"{name} {{}}").format(shown)
 
 
 class Folder:
@@ -66,12 +86,19 @@ class Folder:
             raise UsageError(message, remedy="Wait for it, or choose another folder.") from None
 
     def _same(self, known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-        for name, value in identity.items():
-            if known.get(name) != value:
-                raise UsageError(
-                    f"{str(self.path)!r} holds another comparison: its {name} is {known.get(name)!r}, not {value!r}",
-                    remedy="Choose another folder with `--out`, or ask for the same as before.",
-                )
+        """Refuse another comparison, and say in words what is different: what was asked for before what follows from it."""
+        for name in (*(name for name in WORDS if name in known or name in identity), *identity):
+            before, now = known.get(name), identity.get(name)
+            if before == now:
+                continue
+            if name == "items_digest":
+                said = "other items of the same task: its file, or what makes the items, has changed since"
+            else:
+                said = f"a comparison with {_said(name, before)}; this asks for {_said(name, now)}"
+            raise UsageError(
+                f"the folder {str(self.path)!r} holds {said}",
+                remedy="Choose another folder with `--out`, or ask for the same as before.",
+            )
 
     def plan(self, form: Mapping[str, Any]) -> None:
         """Store the plan, all or nothing."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stratagem.lab import _text
+from stratagem.lab._figure import COLOURS, DARK, themed
 from stratagem.lab._text import name_of
 
 if TYPE_CHECKING:
@@ -14,15 +15,25 @@ if TYPE_CHECKING:
 
 MOST_ITEMS = 5_000  # in the table; whoever writes the file puts all of them beside it
 NOTEBOOK_ITEMS = 0
+SHOWN_GIVEN = 60  # characters of an answer in the table of items
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-STYLE = """
-:root{color-scheme:light dark;--bg:light-dark(#fff,#111316);--line:light-dark(#e2e5e9,#2a2f36);--text:light-dark(#16191d,#e6e8eb);
---soft:light-dark(#565e69,#9aa3ae);--bad:light-dark(#b3261e,#ff8a80);--good:light-dark(#1a7339,#5ec97f)}
-*{box-sizing:border-box}
+
+
+def _colours(names: Iterable[str]) -> str:
+    return "".join(f"--c{number}:{colour};" for number, colour in enumerate(names))
+
+
+STYLE = (
+    f"""
+:root{{color-scheme:light dark;--bg:#fff;--line:#e2e5e9;--text:#16191d;--soft:#565e69;--bad:#b3261e;{_colours(COLOURS)}}}
+@media screen and (prefers-color-scheme:dark){{:root{{--bg:#111316;--line:#2a2f36;--text:#e6e8eb;--soft:#9aa3ae;--bad:#ff8a80;
+{_colours(DARK)}}}}}
+"""
+    + """*{box-sizing:border-box}
 body{margin:0 auto;padding:24px 16px;max-width:1100px;background:var(--bg);color:var(--text);font:14px/20px system-ui,sans-serif}
 h1{font-size:20px;line-height:28px;font-weight:600;margin:0 0 8px}h2{font-size:16px;line-height:24px;font-weight:600;margin:24px 0 8px}
-p{margin:0 0 8px}.soft{color:var(--soft)}.bad{color:var(--bad)}.good{color:var(--good)}
-figure{margin:16px 0;background:#fff;color:#16191d;border:1px solid var(--line);border-radius:6px;padding:8px;max-width:820px}
+p{margin:0 0 8px}.soft{color:var(--soft)}.bad{color:var(--bad)}
+figure{margin:16px 0;border:1px solid var(--line);border-radius:6px;padding:8px;max-width:820px}
 figure svg{width:100%;height:auto;display:block}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;line-height:20px;width:100%}
@@ -32,6 +43,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 summary{cursor:pointer;margin:8px 0}pre{font:13px/20px ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 @media print{:root{color-scheme:light}body{max-width:none;padding:0}details{display:block}figure{break-inside:avoid}}
 """
+)
 
 
 def page(report: "Report") -> str:
@@ -59,6 +71,7 @@ def _body(report: "Report", *, most_items: int) -> str:
         f"<h1>{_safe(report.title)}</h1>",
         f'<p class="soft">{_safe(", ".join(report.manifest["models"]))} · seed {_safe(report.manifest["seed"])}</p>',
         f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',
+        *(f'<p class="soft">{_safe(line)}</p>' for line in _text.notes_of(report)[1:]),
         _picture(report), "<h2>Rows</h2>", _rows(report),
         '<p class="soft">* on the Pareto front · ~ baseline · in a row: calls that had to wait for one another, on average'
         "</p>",
@@ -86,14 +99,14 @@ def _picture(report: "Report") -> str:
 
 
 def _drawn(data: bytes, said: str) -> str:
-    drawn = data.decode()
+    drawn = themed(data.decode())
     svg = drawn[drawn.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{_safe(said)}"', 1)
     return f"<figure>{svg}</figure>"
 
 
 def _rows(report: "Report") -> str:
-    numbers = {3, 4, 5, 6, 7, 8, 9, 10}
-    return _table(_text.HEADS, _text.cells_of(report), numbers)
+    heads = _text.heads_of(report)
+    return _table(heads, _text.cells_of(report), set(range(3, len(heads))))
 
 
 def _tests(report: "Report") -> str:
@@ -131,15 +144,18 @@ def _failures(report: "Report") -> str:
 
 def _items(report: "Report", most: int) -> str:
     shown = report.items[:most]
-    heads = ["item", "question", *(f"{name_of(row)} {row['budget']}" for row in report.rows)]
-    rows = [[one["id"], one["question"], *(_mark(right) for right in one["right"])] for one in shown]
+    heads = ["item", "question", "right answer", *(f"{name_of(row)} {row['budget']}" for row in report.rows)]
+    rows = [[one["id"], one["question"], one["key"], *map(_mark, one["right"], one["given"])] for one in shown]
     more = len(report.items) - len(shown)
     note = f"<p>{more:,} more are in the JSON lines beside this file.</p>" if more else ""
     return _details(f"{len(shown):,} items, each with each row", _table(heads, rows, set()) + note)
 
 
-def _mark(right: float) -> str:
-    return "right" if right == 1 else "–" if right == 0 else f"{right:.2f}"
+def _mark(right: float, given: str) -> str:
+    """Return whether an answer is right, and the answer: its end, where the value stands."""
+    said = " ".join(given.split())
+    shown = said if len(said) <= SHOWN_GIVEN else f"…{said[1 - SHOWN_GIVEN :]}"
+    return f"{'✓' if right == 1 else '✗' if right == 0 else f'{right:.2f}'} {shown}".rstrip()
 
 
 def _details(summary: str, inner: str, *, open_: bool = False) -> str:

@@ -68,6 +68,7 @@ class Wanted(NamedTuple):
     examples: tuple[tuple[str, str, str | None], ...]
     across: bool
     baselines: bool
+    max_tokens: int | None
     blind: Mapping[str, Any] | None
     suite: Suite
 
@@ -78,6 +79,7 @@ class Wanted(NamedTuple):
             "task": self.task, "level": self.level, "items": len(self.items), "items_digest": digest.hexdigest()[:16],
             "strategies": list(self.strategies), "models": list(self.models), "budgets": list(self.budgets),
             "examples": len(self.examples), "across_capabilities": self.across, "baselines": self.baselines,
+            **({} if self.max_tokens is None else {"max_tokens": self.max_tokens}),
             "seed": self.seed if self.published else "sha256:" + hashlib.sha256(str(self.seed).encode()).hexdigest()[:16],
         }  # fmt: skip
 

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from stratagem.lab._plan import Cell, Contestant
 from stratagem.lab._statistics import ALPHA, compared, holm, interval
+from stratagem.tasks import Score
 
 SCHEMA = 1
-Right = Mapping[tuple[int, int], tuple[float, bool]]  # by cell and item: how right, and whether a value was found
+LONGEST_GIVEN = 300  # characters of an answer in the table of items
+Right = Mapping[tuple[int, int], Score]  # by cell and item
 
 
 class Facts(NamedTuple):
@@ -23,7 +25,7 @@ class Facts(NamedTuple):
         models: their specs.
         budgets: their texts.
         cells: rows, in order.
-        items: id and question of each; a withheld question is empty.
+        items: id, question and key of each; what is withheld is empty.
         answers: by cell and item.
         scores: likewise.
         seed: of the bootstrap.
@@ -34,7 +36,7 @@ class Facts(NamedTuple):
     models: Sequence[str]
     budgets: Sequence[str]
     cells: Sequence[Cell]
-    items: Sequence[tuple[str, str]]
+    items: Sequence[tuple[str, str, str]]
     answers: Mapping[tuple[int, int], Mapping[str, Any]]
     scores: Right
     seed: int
@@ -98,10 +100,11 @@ class Report:
         """One object per item; its lists have one entry per row, in the order of `rows`."""
         facts, cells = self._facts, range(len(self._facts.cells))
         found: list[dict[str, Any]] = []
-        for number, (name, question) in enumerate(facts.items):
+        for number, (name, question, key) in enumerate(facts.items):
             said = [facts.answers[cell, number] for cell in cells]
             found.append({
-                "id": name, "question": question, "right": [_rounded(facts.scores[cell, number][0]) for cell in cells],
+                "id": name, "question": question, "key": key,
+                "given": [_cut(one["text"]) if question else "" for one in said], "right": [_rounded(facts.scores[cell, number][0]) for cell in cells],
                 "stop": [one["stop"] for one in said], "calls": [one["calls"] for one in said],
                 "tokens": [one["tokens"] for one in said], "critical_path": [one["waves"] for one in said],
             })  # fmt: skip
@@ -117,7 +120,7 @@ class Report:
             first: dict[str, tuple[str, str]] = {}
             for item in range(len(facts.items)):
                 said = facts.answers[number, item]
-                parsed = facts.scores[number, item][1]
+                parsed = facts.scores[number, item].parsed
                 # Who uses the whole budget and has an answer by then has not failed: that is what a budget is for.
                 ended = "answered" if said["stop"] == "budget" and parsed else said["stop"]
                 kind = ended if ended != "answered" else "" if parsed else "no value"
@@ -202,8 +205,27 @@ class Report:
             "tokens_per_item": _rounded(sum(one["tokens"] for one in said) / n),
             "usd": None if None in prices else _rounded(sum(prices)),
             "seconds": _rounded(sum(one["seconds"] for one in said) / n) if timed else None,
-            "needs": list(who.needs), "baseline": who.baseline,
+            "needs": list(who.needs), "baseline": who.baseline, **self._parts(number), **self._answered(cell, said),
         }  # fmt: skip
+
+    def _parts(self, cell: int) -> dict[str, Any]:
+        """Return how often each part of an answer was right, for suites whose scores have parts; no value has none right."""
+        scores = [self._facts.scores[cell, item] for item in range(len(self._facts.items))]
+        names = list(dict.fromkeys(name for score in scores for name in score.parts))
+        shares = {name: _rounded(sum(score.parts.get(name, 0.0) for score in scores) / len(scores)) for name in names}
+        return {"parts": shares} if shares else {}
+
+    def _answered(self, cell: Cell, said: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return of a chain of models how many draws each of them gave."""
+        links = [one.strip() for one in self._facts.models[cell.model].split("|")]
+        counted = Counter(dict.fromkeys(links, 0))
+        for one in said:
+            counted.update(one.get("by", {}))
+        return {"answered_by": dict(counted)} if len(links) > 1 else {}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_GIVEN else f"{text[: LONGEST_GIVEN - 1]}…"
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, Any]:

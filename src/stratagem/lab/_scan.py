@@ -90,15 +90,23 @@ class Scan:
         return {name: found for name, found in hits.items() if found}
 
 
-def summary(scan: Scan, answers: Iterable[Mapping[str, Any]], items: Sequence[Item]) -> dict[str, Any]:
-    """Return what the manifest says of the scan."""
+def summary(
+    scan: Scan, answers: Iterable[Mapping[str, Any]], items: Sequence[Item], strategies: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the manifest says of the scan. `strategies` has the name of each cell's strategy."""
     hits: dict[str, set[tuple[int, int]]] = {"questions": set(), "keys": set(), "own": set()}
+    found: list[dict[str, str]] = []  # the first of each kind that each strategy shows
     lines = unseen = 0
     for one in answers:
         lines += one["lines"]
         unseen += one["unseen"]
-        for name, found in one["hits"].items():
-            hits[name].update((one["item"], other) for other in found)
+        for name, others in one["hits"].items():
+            hits[name].update((one["item"], other) for other in others)
+            strategy, at, other = str(strategies[int(one["cell"])]), int(one["item"]), int(others[0])
+            if not any((known["strategy"], known["shows"]) == (strategy, name) for known in found):
+                found.append({
+                    "strategy": strategy, "shows": name, "item": items[at].id, "of": items[other].id,
+                })  # fmt: skip
 
     def pairs(name: str) -> list[list[str]]:
         return [[items[a].id, items[b].id] for a, b in sorted(hits[name])][:50]
@@ -106,6 +114,6 @@ def summary(scan: Scan, answers: Iterable[Mapping[str, Any]], items: Sequence[It
     return {
         "lines": lines, "lines_not_looked_at": unseen, "questions_of_others": pairs("questions"), "keys_of_others": pairs("keys"),
         "own_key_in_first_prompt": [a for a, _ in pairs("own")], "examples_among_items": [items[n].id for n in scan.overlaps],
-        "keys_too_short": scan.short, "questions_too_alike": scan.untold,
+        "found": found, "keys_too_short": scan.short, "questions_too_alike": scan.untold,
         "clean": not any(hits.values()) and not scan.overlaps,
     }  # fmt: skip

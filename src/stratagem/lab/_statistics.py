@@ -5,6 +5,7 @@ Accuracy is a share of items, and every strategy meets the same items: so tests 
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stratagem.errors import CapabilityError
@@ -100,17 +101,25 @@ def power(n: int, discordant: float, difference: float, alpha: float = ALPHA) ->
     share = (discordant + abs(difference)) / (2 * discordant)
     spread = 6 * math.sqrt(n * discordant * (1 - discordant)) + 2
     low, high = max(1, int(n * discordant - spread)), min(n, int(n * discordant + spread))
-    found = 0.0
-    for size in range(low, high + 1):
-        # The largest number of the rarer kind that is still noticed: twice its tail is below alpha.
-        most = int(stats.binom.ppf(alpha / 2, size, 0.5))
-        while most >= 0 and 2 * stats.binom.cdf(most, size, 0.5) > alpha:
-            most -= 1
-        if most < 0:
-            continue
-        noticed = stats.binom.cdf(most, size, share) + stats.binom.sf(size - most - 1, size, share)
-        found += float(stats.binom.pmf(size, n, discordant)) * float(noticed)
-    return float(numpy.clip(found, 0.0, 1.0))
+    sizes, most = _noticed(n, alpha)
+    sizes, most = sizes[low - 1 : high], most[low - 1 : high]
+    noticed = stats.binom.cdf(most, sizes, share) + stats.binom.sf(sizes - most - 1, sizes, share)
+    found = float((stats.binom.pmf(sizes, n, discordant) * numpy.where(most < 0, 0.0, noticed)).sum())
+    return min(max(found, 0.0), 1.0)
+
+
+@lru_cache(8)
+def _noticed(n: int, alpha: float) -> tuple[Any, Any]:
+    """Return all numbers of discordant items, and for each the largest number of the rarer kind that is still noticed.
+
+    Twice its tail is at most alpha; -1 where even none of the rarer kind is not noticed.
+    """
+    import numpy
+
+    stats = _scipy()
+    sizes = numpy.arange(1, n + 1)
+    most = stats.binom.ppf(alpha / 2, sizes, 0.5).astype(int)  # the smallest with a tail of at least alpha / 2
+    return sizes, most - (2 * stats.binom.cdf(most, sizes, 0.5) > alpha)
 
 
 def detectable(n: int, discordant: float, alpha: float = ALPHA) -> float | None:

@@ -6,17 +6,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stratagem.lab._report import Report
 
-HEADS = ("", "strategy", "budget", "accuracy", "95 %", "unparsed", "calls", "in a row", "tokens", "usd", "seconds")
+_HEADS = ("", "strategy", "budget", "accuracy", "95 %", "unparsed", "calls", "in a row", "tokens", "usd", "seconds")
+
+
+def heads_of(report: "Report") -> tuple[str, ...]:
+    """Return the heads of a report's rows; the parts of a score stand behind the accuracy, where a suite has them."""
+    return (*_HEADS[:5], *_parts(report), *_HEADS[5:])
+
+
+def _parts(report: "Report") -> list[str]:
+    return list(dict.fromkeys(name for row in report.rows for name in row.get("parts", ())))
 
 
 def cells_of(report: "Report") -> list[list[str]]:
-    """Return the rows of a report as texts, under `HEADS`; a baseline is marked with `~`, the Pareto front with `*`."""
-    front = {_key(one) for one in report.pareto}
+    """Return the rows of a report as texts, under `heads_of`; a baseline is marked with `~`, the Pareto front with `*`."""
+    front, parts = {_key(one) for one in report.pareto}, _parts(report)
     return [
         [
             ("*" if _key(row) in front else " ") + ("~" if row["baseline"] else " "),
             name_of(row), row["budget"] or "no limit", f"{row['accuracy']:.3f}",
-            f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}", str(row["unparsed"]), f"{row['calls_per_item']:.1f}",
+            f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}",
+            *(f"{row['parts'][part]:.3f}" if "parts" in row else "" for part in parts), str(row["unparsed"]), f"{row['calls_per_item']:.1f}",
             f"{path:.1f}", f"{row['tokens_per_item']:,.0f}", money(row["usd"]), seconds(row["seconds"]),
         ]
         for row, path in zip(report.rows, report.critical_paths(), strict=True)
@@ -74,24 +84,65 @@ def shown_p(p: float) -> str:
 def scan_line(scan: Mapping[str, Any]) -> str:
     """Return what the scan of the prompts found, in one line."""
     if scan["clean"]:
-        return f"prompts: {scan['lines']:,} lines, none shows another item's question or key"
-    found = [
-        f"{len(scan[name])} {words}"
-        for name, words in (
-            ("questions_of_others", "prompts show another item's question"),
-            ("keys_of_others", "prompts show another item's key"),
-            ("own_key_in_first_prompt", "first prompts show the item's own key"),
-            ("examples_among_items", "examples are test items"),
+        return f"prompts: {counted(scan['lines'], 'line')}, none shows another item's question or key"
+    found: list[str] = []
+    for name, short, one, many in SHOWN:
+        if not scan[name]:
+            continue
+        n = len(scan[name])
+        first = ", ".join(
+            f"{hit['strategy']} at {hit['item']}" + (f" that of {hit['of']}" if hit["of"] != hit["item"] else "")
+            for hit in scan["found"]
+            if hit["shows"] == short
         )
-        if scan[name]
-    ]
+        named = first and f" (first: {first})"
+        if not short:
+            named = f" ({', '.join(scan[name][:3])}{', ...' if n > 3 else ''})"
+        found.append(f"{n} {one if n == 1 else many}{named}")
     return f"! prompts: {'; '.join(found)}"
+
+
+SHOWN = (
+    (
+        "questions_of_others",
+        "questions",
+        "prompt shows another item's question",
+        "prompts show another item's question",
+    ),
+    ("keys_of_others", "keys", "prompt shows another item's key", "prompts show another item's key"),
+    (
+        "own_key_in_first_prompt",
+        "own",
+        "first prompt shows the item's own key",
+        "first prompts show the item's own key",
+    ),
+    ("examples_among_items", "", "example is a test item", "examples are test items"),
+)
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "item"), counted(1200, "item")
+    ('1 item', '1,200 items')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def notes_of(report: "Report") -> list[str]:
+    """Return what is said below the rows: what the scan found, and which models of a chain have answered."""
+    lines = [scan_line(report.manifest["prompt_scan"])]
+    for row in report.rows:
+        if "answered_by" in row:
+            gave = ", ".join(f"{spec} {counted(n, 'call')}" for spec, n in row["answered_by"].items())
+            lines.append(f"{name_of(row)} at {row['budget'] or 'no limit'} was answered by {gave}")
+    return lines
 
 
 def text(report: "Report") -> str:
     """Return a report as text."""
-    rows = [list(HEADS), *cells_of(report)]
-    wide = [max(len(row[at]) for row in rows) for at in range(len(HEADS))]
+    rows = [list(heads_of(report)), *cells_of(report)]
+    wide = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     left = {0, 1, 2, 4}
     table = [
         "  ".join(cell.ljust(wide[at]) if at in left else cell.rjust(wide[at]) for at, cell in enumerate(row)).rstrip()
@@ -99,7 +150,7 @@ def text(report: "Report") -> str:
     ]
     notes = [
         "* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another",
-        scan_line(report.manifest["prompt_scan"]),
+        *notes_of(report),
     ]
     parts = [report.title, "\n".join(table), "\n".join(notes)]
     if report.tests:
@@ -112,6 +163,6 @@ def text(report: "Report") -> str:
 def failure_lines(failures: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return one line per kind of failure of a row."""
     return [
-        f"{name_of(one)} at {one['budget'] or 'no limit'}: {one['items']} ended with {one['kind']}, first {one['first']}"
+        f"{name_of(one)} at {one['budget'] or 'no limit'}: {counted(one['items'], 'item')} ended with {one['kind']}, first {one['first']}"
         for one in failures
     ]

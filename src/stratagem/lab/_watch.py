@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from stratagem.core import Delta, Model, Reply, Request
 
+LONG = 80  # characters of a line that may be the beginning of another
 _WAVE = re.compile(r"((?:map|pool)(?:#\d+)?)\[")
 
 
@@ -49,12 +50,12 @@ class Watched:
             raise
         if isinstance(reply, Reply):
             witness.ends(request, begun)
-            return reply
+            return witness.hears(reply)
         return self._waits(reply, request, begun, witness)
 
     async def _waits(self, reply: Any, request: Request, begun: int, witness: "Witness") -> Reply:
         try:
-            return await reply
+            return witness.hears(await reply)
         finally:
             witness.ends(request, begun)
 
@@ -67,7 +68,9 @@ class Witness:
         self.first: tuple[str, ...] = ()
         self.prompts: dict[str, str] = {}
         self.calls: list[Seen] = []
+        self.by: dict[str, int] = {}  # of a chain: how many draws each of its models gave
         self._moment = 0
+        self._begun: dict[str, str] = {}  # how a long line begins: the line, which a later prompt may go on with
 
     def sees(self, request: Request) -> int:
         """Note a request; return the moment."""
@@ -75,6 +78,8 @@ class Witness:
         known = len(lines)
         for line in request.message.split("\n"):
             lines[line] = None
+            if len(line) > LONG:
+                self._grows(line)
         name = request.signature.name
         if name not in self.prompts:
             self.prompts[name] = request.head.instruction
@@ -87,6 +92,19 @@ class Witness:
             self.first = tuple(lines)
         self._moment += 1
         return self._moment
+
+    def _grows(self, line: str) -> None:
+        """Forget a line with which this one begins: a chain that goes on would else be kept once for each of its calls."""
+        before = self._begun.get(line[:LONG], "")
+        if line.startswith(before) and line[len(before) : len(before) + 1].isspace():
+            self.lines.pop(before, None)
+        self._begun[line[:LONG]] = line
+
+    def hears(self, reply: Reply) -> Reply:
+        """Note who gave a reply, where several may."""
+        if reply.by:
+            self.by[reply.by] = self.by.get(reply.by, 0) + len(reply.samples)
+        return reply
 
     def ends(self, request: Request, begun: int) -> None:
         """Note that a request has been answered, or has failed."""

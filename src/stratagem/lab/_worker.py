@@ -52,7 +52,8 @@ class Worker:
     """Runs jobs of one comparison.
 
     Args:
-        setup: `task` (spec), `blind` (what a task file says without its answers), `examples`, `base_url`, `api_key_env`.
+        setup: `task` (spec), `blind` (what a task file says without its answers), `examples`, `max_tokens`, `base_url`,
+            `api_key_env`.
         out: where results are written.
     """
 
@@ -63,6 +64,8 @@ class Worker:
         self._known: dict[str, Services] = {}
         self._strategies: dict[str, Strategy] = {}
         self._oracle: Oracle | None = None
+        longest = setup.get("max_tokens")
+        self._options = OPTIONS if longest is None else {**OPTIONS, "max_tokens": longest}
         self._loop = VirtualLoop()
         self._virtual = False
 
@@ -100,13 +103,13 @@ class Worker:
         witness = Witness()
         WITNESS.set(witness)
         started, begun = time.monotonic(), self._loop.time()
-        answer = await driven(strategy, self.task(question), budget, services, seed)
+        answer = await driven(strategy, self.task(question), budget, services, seed, self._options)
         took = self._loop.time() - begun if self._virtual else time.monotonic() - started
         lines = list(witness.lines)
         return {
             "cell": cell, "item": number, **_frozen(answer), "seconds": round(took, 6), "waves": waves(witness.calls),
             "first": list(witness.first), "lines": lines[:MOST_LINES], "unseen": max(len(lines) - MOST_LINES, 0),
-            "prompts": witness.prompts,
+            "prompts": witness.prompts, **({"by": witness.by} if witness.by else {}),
         }  # fmt: skip
 
     def task(self, question: str) -> Task:
@@ -147,7 +150,9 @@ class Worker:
         return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
 
 
-async def driven(strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int) -> Answer:
+async def driven(
+    strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int, options: Mapping[str, Any] = OPTIONS
+) -> Answer:
     """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records.
 
     A run takes seed and journal from the services as it begins, and there is no waiting before it does.
@@ -156,9 +161,9 @@ async def driven(strategy: Strategy, task: Task, budget: Budget, services: Servi
     stored = StoredRun("run")
     services.journal.create(stored)
     world = World(services, Book(services.journal, stored.run_id), run_id=stored.run_id)
-    run = Run.start(world, (budget,), options=services.options(OPTIONS), label=label_of(task.question))
-    await check_model(services, OPTIONS, budget)
-    answer, _ = await outcome(Plan(stored, strategy, task, budget, services, OPTIONS), run, world)
+    run = Run.start(world, (budget,), options=services.options(options), label=label_of(task.question))
+    await check_model(services, options, budget)
+    answer, _ = await outcome(Plan(stored, strategy, task, budget, services, options), run, world)
     return answer
 
 

@@ -4,9 +4,11 @@ Nothing in it is a language model. What it says is right with a probability that
 strategy asks it for, so that a strategy can be checked against what probability theory says of it, and compared with
 others at a competence that one chooses.
 
-Rule 1: a draw is a function of (seed, digest, path, occurrence), never of the order of calls. At temperature 0 it is one
-        of (seed, digest) alone: the same request gets the same reply wherever it is asked.
-Rule 2: the truth stays in the oracle. A request without one is a `UsageError`.
+Rule 1: a draw is a function of (seed, request, path, occurrence), never of the order of calls. At temperature 0 it is one
+        of (seed, request) alone: the same request gets the same reply wherever it is asked.
+Rule 2: the competence is no part of what is drawn from, and each decision has dice of its own. So models that differ in
+        competence meet the same luck: who is better is right wherever the other is, and in more places.
+Rule 3: the truth stays in the oracle. A request without one is a `UsageError`.
 """
 
 import asyncio
@@ -16,8 +18,9 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, cast, get_args, get_origin
 
-from stratagem.core import Capabilities, Delta, Inquiry, Oracle, Reply, Request, Sample, Signature, Step, Usage
+from stratagem.core import Capabilities, Delta, Inquiry, Json, Oracle, Reply, Request, Sample, Signature, Step, Usage
 from stratagem.core._inquiry import Kind, field_hints, grades, kind_of
+from stratagem.core._request_digest import head_digest, request_digest
 from stratagem.core._schema import bare
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models._competence import Competence
@@ -52,6 +55,11 @@ class SimulatedModel:
         )
         self._oracle, self._sleep = oracle, sleep
         self._seed = self.competence.seed.to_bytes(8, "big")
+        self._heads: dict[bytes, bytes] = {}  # digest of a head: that of the same head of a model without competence
+        self._latest = (
+            b"",
+            b"",
+        )  # a request's digest, and what stands for it: draws of one request come after one another
         self._waits = self.competence.latency > 0 or self.competence.speed > 0
 
     def refuses(self, request: Request) -> frozenset[str]:
@@ -79,8 +87,9 @@ class SimulatedModel:
             )
         form = _form(request.signature)
         asked = Inquiry(form.kind, request.signature.name, request.signature.output, form.given(request.inputs))
+        place = self._asked(request)
         samples = tuple([
-            self._draw(self._oracle, request, form, asked, number)
+            self._draw(self._oracle, request, form, asked, place, number)
             for number in range(request.occurrence, request.occurrence + request.n)
         ])  # fmt: skip
         if on_delta is not None:
@@ -92,8 +101,9 @@ class SimulatedModel:
         said = sum([-(-len(sample.text) // 4) for sample in samples])
         if form.reasons:
             said += self.competence.words * request.n
-        if request.max_tokens is not None:
-            said = min(said, request.max_tokens * request.n)
+        most = request.options.get("max_tokens") if request.max_tokens is None else request.max_tokens
+        if most is not None:
+            said = min(said, most * request.n)
         cost = self.competence.price * (prompt + said) / 1e6
         reply = Reply(samples, Usage(request.n, 1, prompt, said, usd=cost))
         return self._late(reply, said) if self._waits else reply
@@ -106,26 +116,53 @@ class SimulatedModel:
         await self._sleep(self.competence.latency + (said / speed if speed else 0.0))
         return reply
 
-    def _draw(self, oracle: Oracle, request: Request, form: "_Form", asked: Inquiry, occurrence: int) -> Sample:
-        place = b""
+    def _asked(self, request: Request) -> bytes:
+        """Return what stands for a request whatever the competence of the model that is asked."""
+        if request.digest == self._latest[0]:
+            return self._latest[1]
+        head = self._heads.get(request.head.digest)
+        if head is None:
+            form = cast("dict[str, Json]", request.head.form)
+            head = self._heads[request.head.digest] = head_digest({**form, "model": "sim:"})
+        said = request.message.encode("utf-8", "surrogatepass")
+        made = self._seed + request_digest(head, said, request.steps, request.repair, request.attached)
+        self._latest = request.digest, made
+        return made
+
+    def _draw(
+        self, oracle: Oracle, request: Request, form: "_Form", asked: Inquiry, seed: bytes, occurrence: int
+    ) -> Sample:
         if request.options.get("temperature"):
-            place = f"{request.path}\x00{occurrence}\x00{request.seed}".encode()
-        dice, can = _Dice(_sha256(self._seed + request.digest + place).digest()), self.competence
-        if can.refuse and dice.unit() < can.refuse:
+            seed += f"{request.path}\x00{occurrence}\x00{request.seed}".encode()
+        dice, can = _Dice(_sha256(seed).digest()), self.competence
+        if can.refuse and dice.own(_REFUSES) < can.refuse:
             return Sample(REFUSAL, (), "refusal")
-        if can.format and dice.unit() < can.format:
+        if can.format and dice.own(_GARBLES) < can.format:
             return Sample(GARBLED)
         said = _SAID[form.kind](_Speaker(oracle, can, asked, dice, request))
         return form.written(said, native=request.native)
 
 
+_REFUSES, _GARBLES, _SHARES, _OWN = (
+    0,
+    4,
+    8,
+    12,
+)  # where the dice of a draw's own decisions lie, and where the others begin
+
+
 class _Dice:
     """Numbers made from one digest; when it is used up, from the digest of it."""
 
-    __slots__ = ("_at", "_data")
+    __slots__ = ("_at", "_data", "_first")
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self._data = self._first = data
+        self._at = _OWN
+
+    def own(self, at: int) -> float:
+        """Return the number in [0, 1) of one decision that may not have to be made: it moves no other."""
+        return int.from_bytes(self._first[at : at + 4], "big") * _UNIT
 
     def word(self) -> int:
         at = self._at
@@ -293,8 +330,8 @@ class _Speaker:
         """Return a right reply with the stated probability, else a wrong one."""
         decayed = skill * math.exp(-self.can.decay * len(self.request.message) / 4000) if self.can.decay else skill
         decayed -= self.can.heat * float(self.request.options.get("temperature") or 0)
-        common = self.can.cause > 0 and self.dice.unit() < self.can.cause
-        luck = self.common_luck() if common else self.dice.unit()
+        own, cause = self.dice.unit(), self.can.cause
+        luck = self.common_luck() if cause and self.dice.own(_SHARES) < cause else own
         if luck < decayed:
             right = self.oracle.right(self.asked)
             if right is not None:
@@ -315,8 +352,10 @@ class _Speaker:
         """Return next steps, each right with the probability of a step; two are only alike if there are no more."""
         right = list(self.oracle.right(self._for_thoughts()) or ())
         found: list[str] = []
-        for _ in range(count):
-            if right and self.dice.unit() < self.can.of_a_step:
+        for luck in [
+            self.dice.unit() for _ in range(count)
+        ]:  # first of all, so that none depends on what another finds
+            if right and luck < self.can.of_a_step:
                 found.append(right[self.dice(len(right))] if count == 1 else right.pop(0))
                 continue
             for _ in range(4):

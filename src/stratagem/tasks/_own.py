@@ -18,15 +18,16 @@ from typing import Any, Literal, NamedTuple
 
 from stratagem.core import Example, Json
 from stratagem.errors import UsageError
+from stratagem.tasks._stated import announced, phrase, short
 from stratagem.tasks._suite import Item, Suite
 
 QUESTIONS = ("question", "problem", "prompt", "input")
 ANSWERS = ("answer", "solution", "target", "output", "label")
 TRAINING_SPLITS = ("train", "training")
 ENDINGS = (".jsonl", ".csv")
-_NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?\d[\d,]*(?:\.\d+)?\s?%?")
+_NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\s?%?")
 _SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
-Kind = Literal["number", "bool", "choice", "text"]
+Kind = Literal["number", "bool", "choice", "phrase", "text"]
 
 
 class Row(NamedTuple):
@@ -68,7 +69,8 @@ class OwnSuite(Suite):
     Args:
         name: in reports.
         rows: of the file; none where only tasks are made.
-        kind: how answers are compared: as numbers, as yes or no, as one of several letters or words, or as texts.
+        kind: how answers are compared: as numbers, as yes or no, as one of several letters, as short answers that may stand
+            within a sentence, or as whole texts.
         choices: the answers that there are, for `choice`.
     """
 
@@ -78,7 +80,7 @@ class OwnSuite(Suite):
     def __init__(self, name: str, rows: tuple[Row, ...], kind: Kind, choices: tuple[str, ...] = ()) -> None:
         self.name, self.kind, self.choices = name, kind, choices
         self._rows = rows
-        self.output = {"number": float, "bool": bool, "text": str}.get(kind) or Literal[choices]
+        self.output = {"number": float, "bool": bool, "phrase": str, "text": str}.get(kind) or Literal[choices]
 
     @staticmethod
     def read_file(path: Path) -> "OwnSuite":
@@ -134,10 +136,21 @@ class OwnSuite(Suite):
 
     def right(self, problem: Json, value: Any) -> float:
         """Return 1 if the value is the key's."""
-        key = self.extract(problem["key"])
+        key = self.found(problem["question"], problem["key"])
         if self.kind == "number":
             return float(abs(value - key) <= 1e-9 * max(1.0, abs(key)))
         return float(self.canonical(value) == self.canonical(key))
+
+    def found(self, question: str, text: str) -> Any:
+        """Return the value that an answer states, or None; whoever repeats the question has stated nothing by it."""
+        said = text.replace(question, " ")
+        if self.kind == "phrase":
+            return phrase(question, said)
+        return self.extract(said)
+
+    def extract(self, text: str) -> Any:
+        """Return the value that a text states last; what it announces as its answer comes before all else."""
+        return super().extract(announced(text))
 
     def canonical(self, value: Any) -> Hashable:
         """Return a text without case, spaces at its ends, and the full stop."""
@@ -150,8 +163,9 @@ class OwnSuite(Suite):
             return f"{self.extract(key) + (number % 9 + 1) * (-1) ** number:.15g}"
         if self.kind == "bool":
             return "no" if self.extract(key) else "yes"
-        right = self.canonical(key)
-        others = [one for one in self.choices or self._keys if self.canonical(one) != right]
+        others = [
+            one for one in self.choices or self._keys if not self.right(problem, self.found(problem["question"], one))
+        ]
         return others[number % len(others)] if others else f"not {key}"
 
     @cached_property
@@ -164,9 +178,8 @@ class OwnSuite(Suite):
             raise UsageError(f"{self.name} is a file: it has no level {level}")
         rows = [row for row in self._rows if not row.training]
         if start + n > len(rows):
-            raise UsageError(
-                f"{self.name} has {len(rows)} items, {start + n} are wanted", remedy="Ask for fewer: `--items`."
-            )
+            have = "1 item" if len(rows) == 1 else f"{len(rows)} items"
+            raise UsageError(f"{self.name} has {have}, {start + n} are wanted", remedy="Ask for fewer: `--items`.")
         random.Random(f"{self.name}:{seed}").shuffle(rows)  # noqa: S311  (an order, no secret)
         for row in rows[start : start + n]:
             yield Item(row.id, row.question, row.key, 1)
@@ -180,7 +193,8 @@ class OwnSuite(Suite):
 def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
     """Return the records of a file with the numbers of their lines."""
     if path.suffix.lower() == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+        lines = text.splitlines(keepends=True)
+        reader = csv.DictReader(lines, strict=True, delimiter=_delimiter(lines[0] if lines else ""))
         try:
             return [(reader.line_num, dict(one)) for one in reader]
         except csv.Error as failure:
@@ -199,6 +213,15 @@ def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
             )
         found.append((number, one))  # pyright: ignore[reportUnknownArgumentType]
     return found
+
+
+def _delimiter(head: str) -> str:
+    """Return what stands between the columns of a table: that of `,`, `;` and tab with which the first line names a question."""
+    for one in ",;\t":
+        named = {cell.strip().lower() for cell in next(csv.reader([head], delimiter=one), ())}
+        if named & set(QUESTIONS):
+            return one
+    return ","
 
 
 def _row(path: Path, number: int, form: Mapping[str, Any]) -> Row:
@@ -236,7 +259,7 @@ def _kind(keys: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
         return "bool", ()
     if all(len(key) == 1 and key.isalpha() for key in keys):
         return "choice", tuple(sorted(set(keys)))
-    return "text", ()
+    return ("phrase" if short(keys) else "text"), ()
 
 
 def _as_number(key: str) -> float:

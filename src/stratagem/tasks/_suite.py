@@ -1,4 +1,4 @@
-"""A suite of tasks: problems without end from a seed, their solver, their scorer, and the oracle of simulated models.
+"""A suite of tasks: problems from a seed, as many as there are, their solver, their scorer, and the oracle of simulated models.
 
 Whoever adds one writes a class with a generator, a renderer and its inverse, a solver and a scorer in one file of this
 folder. All the rest (items, tasks, scores, the oracle) is made from these here.
@@ -11,8 +11,9 @@ Rule 3: what the extractor does not find is None, and None is wrong.
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from stratagem.core import Example, Inquiry, Json, Step, Task, Tool, Verdict, encoded
@@ -40,16 +41,27 @@ class Item(NamedTuple):
     level: int
 
 
-class Score(NamedTuple):
-    """What a scorer says of one answer.
+class _Pair(NamedTuple):
+    right: float
+    parsed: bool
+
+
+class Score(_Pair):
+    """What a scorer says of one answer: a pair, and beside it the parts that it was decided by.
 
     Attributes:
         right: 1 or 0; suites with partial credit say in between.
         parsed: whether a value was found in it; what has none is wrong.
+        parts: of suites that decide several things one by one, each from 0 to 1: reports show how often each was right.
     """
 
-    right: float
-    parsed: bool
+    parts: Mapping[str, float]
+
+    def __new__(cls, right: float, parsed: bool, parts: Mapping[str, float] | None = None) -> "Score":
+        """Return a score."""
+        made = super().__new__(cls, right, parsed)
+        made.parts = {} if parts is None else parts
+        return made
 
 
 class Suite(ABC):
@@ -62,6 +74,8 @@ class Suite(ABC):
         source: where the task comes from.
         output: type of an answer's value.
         levels: difficulties, easy first.
+        sizes: how many different problems a level has, those of the training split among them, where there are only so
+            many that one may want more; other levels have no end that one meets.
         floor: the best answer that looks at no question, and the share of level 1 that it gets right.
         stepwise: whether `steps` and `alive` are there, for strategies that search.
     """
@@ -72,6 +86,7 @@ class Suite(ABC):
     source: str = ""
     output: Any = str
     levels: tuple[int, ...] = (1, 2, 3)
+    sizes: Mapping[int, int] = MappingProxyType({})
     floor: tuple[str, float] = ("", 0.0)
     stepwise: bool = False
 
@@ -104,6 +119,10 @@ class Suite(ABC):
     def wrong(self, problem: Json, number: int) -> str:
         """Return a plausible wrong answer; others for other numbers, as far as there are any."""
         ...
+
+    def every(self, level: int) -> Iterable[Json]:
+        """Return all problems of a level of `sizes`."""
+        raise NotImplementedError(f"{self.name} does not list the problems of level {level}")
 
     def extract(self, text: str) -> Any:
         """Return the value that a text states last, or None."""
@@ -162,17 +181,34 @@ class Suite(ABC):
         if level not in self.levels:
             raise UsageError(f"{self.name} has the levels {', '.join(map(str, self.levels))}, got {level}")
         seen = set[Hashable]() if seed == TRAINING else set(self._trained(level))
+        size = self.sizes.get(level)
+        if size is not None and start + n > size - len(seen):
+            raise self._too_few(size - len(seen), start + n, level)
         for number in range(start + n):
-            for again in range(200):
-                dice = random.Random(f"{self.name}:{seed}:{level}:{number}:{again}")  # noqa: S311
-                problem = self.make(dice, level)
-                if (form := self.form(problem)) not in seen:
-                    break
-            else:
-                raise UsageError(f"{self.name} has no more than {number} different problems of level {level}")
-            seen.add(form)
+            problem = self._another(seen, seed, level, number)
+            if problem is None:
+                raise self._too_few(number, start + n, level)
+            seen.add(self.form(problem))
             if number >= start:
                 yield Item(f"{self.name}-{level}-{number:06}", self.render(problem), self.solve(problem), level)
+
+    def _another(self, seen: set[Hashable], seed: int | str, level: int, number: int) -> Json:
+        """Return a problem that was not seen; None if there is none."""
+        for again in range(200):
+            problem = self.make(random.Random(f"{self.name}:{seed}:{level}:{number}:{again}"), level)  # noqa: S311
+            if self.form(problem) not in seen:
+                return problem
+        if level not in self.sizes:
+            return None
+        left = [one for one in self.every(level) if self.form(one) not in seen]
+        return random.Random(f"{self.name}:{seed}:{level}:{number}").choice(left) if left else None  # noqa: S311
+
+    def _too_few(self, there: int, wanted: int, level: int) -> UsageError:
+        others = [one for one in self.levels if one > level]
+        return UsageError(
+            f"{self.name} has {there} different items of level {level}, {wanted} are wanted: none is given twice",
+            remedy="Ask for fewer items" + (f", or for level {others[-1]}, which has more." if others else "."),
+        )
 
     @cache  # noqa: B019  (suites live as long as the program)
     def _trained(self, level: int) -> frozenset[Hashable]:
@@ -205,7 +241,12 @@ class Suite(ABC):
         value = self.found(question, text)
         if value is None:
             return Score(0.0, parsed=False)
-        return Score(float(self.right(self.read(question), value)), parsed=True)
+        problem = self.read(question)
+        return Score(float(self.right(problem, value)), parsed=True, parts=self.parts(problem, value))
+
+    def parts(self, problem: Json, value: Any) -> Mapping[str, float]:  # noqa: ARG002
+        """Return what is decided one by one in a value, each from 0 to 1; empty where there is one thing to decide."""
+        return {}
 
     def oracle(self) -> "SuiteOracle":
         """Return who knows the truth, for simulated models."""

@@ -158,7 +158,7 @@ class ApiBank(Suite):
 
     An answer is right if the office is in the state that it should be in, and what the user asked for is in the response.
     Calls count as made in the environment, or where there is none as written in the answer's text. `decisions` reports the
-    three decisions of the paper one by one.
+    decisions of the paper one by one.
     """
 
     name = "api_bank"
@@ -209,12 +209,13 @@ class ApiBank(Suite):
         return float(after(problem["office"], calls) == after(problem["office"], wanted) and _says(response, says))
 
     def decisions(self, problem: Json, value: Any) -> dict[str, bool]:
-        """Return the paper's three decisions: `needed` (a call, or none), `called` (the right ones), `responded`."""
+        """Return the paper's decisions: whether a call is `needed`, which APIs are `chosen`, `called` rightly, `responded`."""
         calls, response = value
         wanted, says = _right(problem)
         made = [normalised(call) for call in calls]
         return {
             "needed": bool(calls) == bool(wanted),
+            "chosen": {name for name, _ in calls} == {name for name, _ in wanted},
             "called": all(normalised(call) in made for call in wanted),
             "responded": _says(response, says),
         }
@@ -254,7 +255,12 @@ class ApiBank(Suite):
         found = self.found(question, text) or (((), "") if made else None)
         if found is None:
             return Score(0.0, parsed=False)
-        return Score(self.right(self.read(question), (made or found[0], found[1])), parsed=True)
+        problem, value = self.read(question), (made or found[0], found[1])
+        return Score(self.right(problem, value), parsed=True, parts=self.parts(problem, value))
+
+    def parts(self, problem: Json, value: Any) -> dict[str, float]:
+        """Return each decision as a number."""
+        return {name: float(good) for name, good in self.decisions(problem, value).items()}
 
     def environment(self, problem: Json) -> Callable[[], Any] | None:
         """Return the service, if tasks of this suite are to be acted out."""

@@ -2,10 +2,10 @@
 
 import random
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from typing import Any, NamedTuple, cast
 
 from stratagem.core import Json, Verdict
@@ -43,18 +43,27 @@ class Game24(Suite):
     source = "arXiv:2305.10601"
     output = str
     stepwise = True
+    sizes = {1: 889, 2: 473, 3: 6104}  # noqa: RUF012  (a test counts them)
     floor = ("6 * 4", 0.0)
 
     def make(self, dice: random.Random, level: int) -> Json:
         """Return numbers from which 24 can be made."""
         while True:
             numbers = sorted(dice.randint(1, LARGEST) for _ in range(5 if level == 3 else 4))
-            values = tuple(map(Fraction, numbers))
-            if not reachable(values):
-                continue
-            begins = len(self.steps(numbers, ())[0])
-            if level == 3 or (begins >= 4) == (level == 1):
+            if self._fits(numbers, level):
                 return list(numbers)
+
+    def every(self, level: int) -> Iterator[Json]:
+        """Return all numbers of a level, each once."""
+        for numbers in combinations_with_replacement(range(1, LARGEST + 1), 5 if level == 3 else 4):
+            if self._fits(list(numbers), level):
+                yield list(numbers)
+
+    def _fits(self, numbers: list[int], level: int) -> bool:
+        """Return whether 24 can be made, and of four numbers whether there are as many ways to begin as the level says."""
+        if not reachable(tuple(map(Fraction, numbers))):
+            return False
+        return level == 3 or (len(self.steps(numbers, ())[0]) >= 4) == (level == 1)
 
     def render(self, problem: Json) -> str:
         """Return the question."""
