@@ -77,6 +77,7 @@ def test_a_comparison_of_models_without_a_server_is_told_of_it(cli: Any) -> None
 
 @pytest.mark.parametrize("spec", ["offline", "script:a.jsonl", "sim:skill=0.7", "local:smollm2"])
 def test_it_is_a_mistake_in_a_program_too(spec: str) -> None:
+    given: dict[str, Any]
     for given in ({"base_url": NOWHERE}, {"api_key_env": "NOT_SET"}):
         with pytest.raises(UsageError, match=f"`{next(iter(given))}` means nothing to the model '{spec}'"):
             open_model(spec, **given)
@@ -96,7 +97,8 @@ async def test_a_model_of_a_part_takes_the_address_beside_one_that_takes_none() 
             assert answer.text == "4"
             computed = session._services.named_model("offline")
             assert computed.spec == "offline"
-            assert session._services.named_model("openai:n")._backend.origin == server.origin
+            named: Any = session._services.named_model("openai:n")
+            assert named._backend.origin == server.origin
 
 
 def test_what_is_no_model_is_told_before_its_address() -> None:

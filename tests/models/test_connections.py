@@ -62,7 +62,7 @@ async def test_a_turn_to_open_a_connection_is_given_back_however_it_ends(
             raise OSError("no route")
 
     monkeypatch.setattr(loop, "create_connection", hangs)
-    calls = [asyncio.create_task(wired.model.complete(wired.request())) for _ in range(5)]
+    calls = [asyncio.ensure_future(wired.model.complete(wired.request())) for _ in range(5)]
     await begun.wait()
     for call in calls[1:]:  # one that has its turn, and those that wait for theirs
         call.cancel()

@@ -30,7 +30,7 @@ def look(at: str) -> str:
     return at
 
 
-TOOLS = Tools([look])
+TOOLS = Tools((look,))
 
 
 def turn_bound() -> int:
