@@ -175,7 +175,7 @@ def test_a_question_that_two_seeds_give_comes_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sums, "entry", lambda seed: usual(seed % 100))
     questions = [one.question.partition("\n")[2] for one in sums.items(60)]
     assert len(set(questions)) == 60
-    with pytest.raises(UsageError, match="no more than 68 different problems"):
+    with pytest.raises(UsageError, match="has 68 different items of level 1, 90 are wanted"):
         list(sums.items(90))
 
 
