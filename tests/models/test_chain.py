@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from stratagem.core import Capabilities, Delta, Reply, Usage
+from stratagem.core._attempt import Room
+from stratagem.core._budget import Budget, Meter
 from stratagem.errors import (
     BadReply,
     CapabilityError,
@@ -120,31 +122,38 @@ async def test_if_all_fail_the_last_says_so_with_the_others_and_with_what_all_ha
     assert (caught.value.usage.calls, caught.value.usage.requests, caught.value.usage.prompt_tokens) == (1, 3, 9)
 
 
-async def test_no_other_is_asked_once_the_reserved_money_is_spent() -> None:
+def room(nano: float) -> Room:
+    """What a limit of money leaves for failed attempts."""
+    return Room((Meter(Budget(usd=nano / 1e9)),))
+
+
+async def test_no_other_is_asked_once_the_budgets_cannot_pay_for_it_too() -> None:
     chain, _, other = pair(fails(CutReply("cut"), attempts=1, ran=True))
     request = asked(chain, "?")
-    request.nano = 9000
+    request.room = room(8999)
     with pytest.raises(CutReply) as caught:
         await chain.complete(request)
     assert other.backend.seen == 0
     assert str(caught.value) == (
-        "cut; groq:b is not asked: failed attempts have cost the 9e-06 USD that were reserved for the call"
+        "cut; groq:b is not asked: the budgets have no room for another attempt beside what failed ones have cost"
     )
 
 
-async def test_what_is_reserved_is_for_the_whole_chain() -> None:
+async def test_what_failed_attempts_may_cost_is_for_the_whole_chain() -> None:
     first = Gated(fails(CutReply("cut"), attempts=1, ran=True), spec="openai:a")  # 9 tokens, 9000 nano-dollars
     other = Gated(fails(CutReply("cut"), attempts=5, ran=True), spec="groq:b")
     chain, tries = chain_of(first, other), []
-    for nano in (0, 9001, 18_001, 27_001):
+    for nano in (0, 8999, 9000, 18_000, 27_000):
         request, other.backend.seen = asked(chain, "?"), 0
-        request.nano = nano
+        request.room = room(nano) if nano else None
         with pytest.raises(CutReply) as caught:
             await chain.complete(request)
         tries.append(other.backend.seen)
         assert caught.value.usage.requests == 1 + tries[-1]
-        assert (request.nano, nano == 0 or caught.value.usage.usd * 1e9 < nano + 9000) == (nano, True)
-    assert tries == [5, 1, 2, 3]
+        if request.room is not None:
+            request.room.free()
+            assert request.room._meters[0].reserved == [0, 0, 0, 0]
+    assert tries == [5, 0, 1, 2, 3]
 
 
 async def test_the_seconds_of_the_budgets_are_those_of_the_whole_chain() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from stratagem.core import Capabilities, Delta, Reply, Sample, Usage
+from stratagem.core._attempt import Room
+from stratagem.core._budget import Budget, Meter
 from stratagem.errors import CapabilityError, CutReply, NoReply, RateLimited, Unavailable, Unreachable
 from stratagem.models.keys import Key
 from stratagem.models.retry import undelivered
@@ -77,13 +79,13 @@ async def test_pieces_of_a_reply_carry_the_number_of_their_attempt() -> None:
     assert [(one.attempt, one.text) for one in heard] == [(1, "fir"), (2, "sec"), (3, "third")]
 
 
-async def test_under_a_limit_of_money_failed_attempts_cost_no_more_than_was_reserved() -> None:
+async def test_another_attempt_follows_only_if_the_budgets_can_pay_for_it_beside_the_failed_ones() -> None:
     gated = Gated(cut("a text"))
     request = gated.request()
     once = request_bound(request) * 1000 + bound("a text") * 10_000
-    for reserved, tries in ((0, 3), (once * 2 + 1, 3), (once * 2, 2), (once, 1)):
+    for nano, tries in ((0, 3), (once * 2, 3), (once * 2 - 1, 2), (once, 2), (once - 1, 1)):
         request, gated.backend.seen = gated.request(), 0
-        request.nano = reserved
+        request.room = Room((Meter(Budget(usd=nano / 1e9)),)) if nano else None
         with pytest.raises(CutReply) as caught:
             await gated.model.complete(request)
         assert (gated.backend.seen, caught.value.attempts) == (tries, tries)

@@ -337,6 +337,67 @@ async def test_a_cancelled_run_is_an_answer_and_can_be_resumed(opened: Any, coun
         assert len(s._services.model.requests) == 3  # what was in flight is paid once more
 
 
+async def test_a_cancelled_call_stays_billed_through_every_resume(opened: Any, counting: Any) -> None:
+    class Slow(counting):  # type: ignore[misc]
+        async def complete(self, request: Any, *, on_delta: Any = None) -> Any:
+            self.requests.append(request)
+            if len(self.requests) <= 3:
+                try:
+                    await asyncio.get_running_loop().create_future()
+                except asyncio.CancelledError as left:
+                    vars(left)["usage"] = Usage(1, 1, 100, 10, usd=0.25, estimated=True)
+                    raise
+            return self._reply(request, "g")
+
+    async with opened(Slow(WORLD), budget="calls=20") as s:
+        for drive in range(3):
+            running = asyncio.create_task(s.resume("mine") if drive else s.run(failing, "?", run_id="mine"))
+            await asked(s, drive + 1)
+            s.cancel("mine")
+            used = (await running).usage
+            assert (used.calls, used.requests, used.tokens, used.usd) == (
+                drive + 1,
+                drive + 1,
+                110 * (drive + 1),
+                0.25 * (drive + 1),
+            )
+        own = (await s.show("mine")).record.get("paid")
+        assert own["calls"] == 2  # of the drives before the last
+        answer = await s.resume("mine")
+        assert (answer.text, answer.usage.calls, answer.usage.usd, answer.usage.estimated) == ("the end", 5, 0.75, True)
+        record = await s.show("mine")
+        assert record.usage()._replace(seconds=0.0) == answer.usage._replace(seconds=0.0)
+    async with opened(Slow(WORLD), budget="calls=2") as s:
+        for drive in range(2):
+            running = asyncio.create_task(s.resume("mine") if drive else s.run(failing, "?", run_id="mine"))
+            await asked(s, drive + 1)
+            s.cancel("mine")
+            await running
+        assert (await s.resume("mine")).stop == "budget"
+        assert len(s._services.model.requests) == 2
+
+
+async def test_a_failed_call_that_is_tried_again_is_paid_twice_and_shown_twice(opened: Any, counting: Any) -> None:
+    class Down(counting):  # type: ignore[misc]
+        def complete(self, request: Any, *, on_delta: Any = None) -> Any:
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                failure = Unavailable("busy", status=503)
+                failure.usage = Usage(1, 5, 500, 0, usd=None, estimated=True)
+                raise failure
+            return self._reply(request, "g")
+
+    async with opened(Down(WORLD)) as s:
+        with pytest.raises(Unavailable):
+            await s.run(failing, "?", run_id="mine")
+        used = (await s.resume("mine")).usage
+        assert (used.calls, used.requests, used.prompt_tokens) == (3, 7, 506)
+        assert (used.usd, used.known_usd, used.unpriced, used.estimated) == (None, 0.0, 1, True)
+        record = await s.show("mine")
+        assert record.usage()._replace(seconds=used.seconds) == used
+        assert record.costs()[""].calls == 3
+
+
 async def test_who_cancels_the_task_of_a_run_gets_a_cancellation(opened: Any, counting: Any) -> None:
     class Stuck(counting):  # type: ignore[misc]
         async def complete(self, request: Any, *, on_delta: Any = None) -> Any:

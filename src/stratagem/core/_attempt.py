@@ -1,11 +1,11 @@
 """One attempt at a model: what the model is told, how long it may take, and what it cost if nothing came. Core only."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from stratagem.core._admission import CLOCKS_DIFFER_S, refuse, seconds_left
-from stratagem.core._budget import Need
+from stratagem.core._budget import Meter, Need, need_of, reserve, settle
 from stratagem.core._model import Reply, Request
 from stratagem.core._options import TIMEOUT_S
 from stratagem.core._strand import Strand
@@ -15,11 +15,49 @@ from stratagem.errors import NoReply, StratagemError
 FAILED = Usage(calls=1)
 
 
-def addressed(strand: Strand, request: Request, need: Need) -> None:
+class Room:
+    """What the budgets keep free for failed attempts of one call, beside what is reserved for the next.
+
+    Attributes:
+        before: what earlier models of a chain have cost.
+    """
+
+    __slots__ = ("_kept", "_meters", "before")
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        self._meters, self._kept, self.before = meters, Need(), Usage()
+
+    def covers(self, spent: Usage) -> bool:
+        """Return whether another attempt fits beside what failed ones have cost, which is set aside then."""
+        need = need_of(self.before + spent, 0)
+        more = Need(0, *(max(0, part - kept) for part, kept in zip(need[1:], self._kept[1:], strict=True)))
+        if any(meter.refused is not None or meter.over(more) for meter in self._meters):
+            return False
+        reserve(self._meters, more)
+        self._kept = Need(*map(sum, zip(self._kept, more, strict=True)))
+        return True
+
+    def free(self) -> None:
+        """Give back what was set aside: the call has ended, and is settled."""
+        if self._kept != Need():
+            kept, self._kept = self._kept, Need()
+            settle(self._meters, kept, None, 0)
+
+
+def addressed(strand: Strand, request: Request) -> None:
     """Tell a model whose request it is, and within what it has to stay."""
-    request.run, request.nano = strand.world.run_id, need.nano
+    request.run = strand.world.run_id
+    if strand.flags[1]:
+        request.room = Room(strand.meters)
     if strand.timed:
         request.within_s = seconds_left(strand)[0]
+
+
+def paid(strand: Strand, request: Request, need: Need, usage: Usage | None, calls: int) -> None:
+    """Turn what was reserved for a call into what it cost."""
+    if request.room is not None:
+        request.room.free()
+    settle(strand.meters, need, usage, calls)
 
 
 def cost_of(failure: BaseException) -> Usage:

@@ -9,7 +9,7 @@ Rule 3: a fresh run has nothing recorded and pays nothing for looking.
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from stratagem.core._budget import Budget, Need, need_of
@@ -40,11 +40,12 @@ class Book:
         dropped: rows of a parent that a fork performs again: what they did in the world is done.
         asked: scope of each question that was put to a person, and how many rows the run had then.
         first: number of a fork's first row: those of its ancestors are smaller.
+        paid: what earlier drives have paid for calls of which no row tells, because they were cancelled.
     """
 
     __slots__ = (
-        "_append", "_begin", "_blobs", "_heads", "_order", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intended", "intents",
-        "own_rows", "parent", "performed", "reached", "recorded", "reused", "seq",
+        "_append", "_begin", "_blobs", "_forgotten", "_heads", "_order", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intended", "intents",
+        "own_rows", "paid", "parent", "performed", "reached", "recorded", "reused", "seq",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +60,7 @@ class Book:
         dropped: Iterable[Row] = (),
         asked: Iterable[tuple[str, int]] = (),
         first: int = 0,
+        paid: Usage = Usage(),
     ) -> None:
         self._append, self._run_id = journal.append, run_id
         self.recorded: dict[Key, Row] = {}
@@ -80,6 +82,7 @@ class Book:
         self.answers: dict[str, Json] = {}
         forgotten = set[int]() if keep_errors else passing(own, refusals=raised, asked=asked)
         self.dropped = tuple(dropped)
+        self.paid, self._forgotten = paid, forgotten
         for row in own:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
@@ -182,7 +185,15 @@ class Book:
 
     def held(self) -> "Held":
         """Return what the run's own recorded effects cost, by scope."""
-        return Held(self.all_rows)
+        return Held(self.all_rows, self._forgotten)
+
+    def gone(self) -> list[tuple[Usage | None, int]]:
+        """Return what was paid, with the calls, to which the program cannot come again: passing failures, and `paid`."""
+        rows = [row for row in self.all_rows if row.seq in self._forgotten and row.kind == "model"]
+        return [
+            *((row.usage, calls_of(row)) for row in rows),
+            *([(self.paid, self.paid.calls)] if self.paid.calls else []),
+        ]
 
     def done(self, tool: str) -> list[Row]:
         """Return the recorded calls of a tool that the program has not asked for: what they did is done."""
@@ -254,14 +265,15 @@ def attached(form: Json, request_of: Callable[[int], Json]) -> list[tuple[str, s
 class Held:
     """What recorded effects have cost, in and below each scope, and when the first of them began.
 
-    What is below the root is worked out only where a scope there has a limit of its own.
+    What is below the root is worked out only where a scope there has a limit of its own. There `gone` rows count too; of
+    the whole run they are spent from the start (`Book.gone`).
     """
 
     __slots__ = ("_below", "_first", "_rows", "_total")
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row], gone: Collection[int] = ()) -> None:
         self._rows = list(rows)
-        self._total = _spent(self._rows)
+        self._total = _spent(row for row in self._rows if row.seq not in gone)
         self._first = min((row.active for row in self._rows), default=None)
         self._below: dict[str, tuple[Need, int]] | None = None
 

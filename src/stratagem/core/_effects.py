@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from stratagem.core._admission import admit, caps, learn_if_limited, nothing, price, refuse
-from stratagem.core._attempt import FAILED, addressed, cost_of, deltas, in_time, keeps_time, no_reply
+from stratagem.core._attempt import FAILED, addressed, cost_of, deltas, in_time, keeps_time, no_reply, paid
 from stratagem.core._book import Key, calls_of
-from stratagem.core._budget import ONE_CALL, Need, settle, settle_again, take
+from stratagem.core._budget import ONE_CALL, Need, settle_again, take
 from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
 from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
@@ -100,14 +100,14 @@ def performed(strand: Strand, request: Request, need: Need, sample: int = -1) ->
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=model.spec)
     services.in_flight += 1
     begun = clock.stamp()
-    addressed(strand, request, need)
+    addressed(strand, request)
     try:
         made = model.complete(request, on_delta=deltas(strand) if world.feeds else None)
     except StratagemError as failure:
         return _in_the_end(strand, request, need, sample, begun, failure)
     except BaseException:
         services.in_flight -= 1
-        settle(strand.meters, need, FAILED, request.n)
+        paid(strand, request, need, FAILED, request.n)
         raise
     if request.n != 1 or world.feeds or request.max_tokens is not None:
         return _in_the_end(strand, request, need, sample, begun, made)
@@ -131,7 +131,7 @@ def _kept(
     """Settle and record an attempt that brought its one draw; return what makes it durable, and its row's number."""
     world, services = strand.world, strand.world.services
     if strand.flags[0]:
-        settle(strand.meters, need, usage, 1)
+        paid(strand, request, need, usage, 1)
     else:
         for meter in strand.meters:
             meter.spend(usage, 1)
@@ -154,7 +154,7 @@ def _recorded(
     """Settle and record an attempt that brought draws; return the first row's number, and what makes all durable."""
     world, services = strand.world, strand.world.services
     book, times = world.book, world.times(begun)
-    settle(strand.meters, need, usage, request.n)
+    paid(strand, request, need, usage, request.n)
     services.in_flight -= 1
     first, durable, alone = book.seq, None, world.alone()
     for number, result in enumerate(results):
@@ -186,7 +186,7 @@ async def _awaited(
         made = failure
     except BaseException as left:
         services.in_flight -= 1
-        settle(strand.meters, need, cost_of(left), 1)
+        paid(strand, request, need, cost_of(left), 1)
         raise
     if type(made) is Reply:
         try:
@@ -247,20 +247,20 @@ async def all_draws(
     except StratagemError as raised:
         if isinstance(raised, NOT_PERFORMED) and raised.usage is None:
             services.in_flight -= 1
-            settle(strand.meters, need, None, 0)
+            paid(strand, request, need, None, 0)
             raise
         failure = raised
         if raised.usage is not None:
             usage = raised.usage
     except BaseException as left:
         services.in_flight -= 1
-        settle(strand.meters, need, cost_of(left), request.n)
+        paid(strand, request, need, cost_of(left), request.n)
         raise
     first = world.book.seq
     if failure is None:
         first, durable = _recorded(strand, request, need, sample, begun, results, usage)
     else:
-        settle(strand.meters, need, usage, request.n)
+        paid(strand, request, need, usage, request.n)
         services.in_flight -= 1
         durable, times, error = None, world.times(begun), encoded(record(failure))
         for number in range(request.n):  # each draw was a call

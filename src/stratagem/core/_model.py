@@ -15,6 +15,7 @@ from stratagem.core._values import NOTHING, Attachment, Usage
 from stratagem.core.message import Call, Message, Part, Text, Thought
 
 if TYPE_CHECKING:
+    from stratagem.core._attempt import Room
     from stratagem.core._signature import Signature
 
 
@@ -274,12 +275,13 @@ class Request:
         attached: documents and images of all inputs, in order.
         run: id of the run that asks: gates are shared fairly between runs. Neither sent nor hashed, as the next two.
         within_s: seconds that the run's budgets leave.
-        nano: nano-dollars that are reserved for it; 0 if money is not limited.
+        room: asked before another attempt whether the budgets can pay for it beside what failed ones have cost; None if
+            neither tokens nor money are limited.
     """
 
     __slots__ = (
-        "attached", "digest", "head", "inputs", "max_tokens", "message", "n", "nano", "occurrence", "path", "repair",
-        "run", "seed", "signature", "steps", "within_s",
+        "attached", "digest", "head", "inputs", "max_tokens", "message", "n", "occurrence", "path", "repair",
+        "room", "run", "seed", "signature", "steps", "within_s",
     )  # fmt: skip
 
     def __init__(
@@ -301,7 +303,8 @@ class Request:
         self.signature, self.inputs, self.head, self.message, self.steps = signature, inputs, head, message, steps
         self.repair, self.digest, self.path, self.occurrence = repair, digest, path, occurrence
         self.n, self.max_tokens, self.seed, self.attached = n, max_tokens, seed, attached
-        self.run, self.within_s, self.nano = "", math.inf, 0
+        self.run, self.within_s = "", math.inf
+        self.room: Room | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:

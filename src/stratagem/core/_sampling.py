@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 
 from stratagem.core._admission import NOTHING, admit, learn_if_limited, price
-from stratagem.core._attempt import FAILED, addressed, deltas
+from stratagem.core._attempt import FAILED, addressed, deltas, paid
 from stratagem.core._book import Key
 from stratagem.core._budget import Need, settle
 from stratagem.core._divergence import diverged
@@ -85,7 +85,7 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=request.head.spec)
     services.in_flight += 1
     begun = services.clock.stamp()
-    addressed(strand, request, need)
+    addressed(strand, request)
     made: Reply | Awaitable[Reply] | StratagemError
     try:
         made = request.head.model.complete(request, on_delta=deltas(strand) if world.feeds else None)
@@ -93,7 +93,7 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
         made = failure
     except BaseException:
         services.in_flight -= 1
-        settle(strand.meters, need, FAILED, n)
+        paid(strand, request, need, FAILED, n)
         raise
     return await all_draws(strand, request, need, request.occurrence, begun, made)
 

@@ -312,6 +312,15 @@ class Usage(NamedTuple):
             unpriced,
         )
 
+    def less(self, other: "Usage") -> "Usage":
+        """Return what is beyond another usage, field by field, never below zero; `seconds` stay."""
+        counts = {name: max(0, getattr(self, name) - getattr(other, name)) for name in self._fields[:7]}
+        known, unpriced = max(0.0, round(self.known - other.known, 9)), max(0, self.unknown - other.unknown)
+        dollars: dict[str, Any] = {"usd": known}
+        if unpriced:
+            dollars = {"usd": None, "known_usd": known, "unpriced": unpriced}
+        return self._replace(**counts, **{"known_usd": 0.0, "unpriced": 0, **dollars})
+
     @property
     def known(self) -> float:
         """The dollars that are known."""

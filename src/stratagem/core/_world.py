@@ -157,7 +157,12 @@ class World:
         self.seed, self.number = services.seed, 0
         self.started = services.clock.stamp()
         self.began = int(services.clock.wall() * 1e6)
-        self.used = max([row.active + row.took for row in book.own_rows]) if book.own_rows else 0
+        rows = book.all_rows
+        self.used = (
+            max([round(book.paid.seconds * 1e6), *[row.active + row.took for row in rows]])
+            if rows or book.paid.calls
+            else 0
+        )
         self._held: Held | None = None if book.all_rows else _NOTHING_HELD
 
     def reply(self, question: str) -> "asyncio.Future[Json]":

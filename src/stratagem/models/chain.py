@@ -29,7 +29,6 @@ from stratagem.errors import (
 )
 
 PASSED_ON = (Unreachable, Unavailable, NoReply, RateLimited, CutReply, BadReply, ContextTooLong, CapabilityError)
-NANO = 1_000_000_000
 SPARE_S = 0.05  # before the budgets' end, in which nobody is asked any more
 _LEVELS = ("none", "advisory", "constrained")
 
@@ -163,14 +162,17 @@ class Chain:
 
     def _rest(self, request: Request, begun: int, spent: "_Spent") -> Request | str:
         """Return the request within what is left of its time and money, or why it cannot be asked again."""
-        nano = request.nano - round(spent.usage.known * NANO)
-        if request.nano and nano <= 0:
-            return f"failed attempts have cost the {request.nano / NANO:.3g} USD that were reserved for the call"
+        room = request.room
+        if room is not None:
+            room.before = Usage()
+            if not room.covers(spent.usage):
+                return "the budgets have no room for another attempt beside what failed ones have cost"
+            room.before = spent.usage
         within_s = request.within_s - (self._clock.stamp() - begun) / 1e6
         if within_s <= SPARE_S:
             return f"the {request.within_s:.3g} s that the budgets left for the call are over"
         rest = copy.copy(request)
-        rest.within_s, rest.nano = within_s, max(0, nano)
+        rest.within_s = within_s
         return rest
 
     async def aclose(self) -> None:

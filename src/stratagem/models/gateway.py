@@ -276,7 +276,8 @@ class Gateway:
         beyond = wait > LONGEST_S or self.clock.stamp() + wait * 1e6 >= call.until
         if number >= failure.attempts or beyond:
             raise self._ended(failure.error, number) from None
-        if failure.ran and call.request.nano and (self._bill(call).usd or 0) * 1e9 >= call.request.nano:
+        room = call.request.room
+        if failure.ran and room is not None and not room.covers(self._bill(call)):
             raise self._ended(failure.error, number) from None
         await self._sleep(wait)
 

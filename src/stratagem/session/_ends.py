@@ -19,6 +19,7 @@ from stratagem.core import (
     Strategy,
     Task,
     Tools,
+    Usage,
     World,
     decoded,
     encoded,
@@ -67,6 +68,7 @@ class Plan:
         "options",
         "origin",
         "own",
+        "paid",
         "prompts",
         "raised",
         "services",
@@ -87,6 +89,7 @@ class Plan:
         self.stored, self.strategy, self.task, self.budget = stored, strategy, task, budget
         self.services, self.options = services, options
         self.own: list[Row] = []
+        self.paid = Usage()  # in earlier drives, for calls that were cancelled
         self.base: list[Row] = []
         self.dropped: list[Row] = []
         self.prompts: dict[str, str] = {}

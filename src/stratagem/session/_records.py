@@ -184,11 +184,22 @@ class RunRecord:
 
     def usage(self) -> Usage:
         """Return what the run has cost so far, from its effects."""
-        total = Usage()
-        for row in {(row.path, row.digest, row.occurrence): row for row in self.rows}.values():  # the later holds
-            if row.kind == "model" and not (row.failed and row.usage is None):
-                total += (row.usage or Usage())._replace(calls=1)
+        paid: dict[str, Any] | None = self.record.get("paid")
+        total = self._recorded() + (Usage(**paid) if paid else Usage())
         return total._replace(seconds=max((row.active + row.took for row in self.rows), default=0) / 1e6)
+
+    def unrecorded(self) -> Usage:
+        """Return what was paid for calls of which no row tells: they were cancelled, as far as the run's end says it.
+
+        `seconds` are all that the run had taken by then.
+        """
+        paid: dict[str, Any] | None = self.end.get("usage") or self.record.get("paid")
+        if not paid or not self.end.get("usage"):
+            return Usage(**paid) if paid else Usage()
+        return Usage(**paid).less(self._recorded())
+
+    def _recorded(self) -> Usage:
+        return sum(map(_cost_of, self.rows), Usage())
 
     def costs(self) -> dict[str, Usage]:
         """Return what each scope has cost, with all that is below it: strategy calls, branches and named scopes.
@@ -198,10 +209,8 @@ class RunRecord:
         """
         total: dict[str, Usage] = {}
         first: dict[str, int] = {}
-        for row in {(row.path, row.digest, row.occurrence): row for row in self.rows}.values():  # the later holds
-            used = Usage()
-            if row.kind == "model" and not (row.failed and row.usage is None):
-                used = (row.usage or Usage())._replace(calls=1)
+        for row in self.rows:
+            used = _cost_of(row)
             for scope in scopes(row.path):
                 first.setdefault(scope, row.active)
                 first[scope] = min(first[scope], row.active)
@@ -245,6 +254,13 @@ class RunRecord:
 def _asked(question: Json) -> tuple[int, int]:
     """Return what orders questions: how many effects the run had, because a clock may go back; then the time."""
     return question.get("seq", 0), question["asked"]
+
+
+def _cost_of(row: Row) -> Usage:
+    """Return what an effect has cost: a model call that was refused has cost nothing, not even a call."""
+    if row.kind != "model" or (row.failed and row.usage is None):
+        return Usage()
+    return (row.usage or Usage())._replace(calls=1)
 
 
 # What stands for an effect that was damaged and dropped, and to which later ones refer for their head or message.

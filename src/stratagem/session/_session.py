@@ -204,7 +204,9 @@ class Session:
             stored, plan.own = await self._services.journal.load(stored.run_id)
             other = plan.edited or any(record.record.get(name) != fact for name, fact in facts.items())
             order = continued(record.record, plan.own) if other else {}
-            changed = encoded({**record.record, **facts, **order, "budget": str(plan.budget)})
+            plan.paid = _records.RunRecord(stored, plan.own).unrecorded()
+            paid = {"paid": plan.paid.plain()} if plan.paid.calls else {}
+            changed = encoded({**record.record, **facts, **order, **paid, "budget": str(plan.budget)})
             plan.stored = stored._replace(record=changed, state="running", rows=-1, seal=b"", end=b"")
             self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
             answer = await self._drive(plan, on_event)
@@ -418,7 +420,7 @@ class Session:
         feeds = tuple(Feed(one) for one in (self._listener, listener) if one is not None)
         book = Book(
             plan.services.journal, run_id, plan.own, plan.base, keep_errors=replaying, raised=plan.raised,
-            dropped=plan.dropped, asked=asked_of(plan.stored), first=plan.first,
+            dropped=plan.dropped, asked=asked_of(plan.stored), first=plan.first, paid=plan.paid,
         )  # fmt: skip
         if plan.stored.answers != b"{}":
             book.answers = decoded(plan.stored.answers)
