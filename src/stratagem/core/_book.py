@@ -81,8 +81,7 @@ class Book:
                 self.base.add(key)
         self.answers: dict[str, Json] = {}
         forgotten = set[int]() if keep_errors else passing(own, refusals=raised, asked=asked)
-        self.dropped = tuple(dropped)
-        self.paid, self._forgotten = paid, forgotten
+        self.dropped, self.paid, self._forgotten = tuple(dropped), paid, forgotten
         for row in own:
             key = (row.path, row.digest, row.occurrence)
             if row.kind == "intent":
