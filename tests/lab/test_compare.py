@@ -296,21 +296,6 @@ def test_an_error_of_ours_in_a_process_is_raised_here(tmp_path: Path) -> None:
         lab.compare("game24", "direct", model=f"script:{script}", items=1, baselines=False, processes=1, seed=1)
 
 
-def test_a_bug_in_a_strategy_is_raised_here_with_its_traceback(tmp_path: Path) -> None:
-    file = tmp_path / "broken.py"
-    file.write_text('''
-from stratagem import Answer, Run, Task, strategy
-
-@strategy(calls="0")
-async def broken(run: Run, task: Task) -> Answer:
-    """Divide."""
-    return task.answer(str(1 / 0))
-''')
-    with pytest.raises(RuntimeError, match="ZeroDivisionError") as caught:
-        lab.compare("game24", f"{file}:broken", items=1, baselines=False, processes=1)
-    assert "broken.py" in caught.value.__notes__[0]
-
-
 def test_a_strategy_that_prints_disturbs_nothing(tmp_path: Path) -> None:
     file = tmp_path / "loud.py"
     file.write_text('''

@@ -135,6 +135,8 @@ def compare(mode: Mode, **given: Any) -> int:
     checked = [(name, least, _best(report, name)) for name, least in limits]
     write_files(report, given)
     _print(mode, report)
+    for line in _errors(report):
+        warn(line)
     missed = [(name, least, best) for name, least, best in checked if best < least]
     for name, least, best in missed:
         warn(f"! {name} reached {best:.3f}, less than {least:g}")
@@ -182,6 +184,14 @@ def _best(report: "Report", name: str) -> float:
         raise usage(f"--fail-below: no strategy {name!r} was compared", f"There are {known}.")
     last = rows[-1]["budget"]
     return min(row["accuracy"] for row in rows if row["budget"] == last)
+
+
+def _errors(report: "Report") -> list[str]:
+    """Return one line for each row in which a strategy failed: its items count as wrong, and somebody has to know."""
+    from stratagem.lab._text import failure_lines
+
+    failed = [one for one in report.failures if one["kind"] == "error"]
+    return [f"! {line}; counted as wrong" for line in failure_lines(failed)]
 
 
 def check_writable(path: str | None, flag: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _plan, _scan
-from stratagem.lab._crew import Crew
+from stratagem.lab._crew import Crew, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._plan import Cell, Contestant, Wanted
 from stratagem.lab._report import Facts, Report, made_with
@@ -91,6 +91,7 @@ def compare(
         CapabilityError: a package is missing, or a model lacks what is needed.
         ModelError: a model failed. What is in `out` stays.
     """
+    refuse_inside()
     _check_packages()
     wanted = _wanted(
         task, strategies, model, budget, items, seed, level, examples, max_tokens, across=across_capabilities, with_baselines=baselines,
@@ -290,9 +291,11 @@ def _report(
     scores: dict[tuple[int, int], Score] = {}
     prompts: dict[str, str] = {}
     for key, one in work.answers.items():
-        scores[key] = wanted.suite.score(
-            wanted.items[key[1]].question, one["text"], [(name, given) for name, given in one.get("made", ())]
-        )
+        calls = [(name, given) for name, given in one.get("made", ())]
+        question = wanted.items[key[1]].question
+        # Whoever failed has not answered, whatever was offered before.
+        failed = one["stop"] == "error"
+        scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
         prompts.update(one["prompts"])
     simulated = [model for model in wanted.models if model.startswith("sim")]
     title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Strategy
 from stratagem.errors import UsageError
 from stratagem.lab._compare import Listener, compare
+from stratagem.lab._crew import refuse_inside
 from stratagem.lab._report import SCHEMA, Report
 from stratagem.lab._statistics import ALPHA, holm
 from stratagem.models._competence import Competence
@@ -231,6 +232,7 @@ def simulate(
     Raises:
         UsageError: a model that is not simulated, an unknown parameter, or what `compare` refuses.
     """
+    refuse_inside()
     if model.partition(":")[0] != "sim":
         raise UsageError(f"only simulated models have a competence to vary, not {model!r}", remedy="Use `compare`.")
     given = [varied(one) for one in ([vary] if isinstance(vary, str) else vary)]

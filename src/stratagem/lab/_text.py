@@ -164,5 +164,6 @@ def failure_lines(failures: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return one line per kind of failure of a row."""
     return [
         f"{name_of(one)} at {one['budget'] or 'no limit'}: {counted(one['items'], 'item')} ended with {one['kind']}, first {one['first']}"
+        + (f": {one['reason']}" if one["kind"] == "error" else "")
         for one in failures
     ]
