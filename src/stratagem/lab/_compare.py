@@ -12,6 +12,7 @@ from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _plan, _scan
 from stratagem.lab._crew import Crew, refuse_inside
 from stratagem.lab._folder import Folder
+from stratagem.lab._looking import files_of
 from stratagem.lab._plan import Cell, Contestant, Wanted
 from stratagem.lab._report import Facts, Report, made_with
 from stratagem.lab._text import counted
@@ -110,13 +111,14 @@ def compare(
         "task": task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
     }  # fmt: skip
     try:
-        known = folder.begin(wanted.cost())
+        identity = {**wanted.cost(), "sources": {spec: _source(spec) for spec in wanted.strategies}}
+        known = folder.begin(identity)
         here = any(one.partition(":")[0] == "local" for model in wanted.models for one in model.split("|"))
         size = max(1, processes or (1 if here else os.cpu_count()) or 1)
         with Crew(setup, size) as crew:
             pilot = known["pilot"] if known else _pilot(crew, wanted)
             if not known:
-                folder.plan({"wanted": wanted.cost(), "pilot": pilot, "made_with": made_with()})
+                folder.plan({"wanted": identity, "pilot": pilot, "made_with": made_with()})
             contestants = [
                 _plan.contestant(spec, (spec,) * len(wanted.budgets)) for spec in wanted.strategies
             ] + _plan.baselines(wanted, kinds, pilot)
@@ -326,7 +328,9 @@ def _ordered(work: _Work) -> list[Mapping[str, Any]]:
 
 
 def _source(spec: str) -> str:
-    """Return the digest of a strategy's source."""
+    """Return the digest of a strategy's source: its file, those of its settings, and what they import from beside them."""
     from stratagem.session._loading import source_of, strategy_of
 
-    return source_of(strategy_of(spec))
+    own, files = source_of(strategy_of(spec)), files_of(spec)
+    texts = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return hashlib.sha256("".join((own, *texts)).encode()).hexdigest()[:16] if files else own
