@@ -181,3 +181,9 @@ def test_what_only_a_program_executes_may_import_what_it_needs(tmp_path: Path) -
     path.write_text(path.read_text() + '\nif __name__ == "__main__":\n    import sys\n    from stratagem import lab\n    open(sys.argv[1])\n')
     assert look_at(spec) is None
     assert files_of(spec) == [path]
+
+
+@pytest.mark.parametrize("second", ["direct()", " direct", "direct ( )"])
+def test_one_strategy_in_two_spellings_is_there_twice(second: str) -> None:
+    with pytest.raises(UsageError, match=r"the strategy 'direct.*' is there twice"):
+        lab.compare("word_problems", ["direct", second], **SETTINGS)

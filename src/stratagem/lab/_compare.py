@@ -150,8 +150,7 @@ def _wanted(
     if not specs:
         raise UsageError("there is no strategy to compare", remedy="Name at least one.")
     names = [one.strip() if isinstance(one, str) else _plan.checked_strategy(one)[0] for one in specs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"the strategy {twice[0]!r} is there twice")
+    _check_once(names)
     models = [model] if isinstance(model, str) else list(model)
     if not models or len(set(models)) < len(models):
         raise UsageError("there is no model" if not models else "a model is there twice")
@@ -163,6 +162,16 @@ def _wanted(
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
         across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
     )  # fmt: skip
+
+
+def _check_once(names: Sequence[str]) -> None:
+    """Refuse one strategy in two spellings: it would be tested against itself, and every other test corrected for that."""
+    found: dict[str, str] = {}
+    for name in names:
+        known = found.setdefault(_plan.checked_strategy(name)[0], name)
+        if known is not name:
+            spelled = "" if known == name else f", as {known!r} too"
+            raise UsageError(f"the strategy {name!r} is there twice{spelled}")
 
 
 ANSWERING = "Compare with a simulated model, `sim:skill=0.7`, or a real one, `local:smollm2` or `PROVIDER:NAME`."

@@ -19,6 +19,7 @@ from stratagem.tasks._own import OwnSuite
 ITEMS, EXAMPLES = 100, 2
 PILOT = 3  # training questions that tell what a call costs
 UNLIMITED = 10  # samples of the baselines where nothing limits them
+LIMITS = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds", "depth")
 MOST = 5_000  # samples of a baseline, whatever the budget says
 LISTS = "tokens=2000/8000/32000"
 
@@ -125,6 +126,16 @@ def budgets_of(text: str) -> tuple[str, ...]:
     if len(set(made)) < len(made):
         raise UsageError(f"budget {text!r}: a value is there twice")
     return tuple(made)
+
+
+def size_of(budget: str) -> tuple[float, ...]:
+    """Return by what budgets of one comparison are ordered: all their limits, of which one differs.
+
+    >>> size_of("calls=5,tokens=2000") < size_of("calls=5,tokens=8000") < size_of("calls=5")
+    True
+    """
+    limits = budget_of(budget)
+    return tuple(math.inf if one is None else float(one) for one in (getattr(limits, name) for name in LIMITS))
 
 
 def checked_strategy(given: Strategy | str) -> tuple[str, Strategy]:

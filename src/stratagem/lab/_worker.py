@@ -107,7 +107,7 @@ class Worker:
         witness = Witness()
         WITNESS.set(witness)
         started, begun = time.monotonic(), self._loop.time()
-        answer, error = await driven(strategy, self.task(question), budget, services, seed, self._options)
+        answer, error = await ended(strategy, self.task(question), budget, services, seed, self._options)
         took = self._loop.time() - begun if self._virtual else time.monotonic() - started
         lines = list(witness.lines)
         return {
@@ -156,29 +156,42 @@ class Worker:
 
 async def driven(
     strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int, options: Mapping[str, Any] = OPTIONS
+) -> Answer:
+    """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records."""
+    plan, run, world = _begun(strategy, task, budget, services, seed, options)
+    await check_model(services, options, budget)
+    return (await outcome(plan, run, world))[0]
+
+
+async def ended(
+    strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int, options: Mapping[str, Any]
 ) -> tuple[Answer, str]:
-    """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records.
+    """Run a strategy likewise; return its answer, and an empty text.
 
-    A run takes seed and journal from the services as it begins, and there is no waiting before it does.
-
-    Returns:
-        The answer, and an empty text; of a strategy that failed what it had by then, and what the failure says. What a
-        strategy does wrong with one item is that item's failure; a model or a journal that fails ends the comparison.
+    Of a strategy that failed: what it had by then, and what the failure says. What a strategy does wrong with one item is
+    that item's failure; a model or a journal that fails ends the comparison.
     """
-    services.seed, services.journal = seed, MemoryJournal()
-    stored = StoredRun("run")
-    services.journal.create(stored)
-    world = World(services, Book(services.journal, stored.run_id), run_id=stored.run_id)
-    run = Run.start(world, (budget,), options=services.options(options), label=label_of(task.question))
+    plan, run, world = _begun(strategy, task, budget, services, seed, options)
     await check_model(services, options, budget)
     try:
-        answer, _ = await outcome(Plan(stored, strategy, task, budget, services, options), run, world)
+        return (await outcome(plan, run, world))[0], ""
     except (Exception, SystemExit) as failure:  # noqa: BLE001  (a user's code may raise anything)
         first = _first(failure)
         if isinstance(first, ENDING) and not isinstance(first, UnparsedReply | Refused):
             raise
         return saved(run, world, "no_answer", ""), _last_line(first)
-    return answer, ""
+
+
+def _begun(
+    strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int, options: Mapping[str, Any]
+) -> tuple[Plan, Run, World]:
+    """Begin a run. It takes seed and journal from the services, and there is no waiting before it does."""
+    services.seed, services.journal = seed, MemoryJournal()
+    stored = StoredRun("run")
+    services.journal.create(stored)
+    world = World(services, Book(services.journal, stored.run_id), run_id=stored.run_id)
+    run = Run.start(world, (budget,), options=services.options(options), label=label_of(task.question))
+    return Plan(stored, strategy, task, budget, services, options), run, world
 
 
 def _first(failure: BaseException) -> BaseException:
