@@ -46,7 +46,9 @@ RIGHT = "return task.answer(await run.ask(reply, question=task.question))"
         ("raise ExceptionGroup('many', [KeyError('first'), ValueError('second')])", "KeyError: 'first'"),
     ],
 )  # fmt: skip
-def test_a_strategy_that_fails_with_an_item_has_it_wrong_and_the_others_go_on(tmp_path: Path, body: str, said: str) -> None:
+def test_a_strategy_that_fails_with_an_item_has_it_wrong_and_the_others_go_on(
+    tmp_path: Path, body: str, said: str
+) -> None:
     spec = written(tmp_path / "mine.py", body, calls="0")
     report = lab.compare("word_problems", f"{spec},direct", **SETTINGS)
     assert [(row["accuracy"], row["unparsed"]) for row in report.rows] == [(0.0, 3), (1.0, 0)]
@@ -64,7 +66,9 @@ def test_who_returns_no_answer_has_it_wrong(tmp_path: Path) -> None:
 
 
 def test_what_was_spent_and_offered_before_an_error_is_billed_and_not_right(tmp_path: Path) -> None:
-    spec = written(tmp_path / "mine.py", "run.offer(task.answer(await run.ask(reply, question=task.question)))\nraise KeyError(1)")
+    spec = written(
+        tmp_path / "mine.py", "run.offer(task.answer(await run.ask(reply, question=task.question)))\nraise KeyError(1)"
+    )
     (row,) = lab.compare("word_problems", spec, **SETTINGS).rows
     assert (row["accuracy"], row["calls_per_item"]) == (0.0, 1.0)
     assert row["tokens_per_item"] > 10
@@ -178,7 +182,10 @@ def test_obvious_looks_are_refused_by_file_and_line_also_in_files_beside(tmp_pat
 def test_what_only_a_program_executes_may_import_what_it_needs(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     spec = written(path, RIGHT, before="from __future__ import annotations\nimport re\n")
-    path.write_text(path.read_text() + '\nif __name__ == "__main__":\n    import sys\n    from stratagem import lab\n    open(sys.argv[1])\n')
+    path.write_text(
+        path.read_text()
+        + '\nif __name__ == "__main__":\n    import sys\n    from stratagem import lab\n    open(sys.argv[1])\n'
+    )
     assert look_at(spec) is None
     assert files_of(spec) == [path]
 

@@ -94,7 +94,8 @@ class Folder:
             if name == "items_digest":
                 said = "other items of the same task: its file, or what makes the items, has changed since"
             elif name == "sources":
-                edited = [spec for spec, digest in now.items() if (before or {}).get(spec) != digest]
+                kept: Mapping[str, str] = before or {}
+                edited = [spec for spec, digest in identity["sources"].items() if kept.get(spec) != digest]
                 said = f"answers of {', '.join(edited)} as it was: its source has changed since"
             else:
                 said = f"a comparison with {_said(name, before)}; this asks for {_said(name, now)}"

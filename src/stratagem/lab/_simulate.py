@@ -189,7 +189,10 @@ class Sweep:
             if not row["baseline"]:
                 point = self._point(row)
                 others = (row["budget"], *(value for other, value in point.items() if other != name))
-                made = tuple((one["given"][at], one["right"][at], one["calls"][at], one["tokens"][at]) for one in self.report.items)
+                made = tuple(
+                    (one["given"][at], one["right"][at], one["calls"][at], one["tokens"][at])
+                    for one in self.report.items
+                )
                 given.setdefault(others, set()).add(made)
         return len(self._points) > 1 and all(len(found) == 1 for found in given.values())
 

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stratagem.lab._report import Report
 
-_HEADS = ("", "strategy", "budget", "accuracy", "95 %", "unparsed", "calls", "in a row", "tokens", "usd in all", "seconds")
+_HEADS = (
+    "",
+    "strategy",
+    "budget",
+    "accuracy",
+    "95 %",
+    "unparsed",
+    "calls",
+    "in a row",
+    "tokens",
+    "usd in all",
+    "seconds",
+)
 
 
 def heads_of(report: "Report") -> tuple[str, ...]:

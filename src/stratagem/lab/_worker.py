@@ -175,7 +175,7 @@ async def ended(
     await check_model(services, options, budget)
     try:
         return (await outcome(plan, run, world))[0], ""
-    except (Exception, SystemExit) as failure:  # noqa: BLE001  (a user's code may raise anything)
+    except (Exception, SystemExit) as failure:  # a user's code may raise anything
         first = _first(failure)
         if isinstance(first, ENDING) and not isinstance(first, UnparsedReply | Refused):
             raise
