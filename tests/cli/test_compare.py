@@ -55,7 +55,7 @@ def test_a_strategy_below_its_share_fails_the_command(cli: Any) -> None:
     bad = cli(*own, "--model", "sim:skill=0", "--fail-below", "direct=0.9", "--json")
     assert bad.exit_code == 1
     assert json.loads(bad.stdout)["rows"][0]["accuracy"] == 0
-    assert "direct reached 0.000, less than 0.9" in bad.stderr
+    assert "direct reached 0.000 at no limit with sim:skill=0.0, less than 0.9" in bad.stderr
 
 
 @pytest.mark.parametrize(
@@ -201,3 +201,27 @@ def test_who_lets_a_real_model_write_without_end_is_told(cli: Any, words: tuple[
     assert result.exit_code == 0
     said = "! no limit in tokens: a reply of script:s.jsonl may be as long as the model can write; see --max-tokens\n"
     assert result.stderr == (said if warned else "")
+
+
+def test_the_largest_budget_counts_wherever_it_stands_and_is_named_with_its_model(cli: Any) -> None:
+    own = ("compare", "--task", "word_problems", "--items", 4, "--processes", 1, "--no-baselines", "--strategies", "chain_of_thought",
+           "--model", "sim:skill=1")  # fmt: skip
+    for budget in ("tokens=2000/1", "tokens=1/2000"):
+        assert cli(*own, "--budget", budget, "--fail-below", "chain_of_thought=0.9").exit_code == 0
+    missed = cli(*own, "--budget", "tokens=2/1", "--fail-below", "chain_of_thought=0.9")
+    assert missed.exit_code == 1
+    assert "! chain_of_thought reached 0.000 at tokens=2 with sim:skill=1.0, less than 0.9\n" in missed.stderr
+
+
+def test_a_strategy_that_fails_is_named_on_stderr_and_ends_nothing(cli: Any) -> None:
+    (cli.folder / "mine.py").write_text(
+        'from stratagem import strategy\n\n\n@strategy(calls=\'0\')\nasync def mine(run, task):\n    """Divide."""\n    return 1 / 0\n'
+    )
+    result = cli("compare", *SMALL, "--strategies", "mine.py:mine,direct", "--no-baselines", "--json")
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)["rows"]) == 2
+    assert re.fullmatch(
+        r"! \S*mine.py:mine at no limit: 6 items ended with error, first game24-1-000000: "
+        r"ZeroDivisionError: division by zero \(mine.py, line 7\); counted as wrong\n",
+        result.stderr,
+    )

@@ -296,21 +296,6 @@ def test_an_error_of_ours_in_a_process_is_raised_here(tmp_path: Path) -> None:
         lab.compare("game24", "direct", model=f"script:{script}", items=1, baselines=False, processes=1, seed=1)
 
 
-def test_a_bug_in_a_strategy_is_raised_here_with_its_traceback(tmp_path: Path) -> None:
-    file = tmp_path / "broken.py"
-    file.write_text('''
-from stratagem import Answer, Run, Task, strategy
-
-@strategy(calls="0")
-async def broken(run: Run, task: Task) -> Answer:
-    """Divide."""
-    return task.answer(str(1 / 0))
-''')
-    with pytest.raises(RuntimeError, match="ZeroDivisionError") as caught:
-        lab.compare("game24", f"{file}:broken", items=1, baselines=False, processes=1)
-    assert "broken.py" in caught.value.__notes__[0]
-
-
 def test_a_strategy_that_prints_disturbs_nothing(tmp_path: Path) -> None:
     file = tmp_path / "loud.py"
     file.write_text('''
@@ -399,3 +384,31 @@ def test_replies_are_no_longer_than_max_tokens_says() -> None:
     assert made.rows[0]["tokens_per_item"] < short.rows[0]["tokens_per_item"] - 100
     with pytest.raises(UsageError, match="max_tokens must be at least 1"):
         lab.compare("word_problems", "direct", items=2, max_tokens=0)
+
+
+def test_a_very_small_p_is_corrected_before_it_is_rounded_and_shown_as_a_bound(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        'from stratagem import strategy\n\n\n@strategy(calls="0")\nasync def mine(run, task):\n    """Give up."""\n    return task.answer("?")\n'
+    )
+    made = lab.compare(
+        "word_problems", f"{tmp_path}/mine.py:mine,direct", model="sim:skill=1", budget="calls=1/2", items=60,
+        processes=1, baselines=False,
+    )  # fmt: skip
+    first, second = made.tests
+    assert first["p"] == float(f"{2.0**-59:.6g}")  # of 60 items each is right with one of the two alone
+    assert first["p_holm"] == second["p_holm"] == float(f"{2.0**-58:.6g}")
+    assert '<td class="n">&lt;0.0001</td>' in made.html()
+
+
+def test_across_models_of_different_price_the_front_is_of_money() -> None:
+    given = {"items": 6, "processes": 1, "baselines": False}
+    # The better model writes less and costs more: by tokens it would beat the other.
+    models = ["sim:skill=0,words=300,price=1", "sim:skill=1,words=10,price=900"]
+    made = lab.compare("word_problems", "chain_of_thought", model=models, **given)
+    assert made.front_of == "accuracy and money"
+    assert [one["accuracy"] for one in made.pareto] == [0.0, 1.0]
+    assert "* on the Pareto front of accuracy and money" in str(made)
+    alone = lab.compare("word_problems", "chain_of_thought", model=models[1], **given)
+    assert alone.front_of == "accuracy and tokens"
+    free = lab.compare("word_problems", "direct", model=["sim:skill=0", "sim:skill=1"], **given)
+    assert free.front_of == "accuracy and tokens"

@@ -77,3 +77,11 @@ def test_two_parameters_make_a_map() -> None:
     )
     assert [(one["skill"], one["cause"]) for one in sweep.grid] == [(0.2, 0.0), (0.2, 1.0), (0.8, 0.0), (0.8, 1.0)]
     assert b"gain over the best baseline" in sweep.figure()
+
+
+def test_a_parameter_that_changes_nothing_for_the_strategy_is_named() -> None:
+    given = {"items": 4, "budget": "calls=3", "processes": 1}
+    still = lab.simulate("direct", "word_problems", ["critic=0.1/0.9", "skill=0.2/0.9"], **given)
+    assert still.idle == ["critic"]
+    assert still.summary()[-1] == "critic makes no difference to direct"
+    assert "critic makes no difference to direct" in still.html()

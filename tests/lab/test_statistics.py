@@ -93,3 +93,14 @@ def test_two_strategies_are_compared_item_by_item() -> None:
 def test_partial_credit_is_tested_by_the_bootstrap() -> None:
     found = compared([0.5] * 20, [0.75] * 20, 3)
     assert found.p == found.p_bootstrap < 0.01
+
+
+def test_power_is_stated_at_the_level_that_the_correction_leaves() -> None:
+    a, b = [0.0] * 60 + [1.0] * 140, [1.0] * 30 + [0.0] * 30 + [1.0] * 130 + [0.0] * 10
+    alone, among = compared(a, b, 1), compared(a, b, 1, tests=20)
+    assert (alone.power, alone.detectable) == (round(power(200, 0.2, 0.05), 4), detectable(200, 0.2))
+    assert (among.power, among.detectable) == (round(power(200, 0.2, 0.05, 0.0025), 4), detectable(200, 0.2, 0.0025))
+    assert among.detectable is not None
+    assert alone.detectable is not None
+    assert among.detectable > alone.detectable
+    assert among[:7] == alone[:7]

@@ -55,3 +55,18 @@ def test_a_score_is_a_pair_with_parts_beside_it():
     assert score == (1.0, True)
     assert score.parts == {"needed": 1.0, "chosen": 1.0, "called": 1.0, "responded": 1.0}
     assert suite("word_problems").score(next(suite("word_problems").items(1)).question, "x").parts == {}
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_functions_of_a_task_hold_no_suite(name):
+    made = suite(name)
+    (item,) = made.items(1)
+    task = made.task(item.question)
+    for function in filter(None, (task.extract, task.canonical, task.checker)):
+        held = [cell.cell_contents for cell in function.__closure__]
+        assert not hasattr(function, "__self__")
+        assert not hasattr(function, "func")
+        assert not [one for one in held if hasattr(one, "solve")]
+    assert task.extract(item.key) is not None
+    assert task.canonical(task.extract(item.key)) == made.canonical(made.found(item.question, item.key))
+    assert task.checker is None or task.checker(item.key).passed

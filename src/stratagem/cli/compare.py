@@ -132,12 +132,16 @@ def compare(mode: Mode, **given: Any) -> int:
         return shown_progress.stopped()
     finally:
         shown_progress.close()
-    checked = [(name, least, _best(report, name)) for name, least in limits]
+    checked = [(least, _at_most(report, name)) for name, least in limits]
     write_files(report, given)
     _print(mode, report)
-    missed = [(name, least, best) for name, least, best in checked if best < least]
-    for name, least, best in missed:
-        warn(f"! {name} reached {best:.3f}, less than {least:g}")
+    for line in _errors(report):
+        warn(line)
+    missed = [(least, row) for least, row in checked if row["accuracy"] < least]
+    for least, row in missed:
+        where = row["budget"] or "no limit"
+        model = row.get("model") or report.manifest["models"][0]
+        warn(f"! {row['strategy']} reached {row['accuracy']:.3f} at {where} with {model}, less than {least:g}")
     return MISSED if missed else 0
 
 
@@ -174,14 +178,24 @@ def _limit(text: str) -> tuple[str, float]:
     return name, least
 
 
-def _best(report: "Report", name: str) -> float:
-    """Return the accuracy of a strategy at the largest budget; of several models the lowest."""
+def _at_most(report: "Report", name: str) -> Any:
+    """Return the row of a strategy at the largest budget; of several models that of the lowest accuracy."""
+    from stratagem.lab._plan import size_of
+
     rows = [row for row in report.rows if row["strategy"] == name]
     if not rows:
         known = ", ".join(dict.fromkeys(row["strategy"] for row in report.rows))
         raise usage(f"--fail-below: no strategy {name!r} was compared", f"There are {known}.")
-    last = rows[-1]["budget"]
-    return min(row["accuracy"] for row in rows if row["budget"] == last)
+    largest = max(size_of(row["budget"]) for row in rows)
+    return min((row for row in rows if size_of(row["budget"]) == largest), key=lambda row: row["accuracy"])
+
+
+def _errors(report: "Report") -> list[str]:
+    """Return one line for each row in which a strategy failed: its items count as wrong, and somebody has to know."""
+    from stratagem.lab._text import failure_lines
+
+    failed = [one for one in report.failures if one["kind"] == "error"]
+    return [f"! {line}; counted as wrong" for line in failure_lines(failed)]
 
 
 def check_writable(path: str | None, flag: str) -> None:
@@ -230,7 +244,7 @@ def _print(mode: Mode, report: "Report") -> None:
     say()
     table([list(_text.heads_of(report)), *_text.cells_of(report)], elastic=1)
     say()
-    say("* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another")
+    say(f"* on the Pareto front of {report.front_of}   ~ baseline   in a row: calls that had to wait for one another")
     for line in _text.notes_of(report):
         say(line)
     for heading, lines in (

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from stratagem.core import Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _plan, _scan
-from stratagem.lab._crew import Crew
+from stratagem.lab._crew import Crew, refuse_inside
 from stratagem.lab._folder import Folder
+from stratagem.lab._looking import files_of
 from stratagem.lab._plan import Cell, Contestant, Wanted
 from stratagem.lab._report import Facts, Report, made_with
 from stratagem.lab._text import counted
@@ -91,6 +92,7 @@ def compare(
         CapabilityError: a package is missing, or a model lacks what is needed.
         ModelError: a model failed. What is in `out` stays.
     """
+    refuse_inside()
     _check_packages()
     wanted = _wanted(
         task, strategies, model, budget, items, seed, level, examples, max_tokens, across=across_capabilities, with_baselines=baselines,
@@ -109,13 +111,14 @@ def compare(
         "task": task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
     }  # fmt: skip
     try:
-        known = folder.begin(wanted.cost())
+        identity = {**wanted.cost(), "sources": {spec: _source(spec) for spec in wanted.strategies}}
+        known = folder.begin(identity)
         here = any(one.partition(":")[0] == "local" for model in wanted.models for one in model.split("|"))
         size = max(1, processes or (1 if here else os.cpu_count()) or 1)
         with Crew(setup, size) as crew:
             pilot = known["pilot"] if known else _pilot(crew, wanted)
             if not known:
-                folder.plan({"wanted": wanted.cost(), "pilot": pilot, "made_with": made_with()})
+                folder.plan({"wanted": identity, "pilot": pilot, "made_with": made_with()})
             contestants = [
                 _plan.contestant(spec, (spec,) * len(wanted.budgets)) for spec in wanted.strategies
             ] + _plan.baselines(wanted, kinds, pilot)
@@ -147,8 +150,7 @@ def _wanted(
     if not specs:
         raise UsageError("there is no strategy to compare", remedy="Name at least one.")
     names = [one.strip() if isinstance(one, str) else _plan.checked_strategy(one)[0] for one in specs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"the strategy {twice[0]!r} is there twice")
+    _check_once(names)
     models = [model] if isinstance(model, str) else list(model)
     if not models or len(set(models)) < len(models):
         raise UsageError("there is no model" if not models else "a model is there twice")
@@ -160,6 +162,16 @@ def _wanted(
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
         across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
     )  # fmt: skip
+
+
+def _check_once(names: Sequence[str]) -> None:
+    """Refuse one strategy in two spellings: it would be tested against itself, and every other test corrected for that."""
+    found: dict[str, str] = {}
+    for name in names:
+        known = found.setdefault(_plan.checked_strategy(name)[0], name)
+        if known is not name:
+            spelled = "" if known == name else f", as {known!r} too"
+            raise UsageError(f"the strategy {name!r} is there twice{spelled}")
 
 
 ANSWERING = "Compare with a simulated model, `sim:skill=0.7`, or a real one, `local:smollm2` or `PROVIDER:NAME`."
@@ -290,9 +302,11 @@ def _report(
     scores: dict[tuple[int, int], Score] = {}
     prompts: dict[str, str] = {}
     for key, one in work.answers.items():
-        scores[key] = wanted.suite.score(
-            wanted.items[key[1]].question, one["text"], [(name, given) for name, given in one.get("made", ())]
-        )
+        calls = [(name, given) for name, given in one.get("made", ())]
+        question = wanted.items[key[1]].question
+        # Whoever failed has not answered, whatever was offered before.
+        failed = one["stop"] == "error"
+        scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
         prompts.update(one["prompts"])
     simulated = [model for model in wanted.models if model.startswith("sim")]
     title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"
@@ -323,7 +337,9 @@ def _ordered(work: _Work) -> list[Mapping[str, Any]]:
 
 
 def _source(spec: str) -> str:
-    """Return the digest of a strategy's source."""
+    """Return the digest of a strategy's source: its file, those of its settings, and what they import from beside them."""
     from stratagem.session._loading import source_of, strategy_of
 
-    return source_of(strategy_of(spec))
+    own, files = source_of(strategy_of(spec)), files_of(spec)
+    texts = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return hashlib.sha256("".join((own, *texts)).encode()).hexdigest()[:16] if files else own

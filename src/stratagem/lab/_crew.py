@@ -2,6 +2,7 @@
 
 Rule 1: they are started anew, never forked: nothing of this process's memory, where the keys are, is in them.
 Rule 2: what comes back is handed on one item at a time, so that whoever listens can keep it at once.
+Rule 3: none of them starts others: a program that compares its own strategy is executed again by each.
 """
 
 import json
@@ -13,7 +14,22 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stratagem.errors import revive
+from stratagem.errors import UsageError, revive
+
+INSIDE = "_STRATAGEM_LAB_WORKER"  # environment variable of processes that run strategies, and of what these start
+
+
+def refuse_inside() -> None:
+    """Refuse a comparison in a process that runs the strategies of one.
+
+    Raises:
+        UsageError: this is such a process.
+    """
+    if os.environ.get(INSIDE):
+        raise UsageError(
+            "a comparison began while the file of a strategy was read, or inside a strategy",
+            remedy='Put what compares beneath `if __name__ == "__main__":`, or strategies into a file of their own.',
+        )
 
 
 class Crew:
@@ -30,7 +46,10 @@ class Crew:
         self._hands: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Crew":
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8"}
+        refuse_inside()
+        environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8", INSIDE: "1",
+        }  # fmt: skip
         for number in range(self._size):
             hand = subprocess.Popen(
                 [sys.executable, "-m", "stratagem.lab._worker"],

@@ -93,6 +93,10 @@ class Folder:
                 continue
             if name == "items_digest":
                 said = "other items of the same task: its file, or what makes the items, has changed since"
+            elif name == "sources":
+                kept: Mapping[str, str] = before or {}
+                edited = [spec for spec, digest in identity["sources"].items() if kept.get(spec) != digest]
+                said = f"answers of {', '.join(edited)} as it was: its source has changed since"
             else:
                 said = f"a comparison with {_said(name, before)}; this asks for {_said(name, now)}"
             raise UsageError(

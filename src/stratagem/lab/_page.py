@@ -73,7 +73,7 @@ def _body(report: "Report", *, most_items: int) -> str:
         f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',
         *(f'<p class="soft">{_safe(line)}</p>' for line in _text.notes_of(report)[1:]),
         _picture(report), "<h2>Rows</h2>", _rows(report),
-        '<p class="soft">* on the Pareto front · ~ baseline · in a row: calls that had to wait for one another, on average'
+        f'<p class="soft">* on the Pareto front of {report.front_of} · ~ baseline · in a row: calls that had to wait for one another, on average'
         "</p>",
     ]  # fmt: skip
     if report.tests:
@@ -126,7 +126,7 @@ def _tests(report: "Report") -> str:
         [
             ", ".join(filter(None, (one.get("model"), one["budget"] or "no limit"))), f"{one['b']} less {one['a']}",
             f"{one['difference']:+.3f}", f"{one['interval'][0]:+.3f} to {one['interval'][1]:+.3f}", str(one["a_only"]),
-            str(one["b_only"]), f"{one['p']:.4f}", f"{one['p_holm']:.4f}", f"{one['power']:.2f}", _text.verdict(one),
+            str(one["b_only"]), _text.small_p(one["p"]), _text.small_p(one["p_holm"]), f"{one['power']:.2f}", _text.verdict(one),
         ]
         for one in report.tests
     ]  # fmt: skip

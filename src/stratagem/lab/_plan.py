@@ -4,15 +4,14 @@ All of it is known before the first call, but for how many samples a budget pays
 questions tell.
 """
 
-import ast
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from stratagem.core import Budget, Strategy, budget_of
 from stratagem.errors import UsageError
+from stratagem.lab._looking import look_at
 from stratagem.session._loading import spec_of, strategy_of
 from stratagem.tasks import Item, Suite
 from stratagem.tasks._own import OwnSuite
@@ -20,12 +19,9 @@ from stratagem.tasks._own import OwnSuite
 ITEMS, EXAMPLES = 100, 2
 PILOT = 3  # training questions that tell what a call costs
 UNLIMITED = 10  # samples of the baselines where nothing limits them
+LIMITS = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds", "depth")
 MOST = 5_000  # samples of a baseline, whatever the budget says
 LISTS = "tokens=2000/8000/32000"
-# Modules by which a strategy could look into the process that runs it.
-LOOKING = frozenset(
-    {"gc", "inspect", "sys", "ctypes", "importlib", "builtins", "multiprocessing", "subprocess", "os", "pathlib", "io"}
-)
 
 
 class Contestant(NamedTuple):
@@ -132,6 +128,16 @@ def budgets_of(text: str) -> tuple[str, ...]:
     return tuple(made)
 
 
+def size_of(budget: str) -> tuple[float, ...]:
+    """Return by what budgets of one comparison are ordered: all their limits, of which one differs.
+
+    >>> size_of("calls=5,tokens=2000") < size_of("calls=5,tokens=8000") < size_of("calls=5")
+    True
+    """
+    limits = budget_of(budget)
+    return tuple(math.inf if one is None else float(one) for one in (getattr(limits, name) for name in LIMITS))
+
+
 def checked_strategy(given: Strategy | str) -> tuple[str, Strategy]:
     """Return a strategy with the spec by which another process finds it.
 
@@ -145,39 +151,8 @@ def checked_strategy(given: Strategy | str) -> tuple[str, Strategy]:
             f"`{made!r}` cannot be compared: it has no name by which another process finds it",
             remedy="Put it at the top level of a file, and settings that are functions likewise.",
         )
-    for path in _files(spec):
-        _look_at(path)
+    look_at(spec)
     return spec, made
-
-
-def _files(spec: str) -> list[Path]:
-    found = [
-        part.rpartition(":")[0]
-        for part in spec.replace("(", "\x00").replace("'", "\x00").replace('"', "\x00").split("\x00")
-    ]
-    return [Path(one.rpartition("=")[2].strip()) for one in found if one.endswith(".py")]
-
-
-def _look_at(path: Path) -> None:
-    """Refuse a file of strategies that imports what could find the key: the key is not there, and it may not look."""
-    tree = ast.parse(path.read_text("utf-8"), str(path))
-    for node in ast.walk(tree):
-        for name in _imported(node):
-            if name.partition(".")[0] in LOOKING:
-                line = getattr(node, "lineno", 0)
-                raise UsageError(
-                    f"{path.name}, line {line}: a strategy that is compared may not import {name!r}",
-                    remedy="It touches the world through `run` alone.",
-                )
-
-
-def _imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [one.name for one in node.names]
-    if isinstance(node, ast.ImportFrom):
-        return [] if node.level else [node.module or ""]
-    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "__import__"
-    return ["importlib"] if called else []
 
 
 def needs_of(made: Sequence[tuple[str, Strategy]], *, across: bool) -> list[tuple[str, ...]]:

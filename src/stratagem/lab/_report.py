@@ -68,18 +68,20 @@ class Report:
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for number, cell in enumerate(facts.cells):
             groups[cell.model, cell.budget].append(number)
-        for (model, budget), numbers in groups.items():
-            for a, b in combinations(numbers, 2):
-                one, two = (facts.contestants[facts.cells[n].contestant] for n in (a, b))
-                if one.baseline and two.baseline:
-                    continue
-                result = compared(self._scores(a), self._scores(b), facts.seed)
-                found.append({
-                    "a": one.name, "b": two.name, **self._model(model), "budget": facts.budgets[budget],
-                    "items": len(facts.items), **{name: _rounded(value) for name, value in result._asdict().items()},
-                })  # fmt: skip
-        for test, p in zip(found, holm([one["p"] for one in found]), strict=True):
-            test["p_holm"] = _rounded(p)
+        who = [facts.contestants[cell.contestant] for cell in facts.cells]
+        pairs = [
+            (key, a, b) for key, numbers in groups.items() for a, b in combinations(numbers, 2)
+            if not (who[a].baseline and who[b].baseline)
+        ]  # fmt: skip
+        results = [compared(self._scores(a), self._scores(b), facts.seed, len(pairs)) for _, a, b in pairs]
+        for ((model, budget), a, b), result in zip(pairs, results, strict=True):
+            found.append({
+                "a": who[a].name, "b": who[b].name, **self._model(model), "budget": facts.budgets[budget],
+                "items": len(facts.items), **{name: _rounded(value) for name, value in result._asdict().items()},
+                "p": _significant(result.p), "p_bootstrap": _significant(result.p_bootstrap),
+            })  # fmt: skip
+        for test, p in zip(found, holm([one.p for one in results]), strict=True):
+            test["p_holm"] = _significant(p)
             test["interval"] = [test.pop("low"), test.pop("high")]
             better = test["b"] if test["difference"] > 0 else test["a"]
             test["verdict"] = better if p < ALPHA else "unresolved"
@@ -87,13 +89,24 @@ class Report:
 
     @cached_property
     def pareto(self) -> list[dict[str, Any]]:
-        """The rows that no other beats in accuracy at the same tokens or fewer."""
+        """The rows that no other beats in accuracy at the same cost or less."""
         front: list[dict[str, Any]] = []
-        for row in sorted(self.rows, key=lambda row: (row["tokens_per_item"], -row["accuracy"])):
+        for row in sorted(self.rows, key=lambda row: (row[self._cost], -row["accuracy"])):
             if not front or row["accuracy"] > front[-1]["accuracy"]:
                 front.append(row)
         keys = ("strategy", "model", "budget", "accuracy", "tokens_per_item", "usd")
         return [{key: row[key] for key in keys if key in row} for row in front]
+
+    @property
+    def _cost(self) -> str:
+        """Return by what the Pareto front counts: tokens of different models are no common measure, money is."""
+        priced = len(self._facts.models) > 1 and all(row["usd"] is not None for row in self.rows)
+        return "usd" if priced and any(row["usd"] for row in self.rows) else "tokens_per_item"
+
+    @property
+    def front_of(self) -> str:
+        """Return of what the Pareto front is, in words."""
+        return f"accuracy and {'money' if self._cost == 'usd' else 'tokens'}"
 
     @cached_property
     def items(self) -> list[dict[str, Any]]:
@@ -235,6 +248,11 @@ def _named(row: Mapping[str, Any]) -> dict[str, Any]:
 def _rounded(value: Any) -> Any:
     """Return a number with at most six digits behind the point, and a whole one as it is."""
     return round(value, 6) if isinstance(value, float) else value
+
+
+def _significant(p: float) -> float:
+    """Return a p value with six digits: of a small one as well, since more corrections may follow."""
+    return float(f"{p:.6g}")
 
 
 def made_with() -> dict[str, str]:

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from stratagem.core import Strategy
 from stratagem.errors import UsageError
 from stratagem.lab._compare import Listener, compare
+from stratagem.lab._crew import refuse_inside
 from stratagem.lab._report import SCHEMA, Report
 from stratagem.lab._statistics import ALPHA, holm
+from stratagem.lab._text import small_p
 from stratagem.models._competence import Competence
 
 MOST_POINTS = 400
@@ -120,7 +122,7 @@ class Sweep:
                 "gain_interval": [0.0 - high, 0.0 - low], "p": test["p"],
             })  # fmt: skip
         for one, p in zip(found, holm([one["p"] for one in found]), strict=True):
-            one["p_holm"] = round(p, 6)
+            one["p_holm"] = float(f"{p:.6g}")
             one["verdict"] = "unresolved" if p >= ALPHA else "pays" if one["gain"] > 0 else "costs"
         return found
 
@@ -157,7 +159,7 @@ class Sweep:
             [
                 *(f"{one[name]:g}" for name in self.names), one["budget"] or "no limit", f"{one['accuracy']:.3f}",
                 one["best_baseline"], f"{one['baseline_accuracy']:.3f}", f"{one['gain']:+.3f}",
-                f"{one['gain_interval'][0]:+.3f} to {one['gain_interval'][1]:+.3f}", f"{one['p_holm']:.4f}", one["verdict"],
+                f"{one['gain_interval'][0]:+.3f} to {one['gain_interval'][1]:+.3f}", small_p(one["p_holm"]), one["verdict"],
             ]
             for one in self.grid
         ]  # fmt: skip
@@ -174,7 +176,25 @@ class Sweep:
             where = [one[self.names[0]] for one in points if one["verdict"] == "pays"]
             found = f"; {self.names[0]} where it pays: {min(where):g} to {max(where):g}" if where else ""
             lines.append(f"{budget or 'no limit'}: {said} of {len(points)} points{found}")
-        return lines
+        return [*lines, *(f"{name} makes no difference to {self._strategy}" for name in self.idle)]
+
+    @cached_property
+    def idle(self) -> list[str]:
+        """What is varied without any effect on the strategy: all its answers are the same, whatever the value."""
+        return [name for name in self.names if self._is_idle(name)]
+
+    def _is_idle(self, name: str) -> bool:
+        given: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
+        for at, row in enumerate(self.report.rows):
+            if not row["baseline"]:
+                point = self._point(row)
+                others = (row["budget"], *(value for other, value in point.items() if other != name))
+                made = tuple(
+                    (one["given"][at], one["right"][at], one["calls"][at], one["tokens"][at])
+                    for one in self.report.items
+                )
+                given.setdefault(others, set()).add(made)
+        return len(self._points) > 1 and all(len(found) == 1 for found in given.values())
 
     def __str__(self) -> str:
         rows = self.table()
@@ -231,6 +251,7 @@ def simulate(
     Raises:
         UsageError: a model that is not simulated, an unknown parameter, or what `compare` refuses.
     """
+    refuse_inside()
     if model.partition(":")[0] != "sim":
         raise UsageError(f"only simulated models have a competence to vary, not {model!r}", remedy="Use `compare`.")
     given = [varied(one) for one in ([vary] if isinstance(vary, str) else vary)]

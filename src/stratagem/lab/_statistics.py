@@ -144,8 +144,8 @@ class Compared(NamedTuple):
         high: likewise.
         p: of McNemar's exact test; of the bootstrap where there is partial credit.
         p_bootstrap: of the paired bootstrap.
-        power: probability to notice a difference of 5 points, at the discordance that was found.
-        detectable: the difference that would be noticed with a probability of 80 %.
+        power: probability to notice a difference of 5 points, at the discordance that was found and the level of the test.
+        detectable: the difference that would be noticed with a probability of 80 %, likewise.
     """
 
     a_only: int
@@ -159,8 +159,16 @@ class Compared(NamedTuple):
     detectable: float | None
 
 
-def compared(a: Sequence[float], b: Sequence[float], seed: int) -> Compared:
-    """Compare the scores of two strategies, item by item."""
+def compared(a: Sequence[float], b: Sequence[float], seed: int, tests: int = 1) -> Compared:
+    """Compare the scores of two strategies, item by item.
+
+    Args:
+        a: scores of the first.
+        b: likewise the second.
+        seed: of the bootstrap.
+        tests: how many are corrected together. Power is stated at the level that the first step of Holm's correction asks
+            for, so it is not less than what is said.
+    """
     differences = [two - one for one, two in zip(a, b, strict=True)]
     a_only, b_only = sum(one < 0 for one in differences), sum(one > 0 for one in differences)
     low, high, p_bootstrap = bootstrap(differences, seed)
@@ -169,24 +177,11 @@ def compared(a: Sequence[float], b: Sequence[float], seed: int) -> Compared:
     discordant = (a_only + b_only) / n
     return Compared(
         a_only, b_only, sum(differences) / n, low, high, mcnemar(a_only, b_only) if shares else p_bootstrap, p_bootstrap,
-        _power(n, round(discordant, 2), MATTERS), _detectable(n, round(discordant, 2)),
+        *_both(n, round(discordant, 2), ALPHA / max(tests, 1)),
     )  # fmt: skip
 
 
-_cache: dict[tuple[int, float], tuple[float, float | None]] = {}
-
-
-def _power(n: int, discordant: float, difference: float) -> float:
-    """Return the power, and remember it: tests of one report share their numbers."""
-    return _both(n, discordant, difference)[0]
-
-
-def _detectable(n: int, discordant: float) -> float | None:
-    return _both(n, discordant, MATTERS)[1]
-
-
-def _both(n: int, discordant: float, difference: float) -> tuple[float, float | None]:
-    key = (n, discordant)
-    if key not in _cache:
-        _cache[key] = round(power(n, discordant, difference), 4), detectable(n, discordant)
-    return _cache[key]
+@lru_cache(4096)
+def _both(n: int, discordant: float, alpha: float) -> tuple[float, float | None]:
+    """Return power and detectable difference, remembered: tests of one report share their numbers."""
+    return round(power(n, discordant, MATTERS, alpha), 4), detectable(n, discordant, alpha)

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stratagem.lab._report import Report
 
-_HEADS = ("", "strategy", "budget", "accuracy", "95 %", "unparsed", "calls", "in a row", "tokens", "usd", "seconds")
+_HEADS = (
+    "",
+    "strategy",
+    "budget",
+    "accuracy",
+    "95 %",
+    "unparsed",
+    "calls",
+    "in a row",
+    "tokens",
+    "usd in all",
+    "seconds",
+)
 
 
 def heads_of(report: "Report") -> tuple[str, ...]:
@@ -81,6 +93,15 @@ def shown_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
+def small_p(p: float) -> str:
+    """Return a p value for a table.
+
+    >>> small_p(0.0312), small_p(0.00000001)
+    ('0.0312', '<0.0001')
+    """
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
 def scan_line(scan: Mapping[str, Any]) -> str:
     """Return what the scan of the prompts found, in one line."""
     if scan["clean"]:
@@ -149,7 +170,7 @@ def text(report: "Report") -> str:
         for row in rows
     ]
     notes = [
-        "* on the Pareto front   ~ baseline   in a row: calls that had to wait for one another",
+        f"* on the Pareto front of {report.front_of}   ~ baseline   in a row: calls that had to wait for one another",
         *notes_of(report),
     ]
     parts = [report.title, "\n".join(table), "\n".join(notes)]
@@ -164,5 +185,6 @@ def failure_lines(failures: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return one line per kind of failure of a row."""
     return [
         f"{name_of(one)} at {one['budget'] or 'no limit'}: {counted(one['items'], 'item')} ended with {one['kind']}, first {one['first']}"
+        + (f": {one['reason']}" if one["kind"] == "error" else "")
         for one in failures
     ]

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from stratagem.core import (
@@ -35,16 +36,19 @@ from stratagem.core import (
     budget_of,
 )
 from stratagem.core._canonical import clean, json_of
-from stratagem.errors import StratagemError, record
+from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
 from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
 from stratagem.lab._watch import WITNESS, Watched, Witness, waves
 from stratagem.models import open_model, takes_address
-from stratagem.session._ends import Plan, check_model, label_of, outcome
+from stratagem.session._ends import Plan, check_model, label_of, outcome, saved
 from stratagem.session._loading import strategy_of
 from stratagem.tasks import Suite
 from stratagem.tasks._own import opened
 
 OPTIONS: Mapping[str, Any] = {"temperature": 0.0}  # as a session has it, where nobody names another
+# What would fail other items as well, and what is no failure but an end that somebody asked for.
+ENDING = (CapabilityError, JournalError, ModelError, asyncio.CancelledError, KeyboardInterrupt)
+NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
 MOST_LINES = 2_000  # of one item's prompts that are looked at; what is beyond is counted
 
 
@@ -103,13 +107,13 @@ class Worker:
         witness = Witness()
         WITNESS.set(witness)
         started, begun = time.monotonic(), self._loop.time()
-        answer = await driven(strategy, self.task(question), budget, services, seed, self._options)
+        answer, error = await ended(strategy, self.task(question), budget, services, seed, self._options)
         took = self._loop.time() - begun if self._virtual else time.monotonic() - started
         lines = list(witness.lines)
         return {
             "cell": cell, "item": number, **_frozen(answer), "seconds": round(took, 6), "waves": waves(witness.calls),
             "first": list(witness.first), "lines": lines[:MOST_LINES], "unseen": max(len(lines) - MOST_LINES, 0),
-            "prompts": witness.prompts, **({"by": witness.by} if witness.by else {}),
+            "prompts": witness.prompts, **({"stop": "error", "reason": error} if error else {}), **({"by": witness.by} if witness.by else {}),
         }  # fmt: skip
 
     def task(self, question: str) -> Task:
@@ -153,18 +157,60 @@ class Worker:
 async def driven(
     strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int, options: Mapping[str, Any] = OPTIONS
 ) -> Answer:
-    """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records.
+    """Run a strategy in a world of its own, with a journal that nobody else has: a session without its records."""
+    plan, run, world = _begun(strategy, task, budget, services, seed, options)
+    await check_model(services, options, budget)
+    return (await outcome(plan, run, world))[0]
 
-    A run takes seed and journal from the services as it begins, and there is no waiting before it does.
+
+async def ended(
+    strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int, options: Mapping[str, Any]
+) -> tuple[Answer, str]:
+    """Run a strategy likewise; return its answer, and an empty text.
+
+    Of a strategy that failed: what it had by then, and what the failure says. What a strategy does wrong with one item is
+    that item's failure; a model or a journal that fails ends the comparison.
     """
+    plan, run, world = _begun(strategy, task, budget, services, seed, options)
+    await check_model(services, options, budget)
+    try:
+        return (await outcome(plan, run, world))[0], ""
+    except (Exception, SystemExit) as failure:  # a user's code may raise anything
+        first = _first(failure)
+        if isinstance(first, ENDING) and not isinstance(first, UnparsedReply | Refused):
+            raise
+        return saved(run, world, "no_answer", ""), _last_line(first)
+
+
+def _begun(
+    strategy: Strategy, task: Task, budget: Budget, services: Services, seed: int, options: Mapping[str, Any]
+) -> tuple[Plan, Run, World]:
+    """Begin a run. It takes seed and journal from the services, and there is no waiting before it does."""
     services.seed, services.journal = seed, MemoryJournal()
     stored = StoredRun("run")
     services.journal.create(stored)
     world = World(services, Book(services.journal, stored.run_id), run_id=stored.run_id)
     run = Run.start(world, (budget,), options=services.options(options), label=label_of(task.question))
-    await check_model(services, options, budget)
-    answer, _ = await outcome(Plan(stored, strategy, task, budget, services, options), run, world)
-    return answer
+    return Plan(stored, strategy, task, budget, services, options), run, world
+
+
+def _first(failure: BaseException) -> BaseException:
+    """Return a failure; of a group its first."""
+    first: Any = failure
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return first  # pyright: ignore[reportUnknownVariableType]
+
+
+def _last_line(failure: BaseException) -> str:
+    """Return what a failure says, and the last line of a user's own file that led to it."""
+    import traceback
+
+    frames = traceback.extract_tb(failure.__traceback__)
+    own = [one for one in frames if not one.filename.startswith(NOT_OWN) and "site-packages" not in one.filename]
+    own = own or list(frames)
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return clean(f"{type(failure).__name__}: {failure}"[:400] + where)
 
 
 def _simulated(spec: str) -> bool:
@@ -222,14 +268,12 @@ def main() -> None:
 
 def _told(failure: BaseException) -> dict[str, Any]:
     """Return a failure as JSON; of a group its first."""
-    first: Any = failure
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    first = _first(failure)
     if isinstance(first, StratagemError):
         return {"ours": record(first)}
     import traceback
 
-    return {"foreign": f"{type(first).__name__}: {first}", "trace": "".join(traceback.format_exception(first))}  # pyright: ignore[reportUnknownArgumentType]
+    return {"foreign": f"{type(first).__name__}: {first}", "trace": "".join(traceback.format_exception(first))}
 
 
 if __name__ == "__main__":

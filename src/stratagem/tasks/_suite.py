@@ -6,13 +6,14 @@ folder. All the rest (items, tasks, scores, the oracle) is made from these here.
 Rule 1: a problem is JSON data, and its question says all of it: `read(render(problem)) == problem`. So an oracle answers
         from the question alone, and no table of answers has to travel.
 Rule 2: an item's key stays with whoever scores. A task has none, and neither has what a strategy can reach.
+        The functions of a task name their suite and hold none: who has a task has no public way to who solves it.
 Rule 3: what the extractor does not find is None, and None is wrong.
 """
 
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -217,11 +218,23 @@ class Suite(ABC):
 
     def task(self, question: str, *, examples: tuple[Example, ...] = ()) -> Task:
         """Return the task of a question: all that a strategy gets to see."""
-        problem = self.read(question)
-        checker = self.checker(problem)
+        problem, number = self.read(question), id(self)
+        _made[number] = self
+
+        def extract(text: str) -> Any:
+            return _made[number].found(question, text)
+
+        def canonical(value: Any) -> Hashable:
+            return _made[number].canonical(value)
+
+        def check(text: str) -> Verdict:
+            checker = _made[number].checker(problem)
+            assert checker is not None
+            return checker(text)
+
         return Task(
-            question, output=self.output, examples=examples, extract=partial(self.found, question),
-            canonical=self.canonical, checker=checker, environment=self.environment(problem),
+            question, output=self.output, examples=examples, extract=extract, canonical=canonical,
+            checker=None if self.checker(problem) is None else check, environment=self.environment(problem),
             tools=tuple(tool.name for tool in self.tools()) or None,
         )  # fmt: skip
 
@@ -251,6 +264,9 @@ class Suite(ABC):
     def oracle(self) -> "SuiteOracle":
         """Return who knows the truth, for simulated models."""
         return SuiteOracle(self)
+
+
+_made: dict[int, Suite] = {}  # suites of which there are tasks; they live as long as the program
 
 
 class SuiteOracle:
