@@ -208,6 +208,38 @@ async def test_feedback_helps_and_harms_as_often_as_stated():
     assert near(harmed.count(ONE.key) / 400, 0.8, 400)
 
 
+@pytest.mark.parametrize("cause", [0.0, 0.5, 1.0])
+async def test_feedback_helps_and_harms_as_often_as_stated_whatever_attempts_have_in_common(cause):
+    from stratagem.core import strategy
+
+    counted = {(before, after): 0 for before in (0, 1) for after in (0, 1)}
+
+    @strategy(calls="2")
+    async def corrected(run, task):
+        """Solve, then correct."""
+        first = await run.ask(solve, question=task.question)
+        second = await run.ask(refine, question=task.question, attempt=first, feedback="no")
+        counted[int(WORDS.score(task.question, first).right), int(WORDS.score(task.question, second).right)] += 1
+        return task.answer(second)
+
+    model = SimulatedModel(f"sim:skill=0.5,critic=0.4,harm=0.2,cause={cause}", WORDS.oracle())
+    async with stratagem.open(model=model, journal="memory") as session:
+        for item in WORDS.items(600, seed="corrected"):
+            await session.run(corrected, WORDS.task(item.question))
+    wrong, right = counted[0, 0] + counted[0, 1], counted[1, 0] + counted[1, 1]
+    assert near(right / 600, 0.5, 600)
+    assert near(counted[0, 1] / wrong, 0.4, wrong)
+    assert near(counted[1, 0] / right, 0.2, right)
+
+
+async def test_corrections_of_one_attempt_have_an_outcome_in_common():
+    wrong = WORDS.wrong(WORDS.read(ONE.question), 0)
+    said = await asked(
+        refine, "sim:critic=0.4,cause=1,spread=1", n=30, question=ONE.question, attempt=wrong, feedback="no"
+    )
+    assert len(set(said)) == 1
+
+
 async def test_a_thought_is_a_step_that_leads_on_as_often_as_stated():
     right, wrong = GAME.steps([4, 9, 10, 13], ())
     said = await asked(extend, "sim:step=0.6", question=HAND, path=())

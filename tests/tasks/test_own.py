@@ -105,6 +105,36 @@ def test_a_right_sentence_is_right_and_a_list_of_answers_is_not(tmp_path: Path, 
     )  # a vote counts them together
 
 
+@pytest.mark.parametrize(
+    ("answers", "said", "score"),
+    [
+        (["-$5", "0.5"], "-$5", (1.0, True)),
+        (["-$5", "0.5"], "5", (0.0, True)),
+        ([".5", "2"], "0.5", (1.0, True)),
+        ([".5", "2"], "5", (0.0, True)),
+        (["2", "5"], "1/2", (0.0, True)),
+        (["5", "2"], "10-5", (0.0, False)),
+        (["12", "2"], "The answer is not 12", (0.0, False)),
+        (["yes", "no"], "It is not true.", (0.0, False)),
+        (["no", "yes"], "Yes, no doubt.", (0.0, True)),
+        (["C", "A"], "The answer is not C", (0.0, False)),
+        (["C", "A"], "A is wrong, so it is C", (1.0, True)),
+    ],
+)
+def test_what_is_denied_or_only_a_part_of_a_number_is_not_stated(
+    tmp_path: Path, answers: list[str], said: str, score: tuple[float, bool]
+) -> None:
+    suite = opened(file_of(tmp_path, *({"question": f"q{n}?", "answer": one} for n, one in enumerate(answers))))
+    assert suite.score("q0?", said) == score
+
+
+def test_a_file_with_a_key_that_states_nothing_by_itself_is_compared_as_text(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, {"question": "q0?", "answer": "London. Paris. Rome"}))
+    assert isinstance(suite, OwnSuite)
+    assert suite.kind == "text"
+    assert suite.score("q0?", "london. paris. rome") == (1.0, True)
+
+
 def test_whole_sentences_as_answers_are_compared_as_they_are(tmp_path: Path) -> None:
     suite = opened(file_of(tmp_path, {"question": "Conclude.", "answer": "All men are mortal."}))
     assert suite.score("Conclude.", "Answer: all men are mortal").right == 1

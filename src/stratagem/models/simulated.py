@@ -344,9 +344,15 @@ class _Speaker:
         return self.dice(min(n, self.can.spread))
 
     def common_luck(self) -> float:
-        """Return the luck that all draws for one problem share."""
-        text = f"{self.asked.question}\x00{self.asked.path}\x00{self.request.seed}".encode(errors="replace")
-        return _Dice(hashlib.sha256(self.can.seed.to_bytes(8, "big") + text).digest()).unit()
+        """Return the luck that all draws for one problem share; corrections share it with those of the same attempt.
+
+        A correction is another decision than the attempt: with the luck that made an attempt wrong, none would be mended.
+        """
+        said = f"{self.asked.question}\x00{self.asked.path}\x00{self.request.seed}"
+        if "attempt" in self.asked.given:
+            said += f"\x00{self.asked.given['attempt']}"
+        seed = self.can.seed.to_bytes(8, "big")
+        return _Dice(hashlib.sha256(seed + said.encode(errors="replace")).digest()).unit()
 
     def several(self, count: int) -> list[str]:
         """Return next steps, each right with the probability of a step; two are only alike if there are no more."""

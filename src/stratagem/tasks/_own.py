@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from stratagem.core import Example, Json
 from stratagem.errors import UsageError
+from stratagem.tasks import _figures
 from stratagem.tasks._stated import announced, phrase, short
 from stratagem.tasks._suite import Item, Suite
 
@@ -25,7 +26,7 @@ QUESTIONS = ("question", "problem", "prompt", "input")
 ANSWERS = ("answer", "solution", "target", "output", "label")
 TRAINING_SPLITS = ("train", "training")
 ENDINGS = (".jsonl", ".csv")
-_NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\s?%?")
+_NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?\s?%?")
 _SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
 Kind = Literal["number", "bool", "choice", "phrase", "text"]
 
@@ -95,7 +96,7 @@ class OwnSuite(Suite):
         rows = tuple(_row(path, number, one) for number, one in found)
         if not rows:
             raise UsageError(f"there is no task in {str(path)!r}")
-        kind, choices = _kind(tuple(row.key for row in rows))
+        kind, choices = _kind(rows)
         if kind == "number":
             rows = tuple(row._replace(key=f"{_as_number(row.key):.15g}") for row in rows)
         return OwnSuite(path.stem, _once(path, rows), kind, choices)
@@ -150,7 +151,15 @@ class OwnSuite(Suite):
 
     def extract(self, text: str) -> Any:
         """Return the value that a text states last; what it announces as its answer comes before all else."""
-        return super().extract(announced(text))
+        if self.kind == "number":
+            return _figures.number(text)
+        if self.kind == "bool":
+            return _figures.verdict(text)
+        said = announced(text)
+        if self.kind == "choice":
+            found = list(re.finditer("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in self.choices), said))
+            return None if not found or _figures.clause_denies(said, found[-1]) else found[-1][0]
+        return super().extract(said)
 
     def canonical(self, value: Any) -> Hashable:
         """Return a text without case, spaces at its ends, and the full stop."""
@@ -251,19 +260,20 @@ def _field(fields: Mapping[str, Any], names: tuple[str, ...], where: str) -> str
     return str(value).strip()
 
 
-def _kind(keys: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
+def _kind(rows: tuple[Row, ...]) -> tuple[Kind, tuple[str, ...]]:
     """Return how the answers of a file are compared."""
-    if all(map(_NUMBER.fullmatch, keys)):
+    keys = tuple(row.key for row in rows)
+    if all(_NUMBER.fullmatch(key) and _as_number(key) is not None for key in keys):
         return "number", ()
     if {key.lower() for key in keys} <= {"yes", "no", "true", "false"}:
         return "bool", ()
     if all(len(key) == 1 and key.isalpha() for key in keys):
         return "choice", tuple(sorted(set(keys)))
-    return ("phrase" if short(keys) else "text"), ()
+    return ("phrase" if short(keys) and all(phrase(row.question, row.key) for row in rows) else "text"), ()
 
 
-def _as_number(key: str) -> float:
-    return float(re.sub(r"[$€£,%\s]", "", key).replace("\u2212", "-"))
+def _as_number(key: str) -> float | None:
+    return _figures.figure(re.sub(r"\s", "", key))
 
 
 def _once(path: Path, rows: tuple[Row, ...]) -> tuple[Row, ...]:

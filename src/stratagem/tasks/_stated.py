@@ -1,63 +1,71 @@
-"""What a free reply to a question states, where nothing but the question is known: the value that is compared and voted on.
+r"""What a free reply to a question states, where nothing but the question is known: the value that is compared and voted on.
 
 Rule 1: no key is looked at. Whoever writes every possible answer has stated none of them.
 Rule 2: the key is read by the same rule, so the key itself is always right, however the question is worded.
-Rule 3: a negation is never left off: "not Paris" does not state Paris.
+Rule 3: a denial is never left off, nor is what it denies: "not Paris", and "A wrong answer is Paris", do not state Paris.
+Rule 4: what says how much, or which way, is never left off a number: "5 kilometers" are no 5 meters.
+Rule 5: when in doubt, None: None is wrong, never right.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MOST_WORDS = 6  # of an answer that may stand within a sentence; longer ones are compared whole
-# What announces an answer: the last one in a text counts.
-_ANNOUNCED = re.compile(
-    r"(?<![^\s*_(])(?:final\s+|correct\s+)?answer\b[*_]*(?:\s+is\b|\s+was\b)?[*_]*\s*(?P<mark>[:=]?)[*_]*",
-    re.IGNORECASE | re.MULTILINE,
+_BARE = 3  # words, at most, of an item of a list
+# What may announce an answer: the last one in a text counts.
+_ANSWER = re.compile(
+    r"(?<![^\s*_(#])answer\b[*_]*(?:[^\S\n]+(?P<verb>is|was)\b)?[*_]*[^\S\n]*(?P<mark>[:=]?)[*_]*", re.IGNORECASE
 )
-_BOXED = re.compile(r"\\boxed\{([^{}\n]*)\}")
-_SENTENCE = re.compile(
-    r"(?<=\w{4}[.!?])[\"')]*\s+(?=[\"'(*]*[A-Z])"
-)  # shorter words may be abbreviated: St. Petersburg
+_BOXED = re.compile(r"\\boxed\{((?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]*\})*\})*)\}")
+_FONT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf)\{([^{}]*)\}")
+_FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
+# Behind shorter words a full stop may be that of an abbreviation: St. Petersburg.
+_SENTENCE = re.compile(r"(?<=\w{4}[.!?])[\"')]*\s+(?=[\"'(*]*[A-Z])")
+_ENDED = re.compile(r"[.!?][\"')*_]*\s*\Z")
+_ASKS = re.compile(r"\?[\"')*_]*\s*\Z")
+_CLAUSE = re.compile(r"[,;:()\n]|[.!?]\s")
 _WORDS = re.compile(r"[^\s,;:!?\"“”()\[\]*`]+")
-_JOINTS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "it",
-        "its",
-        "this",
-        "that",
-        "there",
-        "they",
-        "these",
-        "he",
-        "she",
-        "i",
-        "so",
-        "then",
-        "thus",
-        "hence",
-        "therefore",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "would",
-        "called",
-        "named",
-        "it's",
-        "that's",
-        "he's",
-        "she's",
-        "they're",
-        "there's",
-    ]
+_EDGES = re.compile(r"\A(?:[.'_](?!\d)|['_])+|[.'_]+\Z")  # the point of .5 is no edge
+_MARKS = str.maketrans(
+    {"’": "'", "\u2018": "'", "\u02bc": "'", "\u00b4": "'", "\u0060": "'", "\u2212": "-", "\u2013": "-"}
 )
-_NEVER = frozenset(["no", "not", "none", "never", "neither", "nor", "without", "cannot"])
+
+
+def _set(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+_ARTICLES = _set("a an the")
+_LINKS = _set("is are was were")
+_JOINTS = _ARTICLES | _LINKS | _set(
+    "it its this that there they these he she i so then thus hence therefore be been being would called named",
+    "it's that's he's she's they're there's",
+)  # fmt: skip
+_DENIALS = _set(
+    "no not none never neither nor nothing nobody cannot without except excluding exclude anything hardly unlikely doubt",
+    "wrong incorrect incorrectly false falsely mistaken isnt arent wasnt werent dont doesnt didnt cant wont",
+)
+# Words that may stand before `answer` where it announces one.
+_ANNOUNCERS = _set(
+    "the my our your final correct right so thus hence therefore then and finally that this means which i we think",
+    "believe conclude it is in short conclusion follows here now yes",
+)
+_TURNS = _set("so thus hence therefore")
+_NAMED = _set("the my our your final correct right to and this that")
+_FILLERS = _set(
+    "sure ok okay yes well hmm certainly done great thanks thank you let let's me us we my think thinking step",
+    "reasoning explanation solution answer final here conclusion note simulated",
+)
+_ASKING = _set("who what which where when why how did do does has have had can could will should in of on at for")
+_SIGNS = _set(
+    "up down above below over under plus minus positive negative before after more less north south east west"
+)
+_LEADS = _set("in on at of by to for from with about around since until has have had cost costs")
+_NUMERALS = _set(
+    "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety",
+    "hundred thousand million billion dozen",
+)
+_HOW_MANY = re.compile(r"\bhow\s+many\s+([\w'-]+)", re.IGNORECASE)
 
 
 def announced(text: str) -> str:
@@ -65,48 +73,220 @@ def announced(text: str) -> str:
 
     >>> announced("Six and six.\nAnswer: **12**")
     '**12**'
+    >>> announced("A wrong answer is 12")
+    'A wrong answer is 12'
     """
-    found = [(one.start(), _line(text[one.end() :])) for one in _ANNOUNCED.finditer(text) if _announces(one)]
-    found += [(one.start(), one[1]) for one in _BOXED.finditer(text)]
+    found = [(one.start(), _line(text[one.end() :])) for one in _ANSWER.finditer(text) if _announces(text, one)]
+    found += [(one.start(), one[1]) for one in _BOXED.finditer(text) if not denies(_before(text, one.start()))]
     said = max(found)[1].strip() if found else ""
-    return said or text.strip()
+    return plain(said or text.strip())
 
 
-def _announces(found: "re.Match[str]") -> bool:
+def plain(text: str) -> str:
+    r"""Return a text without what LaTeX does to its look: `\text{Paris}` is Paris, `\frac{1}{2}` is 1/2."""
+    text = _FRACTION.sub(r"\1/\2", _FONT.sub(r"\1", text))
+    return text.replace("\\$", "$").replace("\\%", "%").replace("{,}", ",").replace("\\,", "").replace("\\!", "")
+
+
+def _announces(text: str, found: "re.Match[str]") -> bool:
     """Return whether an answer follows: `Answer: x` and `the answer is x` do, `an answer would be long` does not."""
-    return bool(found["mark"]) or found[0].rstrip(" *_").lower().endswith((" is", " was"))
+    alone = not text[found.end() :].partition("\n")[0].strip(" \t*_#.")
+    if not (found["mark"] or found["verb"] or alone):
+        return False
+    before = _before(text, found.start())
+    for place, word in enumerate(before):
+        if word in _TURNS:
+            before = before[place + 1 :]
+            break
+    return all(word in _ANNOUNCERS for word in before if any(map(str.isalpha, word)))
+
+
+def _before(text: str, end: int) -> list[str]:
+    """Return the words, in lower case, of the clause that ends there."""
+    return folded(_CLAUSE.split(text[text.rfind("\n", 0, end) + 1 : end])[-1])
 
 
 def _line(text: str) -> str:
     return next((line for line in text.split("\n") if line.strip()), "")
 
 
+def denies(words: Iterable[str]) -> bool:
+    """Return whether one of the words, in lower case, denies what stands beside it."""
+    return any(word in _DENIALS or word.endswith("n't") for word in words)
+
+
+def doubtful(words: Sequence[str]) -> bool:
+    """Return whether what follows these words is denied, or is somebody's answer that is not the answer."""
+    other = any(
+        word == "answer" and place and words[place - 1].strip("#-") not in _NAMED | {""}
+        for place, word in enumerate(words)
+    )
+    return other or denies(words)
+
+
+def leads_astray(line: str) -> bool:
+    """Return whether a line ends so that the next one belongs to it, and denies that: `It is not:`."""
+    words = folded(_SENTENCE.split(line.strip())[-1])
+    astray = doubtful(words) or words[-1:] == ["but"]
+    return astray and ("following" in words or not _ENDED.search(line))
+
+
 def phrase(question: str, text: str) -> str | None:
-    """Return a short answer as it is compared; None if there is none.
+    """Return a short answer as it is compared; None if there is none, or if it is not clear which.
 
     Of what is announced, or else of the last line, the last sentence, without its marks, and at both ends without
-    articles, `it is` and the words that the question has: they say nothing new. If nothing is left, with them.
+    articles, `it is` and the words that the question has: they say nothing new. If nothing is left, with them. The one of
+    several options of the question that a sentence names, and besides it nothing new, is what it states.
 
     >>> phrase("What is the capital of France?", "The capital is Paris.")
     'Paris'
     >>> phrase("Which river flows through Rome?", "It is the Tiber that flows through Rome.")
     'Tiber'
+    >>> phrase("Which is larger, the Sun or the Moon?", "The Sun is larger.")
+    'Sun'
     """
-    lines = [line for line in announced(text).split("\n") if _WORDS.search(line)]
+    sentence = _last(announced(text))
+    if sentence is None:
+        return None
+    words = _words(sentence)
+    low = [word.casefold() for word in words]
+    first, last = (_joints(low), len(low)) if denies(low) else _option(question, low) or _new(question, low)
+    return " ".join(words[first:last] or words)
+
+
+def _last(text: str) -> str | None:
+    """Return the last sentence of the last line; None where it asks, is denied by what leads to it, or ends a list."""
+    lines = [line for line in text.split("\n") if _words(line)]
     if not lines:
         return None
-    words = _words(_SENTENCE.split(lines[-1].strip())[-1])
-    asked = (_JOINTS | {word.casefold() for word in _words(question)}) - _NEVER
+    said = [[one for one in _SENTENCE.split(line.strip()) if _words(one)] for line in lines]
+    *earlier, sentence = said[-1]
+    if _ASKS.search(sentence) or (not earlier and len(lines) > 1 and leads_astray(lines[-2])):
+        return None
+    item = _item(sentence)
+    if item:
+        if any(doubtful(folded(one)) for one in earlier):
+            return None
+        others = [_item(one) for line in said for one in line]
+        if any(other and other != item for other in others):
+            return None
+    return sentence
+
+
+def _item(sentence: str) -> list[str] | None:
+    """Return the words of what may be one item of a list of answers: few, and nothing that makes a sentence of them."""
+    words = [word for word in folded(sentence) if word not in _ARTICLES and any(map(str.isalnum, word))]
+    if len(words) > 1 and words[0].isdigit():  # the number of an item
+        words = words[1:]
+    if not 0 < len(words) <= _BARE or sentence.rstrip(" *_").endswith((":", "?")):
+        return None
+    return None if denies(words) or any(word in _JOINTS or word in _FILLERS for word in words) else words
+
+
+def _joints(words: Sequence[str]) -> int:
+    """Return how many words at the beginning only join."""
+    return next((place for place, word in enumerate(words) if word not in _JOINTS), 0)
+
+
+def _new(question: str, words: Sequence[str]) -> tuple[int, int]:
+    """Return where what the question does not have begins and ends."""
+    asked = frozenset(folded(question))
+    fixed = _measures(question, asked, words)
+    said = [word in _JOINTS or (word in asked and place not in fixed) for place, word in enumerate(words)]
     first, last = 0, len(words)
-    while first < last and words[first].casefold() in asked:
+    while first < last and said[first]:
         first += 1
-    while last > first and words[last - 1].casefold() in asked:
+    while last > first and said[last - 1]:
         last -= 1
-    return " ".join(words[first:last] or words) or None
+    return first, last
+
+
+def _measures(question: str, asked: frozenset[str], words: Sequence[str]) -> set[int]:
+    """Return the places of the question's words that say of a number what it counts, or which way: they stay.
+
+    The unit that `how many` asks for goes without saying.
+    """
+    there = [place for place, word in enumerate(words) if word in _NUMERALS or any(map(str.isdigit, word))]
+    numbers = [place for place in there if words[place] not in asked] or there
+    wanted = _HOW_MANY.findall(question)
+    implied = wanted[0].casefold() if len(wanted) == 1 else ""
+    found = set[int]()
+    for place, word in enumerate(words):
+        beside = [at for at in numbers if at != place and _LINKS.isdisjoint(words[min(at, place) : max(at, place)])]
+        if word not in asked or word in _JOINTS or not beside:
+            continue
+        before_it = place + 1 in numbers and word not in _LEADS
+        if word in _SIGNS or before_it or (min(beside) < place and word != implied):
+            found.add(place)
+    return found
+
+
+def _option(question: str, words: Sequence[str]) -> tuple[int, int] | None:
+    """Return what is compared where options of the question are named; None if none is.
+
+    It is the only one that is named, if the rest is the question's, in its order; else all but the joints at the beginning.
+    """
+    taken: dict[int, int] = {}
+    for option in sorted(_options(question), key=len, reverse=True):  # New York before York
+        for at in range(len(words) - len(option) + 1):
+            if list(words[at : at + len(option)]) == option and all(
+                at < start or at >= end for start, end in taken.items()
+            ):
+                taken[at] = at + len(option)
+    if not taken:
+        return None
+    first, last = next(iter(taken.items()))
+    rest = iter(folded(question))
+    new = (word for word in (*words[:first], *words[last:]) if word not in _JOINTS)
+    alone = len(taken) == 1 and all(word in rest for word in new)
+    return (first, last) if alone else (_joints(words), len(words))
+
+
+def _options(question: str) -> list[list[str]]:
+    """Return the words, in lower case, of what a question joins by `or`; none if it joins nothing, or numbers."""
+    head, *middle, tail = re.split(r",?\s+or\s+", question.translate(_MARKS)) if " or " in question else ("", "")
+    *earlier, first = re.split(r"[,;:?!]|\.\s", head)
+    last = re.split(r"[,;:?!]|\.(?:\s|\Z)", tail)[0]
+    found = [_named(one) for one in (first, *middle, last)]
+    if all(found):
+        longest = max(map(len, found))
+        for one in reversed(earlier):
+            if not 0 < len(_named(one)) <= longest:
+                break
+            found.append(_named(one))
+    else:
+        found = [_name(_words(first)[::-1])[::-1], *map(_named, middle), _name(_words(last))]
+    known = [one for one in found if one]
+    return known if len(known) > 1 and not any(map(str.isdigit, " ".join(map(" ".join, known)))) else []
+
+
+def _named(text: str) -> list[str]:
+    """Return the words of an option that stands between marks; none if they make more than a name."""
+    words = [word for word in folded(text) if word not in _ARTICLES]
+    return [] if any(word in _JOINTS or word in _ASKING for word in words) else words
+
+
+def _name(words: Sequence[str]) -> list[str]:
+    """Return the first word, in lower case, or the first ones with capitals."""
+    found: list[str] = []
+    for word in words:
+        if word.casefold() in _ARTICLES and not found:
+            continue
+        if word.casefold() in _JOINTS | _ASKING or (found and not word[0].isupper()):
+            break
+        found.append(word.casefold())
+        if not word[0].isupper():
+            break
+    return found
+
+
+def folded(text: str) -> list[str]:
+    """Return the words of a text in lower case, without marks."""
+    return [word.casefold() for word in _words(text)]
 
 
 def _words(text: str) -> list[str]:
-    return [word for one in _WORDS.findall(text.replace("’", "'")) if (word := one.strip(".'_"))]
+    return [word for one in _WORDS.findall(text.translate(_MARKS)) if (word := _EDGES.sub("", one))]
 
 
 def short(keys: Iterable[str]) -> bool:

@@ -1,0 +1,120 @@
+"""Which number, and which yes or no, a free reply states last.
+
+Rule 1: the last word with a digit in it counts, as a whole: what is no number as a whole (`10-5`, `2024-12-5`, `H3`) is None,
+        and so is what is only a part of one (`1 234`, `3 - 5`, `12 or 13`).
+Rule 2: what is denied is None: "It is not 12".
+Rule 3: when in doubt, None: None is wrong, never right.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+
+from stratagem.tasks._stated import announced, denies, doubtful, folded, leads_astray
+
+_FIGURE = re.compile(
+    r"(?P<sign>[-+\u2212\u2013]?)[$€£¥]?(?P<inner>[-\u2212]?)"
+    r"(?:(?P<top>\d+)/(?P<bottom>\d+)|(?P<plain>(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?))"
+    r"(?:%|[$€£¥]|°[CF]?|mm|cm|km|mg|kg|ml|mph)?"
+)
+_SCALES = {"dozen": 12.0, "hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_OPERATORS = frozenset("-\u2212\u2013+*x×·/÷^") | {"**", "or", "minus", "plus", "times", "negative", "over"}
+_BINDERS = frozenset({"and", "to", "through", "of"})
+_CLAUSES = re.compile(r"[,;!?](?=\s|\Z)|\.(?=\s|\Z)|[()]")
+_VERDICT = re.compile(r"\b(?:yes|true|false|no(?=\s*(?:[^\w\s]|\n|\Z)))\b", re.IGNORECASE)
+_FRONT, _BACK = "\"'“”\u2018’(*_`[{<#~≈:\\", "\"'“”\u2018’)*_`]}>.,;:!?\\"
+
+
+def figure(word: str) -> float | None:
+    """Return the number that a word is as a whole, or None.
+
+    >>> figure("-$1,234.50"), figure("1/2"), figure(".5"), figure("10-5")
+    (-1234.5, 0.5, 0.5, None)
+    """
+    bare = word.rpartition("=")[2].lstrip(_FRONT).rstrip(_BACK)
+    found = _FIGURE.fullmatch(bare) or (_FIGURE.fullmatch(bare[1:-1]) if bare[:1] == bare[-1:] == "$" else None)
+    if found is None or (found["sign"] and found["inner"]):
+        return None
+    if found["top"]:
+        below = float(found["bottom"])
+        value = float(found["top"]) / below if below else math.nan
+    else:
+        value = float(found["plain"].replace(",", ""))
+    if not math.isfinite(value):
+        return None
+    return -value if found["sign"] in ("-", "\u2212", "\u2013") or found["inner"] else value
+
+
+def number(text: str) -> float | None:
+    """Return the number that a text states last, or None.
+
+    >>> number("6 + 6 = 12"), number("It is not 12"), number("5 million")
+    (12.0, None, 5000000.0)
+    """
+    lines = [line for line in announced(text).split("\n") if line.strip()]
+    at = next((at for at in range(len(lines) - 1, -1, -1) if any(map(str.isdigit, lines[at]))), None)
+    if at is None or _continues(lines[:at], lines[at]):
+        return None
+    words = lines[at].split()
+    place = next(place for place in range(len(words) - 1, -1, -1) if any(map(str.isdigit, words[place])))
+    value = figure(words[place])
+    if value is None or _part(words, place) or _denied(words, place):
+        return None
+    after = folded(words[place + 1])[:1] if place + 1 < len(words) else []
+    scale = _SCALES.get(after[0], 1.0) if after and words[place][-1] not in ".,;:" else 1.0
+    return value * scale
+
+
+def _continues(before: Sequence[str], line: str) -> bool:
+    """Return whether a line goes on with what is denied, or is the last of several lines that have a number each and no word."""
+    if not before:
+        return False
+    one, other = figure(line.strip()), figure(before[-1].strip())
+    return leads_astray(before[-1]) or (one is not None and other is not None and one != other)
+
+
+def _part(words: Sequence[str], place: int) -> bool:
+    """Return whether a number is only a part of what is stated: of a sum, a list, an interval or a longer number."""
+    if place + 1 < len(words) and words[place + 1] in ("+", "*", "×", "·", "/", "÷", "^", "**", "x"):
+        return True
+    if not place:
+        return False
+    near = words[place - 1].lower()
+    if near in _OPERATORS or near.strip(",;") in _OPERATORS:
+        return True
+    if place > 1 and near in _BINDERS:
+        last = words[place - 2].strip("*_,;")
+        return (near == "of" and last.lower() == "out") or figure(last) is not None
+    other = None if near.endswith((":", ")", ".")) or "=" in words[place] else figure(near)
+    return other is not None and other != figure(words[place])
+
+
+def _denied(words: Sequence[str], place: int) -> bool:
+    """Return whether the clause of a number denies it, before or behind it."""
+    return _astray(" ".join(words[:place]), " ".join(words[place:]).lstrip(_FRONT))
+
+
+def _astray(before: str, behind: str) -> bool:
+    clause = re.split(r"\d\S*", _CLAUSES.split(before)[-1])[-1]
+    return doubtful(folded(clause)) or denies(folded(_CLAUSES.split(behind)[0]))
+
+
+def verdict(text: str) -> bool | None:
+    """Return the yes or no that a text states last, or None; `no doubt` is none.
+
+    >>> verdict("Yes, no doubt."), verdict("It is not true."), verdict("I say no")
+    (True, None, False)
+    """
+    said = announced(text)
+    found = list(_VERDICT.finditer(said))
+    if not found or clause_denies(said, found[-1]):
+        return None
+    return found[-1][0].lower() in ("yes", "true")
+
+
+def clause_denies(text: str, found: "re.Match[str]") -> bool:
+    """Return whether the clause in which something was found denies it."""
+    head, _, line = text[: found.start()].rpartition("\n")
+    if not line.strip() and head.strip() and leads_astray(head.rstrip().rpartition("\n")[2]):
+        return True
+    return _astray(line, text[found.end() :].partition("\n")[0])
