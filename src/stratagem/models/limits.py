@@ -136,16 +136,17 @@ class Gate:
             RateLimited: the gate stays closed beyond the stamp, or the server names a time that nobody waits for.
             Unavailable: the server is taken to be down.
         """
-        if self.breaker.is_open:
-            return self._found_out(load)
-        if self._waiting or self._keeper or self.inside >= self.limit:
+        while True:
+            if self.breaker.is_open:
+                return self._found_out(load)
+            if not (self._waiting or self._keeper or self.inside >= self.limit):
+                self.inside, self._last, self._keeper = self.inside + 1, run, True
+                break
             turn = await self._turn(run, load)
             if turn == THROUGH:
                 return Pass(self._epoch, load)
-            if turn == DOWN:
-                return self._found_out(load)
-        else:
-            self.inside, self._last, self._keeper = self.inside + 1, run, True
+            if turn == KEEPER:
+                break  # else the server was down: if it has answered since, it is there for as many as before
         probe = False
         try:
             while not probe and (left := self._left_s(load, until, patience_s)) > 0:
@@ -162,7 +163,7 @@ class Gate:
         return Pass(self._epoch, load, probe)
 
     def _found_out(self, load: Load) -> Pass:
-        """Let the one through that finds out whether the server is there again; it waits for nobody."""
+        """Let the one through that finds out whether the server is there again; it waits for nobody. Others fail."""
         probe = self.breaker.check()
         self.inside += 1
         self._take(load)
