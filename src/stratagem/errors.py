@@ -33,6 +33,7 @@ class StratagemError(Exception):
 
     remedy: str = "Read the message."
     usage: Any = None  # what it cost before it was raised, if whoever raises it says so; recorded beside it, not in it
+    out_of_time: bool = False  # a model says to the core: it was the budgets' seconds that left no time; never recorded
 
     def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
         super().__init__(message)

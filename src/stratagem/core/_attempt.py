@@ -88,6 +88,13 @@ async def in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -
             failure = no_reply(request, limit)
         failure.usage = cost_of(late)
         raise failure from None
+    except StratagemError as ended:  # by a model that keeps to the budgets' seconds itself
+        if tightest is None or not ended.out_of_time:
+            raise
+        refusal = tightest.refuse("seconds")
+        refuse(strand, refusal)
+        refusal.usage = ended.usage
+        raise refusal from None
 
 
 def keeps_time(request: Request) -> bool:

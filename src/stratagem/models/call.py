@@ -33,6 +33,7 @@ class Call:
     def __init__(self, request: Request, begun: int, on_delta: Callable[[Delta], None] | None, spec: str) -> None:
         self.request, self._spec = request, spec
         limit, within = float(request.options.get("timeout_s", TIMEOUT_S)), request.within_s
+        self._limit = limit
         self.ends = begun + round((within - min(SPARE_S, within / 10)) * 1e6) if within < 1e9 else FOREVER
         self.until = min(self.ends, begun + round(limit * 1e6))
         self.samples: list[Sample] = []
@@ -53,6 +54,16 @@ class Call:
         self.received += delta.text
         assert self._on_delta is not None
         self._on_delta(delta)
+
+    def over(self, failure: Failure) -> Failure:
+        """Say of an attempt for which there was no time left whose time it was; the budgets' is told to the core."""
+        error = failure.error
+        if self.until >= self.ends:
+            error.out_of_time, what = True, "the seconds that the budgets left are over"
+        else:
+            error.remedy, what = "Raise `timeout_s`.", f"the call's time-out of {self._limit:g} s is over"
+        error.args = (f"{error}: {what}",)
+        return failure
 
     def load(self) -> Load:
         """Return how many tokens a provider may count at once."""

@@ -246,9 +246,9 @@ class Gate:
         left = math.ceil(max(own, theirs) * 1e6) / 1e6
         if left > 0 and (now + left * 1e6 > until or theirs > patience_s):
             what = "the server is to be asked again" if theirs >= own else "the rate that you have set allows a call"
-            raise RateLimited(
-                f"{what} in {left:.0f} s, which is beyond the time limit", retry_after=left, attempts=0
-            )  # fmt: skip
+            error = RateLimited(f"{what} in {left:.0f} s, which is beyond the time limit", retry_after=left, attempts=0)
+            error.out_of_time = own > theirs  # the provider has no part in it
+            raise error
         return max(0.0, left)
 
     def _out(self) -> None:
