@@ -195,6 +195,11 @@ async def test_errors_say_who_failed_and_how_often() -> None:
     with pytest.raises(Unavailable) as caught:
         await gated.ask()
     assert (caught.value.provider, caught.value.attempts, caught.value.usage.requests) == ("openai", 5, 5)
+    assert (str(caught.value), caught.value.tries) == ("busy (5 attempts)", ("Unavailable 500",) * 5)
+    gated.backend.outcomes = [cut(), said("one"), fails(Unreachable("nobody"), attempts=2)]
+    with pytest.raises(Unreachable, match=r"^nobody \(2 attempts\)$") as other:  # of the draw that never came
+        await gated.ask(n=2)
+    assert (other.value.attempts, other.value.tries) == (2, ("Unreachable", "Unreachable"))
 
 
 async def test_that_there_is_no_key_is_known_before_anything_is_billed_or_takes_a_turn() -> None:

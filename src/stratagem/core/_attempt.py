@@ -6,6 +6,7 @@ from typing import Any
 
 from stratagem.core._admission import CLOCKS_DIFFER_S, refuse, seconds_left
 from stratagem.core._budget import Meter, Need, need_of, reserve, settle
+from stratagem.core._canonical import Json
 from stratagem.core._model import Reply, Request
 from stratagem.core._options import TIMEOUT_S
 from stratagem.core._strand import Strand
@@ -66,6 +67,12 @@ def cost_of(failure: BaseException) -> Usage:
     if told is None and isinstance(failure, TimeoutError) and failure.__context__ is not None:
         return cost_of(failure.__context__)  # the cancellation that the end of a time limit was
     return FAILED if told is None else told
+
+
+def came_by(failure: StratagemError | None) -> dict[str, Json]:
+    """Return what listeners are told of how a failure was come by."""
+    tries: tuple[str, ...] = getattr(failure, "tries", ())
+    return {"attempts": list(tries)} if tries else {}
 
 
 async def in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -> Reply:

@@ -5,6 +5,7 @@ from typing import Any
 
 from stratagem.core import Delta, Request, Sample, Usage
 from stratagem.core._options import TIMEOUT_S
+from stratagem.errors import ModelError
 from stratagem.models.limits import FOREVER
 from stratagem.models.rates import Load
 from stratagem.models.retry import Failure
@@ -81,6 +82,12 @@ class Call:
             self.parts.append(self._estimated(failure.received))
         else:
             self.parts.append(Usage(0, 1))
+
+    def tell(self, error: ModelError) -> None:
+        """Say in what ends the call how often it was tried, and what became of each attempt."""
+        if error.attempts > 1:
+            error.tries = tuple(self.attempts[-error.attempts :])
+            error.args = (f"{error} ({error.attempts} attempts)",)
 
     def all_parts(self) -> list[Usage]:
         """Return what each attempt cost; one that is under way is billed by its bound."""

@@ -199,7 +199,11 @@ class Gateway:
         """Return all draws; what they cost is in the call."""
         request, first = call.request, None
         while len(call.samples) < request.n:
-            reply = await self._attempted(call, request.n if first is None else 1)
+            try:
+                reply = await self._attempted(call, request.n if first is None else 1)
+            except ModelError as error:
+                call.tell(error)
+                raise
             if first is None and len(reply.samples) < request.n:
                 self._correct(call, "native_n")
             first = first or reply
@@ -264,7 +268,9 @@ class Gateway:
         except TimeoutError:
             raise call.over(late(f"{self.spec} did not answer within {max(left, 0):g} s", call.received)) from None
         except Failure as failure:
-            raise call.over(failure) if failure.over else failure
+            if failure.over:
+                call.over(failure)
+            raise
         call.sent = False
         if pieces is not None:
             pieces.end()
