@@ -108,7 +108,7 @@ async def test_all_that_wait_learn_that_the_server_is_down(clock: HandClock) -> 
 
 
 async def test_who_was_told_that_the_server_is_down_queues_again_if_it_has_answered_meanwhile(clock: HandClock) -> None:
-    gate = Gate(clock, turns, limits=Limits(concurrency=8))
+    gate = Gate(clock, asyncio.sleep, limits=Limits(concurrency=8))
     inside = [await gate.enter(FOREVER) for _ in range(8)]
     entered: list[int] = []
 
