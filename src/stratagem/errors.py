@@ -3,7 +3,7 @@
 StratagemError                     every expected failure; `.remedy` says what to do
 ├── UsageError (ValueError)        the caller's mistake; raised before the first call
 ├── CapabilityError                model, sandbox or package lacks what is needed
-├── ModelError                     after the core's own retries: .provider .status .request_id .attempts
+├── ModelError                     after the core's own retries: .provider .status .request_id .attempts .tries
 │   ├── Unreachable, RateLimited, Unavailable, NoReply, CutReply, BadReply, Rejected, ContextTooLong,
 │   │   NotAuthorised, ScriptMiss    RateLimited: .retry_after
 │   ├── UnparsedReply              .signature .reply
@@ -20,6 +20,7 @@ error that a program saw is history and is raised again on resume. `NoAnswer.ste
 strategies raise it, effects never do.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -33,6 +34,7 @@ class StratagemError(Exception):
 
     remedy: str = "Read the message."
     usage: Any = None  # what it cost before it was raised, if whoever raises it says so; recorded beside it, not in it
+    out_of_time: bool = False  # a model says to the core: it was the budgets' seconds that left no time; never recorded
 
     def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
         super().__init__(message)
@@ -66,6 +68,7 @@ class ModelError(StratagemError):
         status: HTTP status, None if there was none.
         request_id: the provider's own id of the request.
         attempts: how often it was tried.
+        tries: what became of each attempt, in a word or two, if there were several.
     """
 
     remedy = "Check the provider and resume the run."
@@ -78,10 +81,12 @@ class ModelError(StratagemError):
         status: int | None = None,
         request_id: str | None = None,
         attempts: int = 1,
+        tries: Sequence[str] = (),
         remedy: str | None = None,
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.provider, self.status, self.request_id, self.attempts = provider, status, request_id, attempts
+        self.tries = tuple(tries)
 
     def form(self) -> list[Any]:
         message, own = super().form()
@@ -89,6 +94,8 @@ class ModelError(StratagemError):
         own.update({name: value for name, value in facts.items() if value})
         if self.attempts != 1:
             own["attempts"] = self.attempts
+        if self.tries:
+            own["tries"] = list(self.tries)
         return [message, own]
 
 

@@ -426,6 +426,27 @@ async def test_a_model_that_never_answers_ends_with_its_time_limit(clock: Any) -
     assert run.budget.spent.calls == 1
 
 
+@pytest.mark.parametrize("limits", ["seconds=5", "calls=5"])
+async def test_a_model_that_keeps_to_the_seconds_itself_is_refused_by_the_budget_as_well(
+    limits: str, clock: Any
+) -> None:
+    class Early(Priced):
+        def complete(self, request: Any, *, on_delta: Any = None) -> Any:
+            return self._ended()
+
+        async def _ended(self) -> Any:
+            failure = NoReply("it took too long")
+            failure.out_of_time, failure.usage = True, Usage(1, 1, 7)
+            raise failure
+
+    run = priced(Early(), limits, clock=clock)
+    limited = limits.startswith("seconds")
+    with pytest.raises(BudgetExhausted if limited else NoReply, match="seconds limit is 5" if limited else "too long"):
+        await run.ask(guess, number=1)
+    assert (run.strand.world.refusal is not None) == limited
+    assert (run.budget.spent.requests, run.budget.spent.prompt_tokens) == (1, 7)
+
+
 async def test_a_call_that_outlasts_the_seconds_is_refused_by_the_budget(clock: Any) -> None:
     model = Priced()
     model.held = True

@@ -34,7 +34,7 @@ ERRORS = st.one_of(
     st.builds(
         lambda kind, text, **facts: kind(text, **facts), st.sampled_from(MODELS), TEXT, provider=TEXT,
         status=st.none() | st.integers(100, 599), request_id=st.none() | TEXT, attempts=st.integers(1, 9),
-        remedy=st.none() | TEXT,
+        tries=st.lists(TEXT, max_size=3), remedy=st.none() | TEXT,
     ),
     st.builds(
         lambda text, after, attempts: RateLimited(text, retry_after=after, attempts=attempts), TEXT,

@@ -6,7 +6,7 @@ import pytest
 
 from stratagem.errors import BadReply, NoReply, RateLimited, Rejected, Unavailable, Unreachable
 from stratagem.models.breaker import COOL_S, FAILURES, LONG_S, Breaker, down
-from stratagem.models.limits import FOREVER, Gate, Pass, gate_of
+from stratagem.models.limits import FOREVER, Gate, Limits, Pass, gate_of
 from tests.conftest import HandClock
 from tests.models._backend import Gated, fails, said, turns
 
@@ -105,6 +105,34 @@ async def test_all_that_wait_learn_that_the_server_is_down(clock: HandClock) -> 
     assert set(found) == {"Unreachable", "Open"}
     assert gated.backend.seen < 50
     assert gated.gate.inside == 0
+
+
+async def test_who_was_told_that_the_server_is_down_queues_again_if_it_has_answered_meanwhile(clock: HandClock) -> None:
+    gate = Gate(clock, asyncio.sleep, limits=Limits(concurrency=8))
+    inside = [await gate.enter(FOREVER) for _ in range(8)]
+    entered: list[int] = []
+
+    async def one(number: int) -> None:
+        passed = await gate.enter(FOREVER)
+        entered.append(number)
+        inside.append(passed)
+
+    waiting = [asyncio.create_task(one(number)) for number in range(50)]
+    await turns()
+    for _ in range(10):
+        clock.advance(2)
+        gate.breaker.failed()
+    gate.leave(inside.pop())  # all that wait are told
+    gate.breaker.answered()
+    gate.leave(inside.pop(), good=True)  # a good reply, before they have heard it
+    await turns()
+    assert (gate.inside, entered) == (8, [0, 1])
+    while inside:
+        gate.leave(inside.pop(), good=True)
+        await turns()
+        assert gate.inside == len(inside) <= 8
+    await asyncio.gather(*waiting)
+    assert entered == [*range(50)]
 
 
 async def test_a_probe_that_is_cancelled_leaves_the_question_open(clock: HandClock) -> None:

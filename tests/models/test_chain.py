@@ -117,7 +117,7 @@ async def test_if_all_fail_the_last_says_so_with_the_others_and_with_what_all_ha
     one = Gated(fails(CutReply("cut"), attempts=1, ran=True), spec="openai:a")
     other = Gated(fails(Unavailable("busy", status=503), attempts=2), spec="groq:b")
     chain = chain_of(one, other)
-    with pytest.raises(Unavailable, match=r"^busy \(before it: openai:a: CutReply\)$") as caught:
+    with pytest.raises(Unavailable, match=r"^busy \(2 attempts\) \(before it: openai:a: CutReply\)$") as caught:
         await chain.complete(asked(chain, "?"))
     assert (caught.value.usage.calls, caught.value.usage.requests, caught.value.usage.prompt_tokens) == (1, 3, 9)
 

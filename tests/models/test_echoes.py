@@ -55,6 +55,19 @@ def test_a_key_in_what_is_opaque_alone_is_taken_out_as_well() -> None:
     assert sample_without(sample, KEY).form()["parts"] == [["text", 1, {"google": {"id": NAMED}}]]
 
 
+def test_a_key_across_parts_of_a_draw_is_taken_out_of_all_of_them() -> None:
+    half, rest = VALUE[:9], VALUE[9:]
+    parts = (
+        Thought(f"so {half}", {"anthropic": {"signature": "s"}}), Text(f"it is {half}", {"google": 1}), Thought(rest),
+        Call("", "look", "{}"), Text(f"{rest} ok"),
+    )  # fmt: skip
+    found = sample_without(Sample(f"it is {VALUE} ok", (("look", {}),), "stop", None, parts), KEY)
+    assert found.form() == {
+        "text": f"it is {NAMED} ok", "calls": [["look", {}]],
+        "parts": [["thought", f"so {NAMED}"], ["text", len(f"it is {NAMED} ok")], ["call", None]],
+    }  # fmt: skip
+
+
 @given(
     st.lists(st.sampled_from([VALUE, VALUE[:9], VALUE[4:], "s", "sk-", "a word ", "0"]), max_size=6).map("".join),
     st.lists(st.integers(1, 12), max_size=30),

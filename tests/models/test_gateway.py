@@ -10,6 +10,7 @@ from stratagem.core._attempt import Room
 from stratagem.core._budget import Budget, Meter
 from stratagem.errors import CapabilityError, CutReply, NoReply, RateLimited, Unavailable, Unreachable
 from stratagem.models.keys import Key
+from stratagem.models.limits import Limits
 from stratagem.models.retry import undelivered
 from stratagem.models.sources import Found, Sources
 from stratagem.models.tokens import bound, request_bound
@@ -101,6 +102,22 @@ async def test_no_pause_goes_beyond_the_seconds_of_a_budget() -> None:
     assert gated.slept == [8.5]
 
 
+async def test_a_rate_of_ones_own_that_allows_no_call_in_the_seconds_of_a_budget_is_no_failure_of_the_provider() -> (
+    None
+):
+    gated = Gated(said(), limits=Limits(rpm=2))
+    await gated.ask(within_s=5)
+    await gated.ask(within_s=5)
+    with pytest.raises(RateLimited, match="the rate that you have set allows a call in 30 s") as caught:
+        await gated.ask(within_s=5)
+    assert (caught.value.out_of_time, caught.value.attempts) == (True, 0)
+    slow = Gated(fails(RateLimited("slow"), attempts=1, wait=60.0, slow=True))
+    for _ in range(2):
+        with pytest.raises(RateLimited) as caught:
+            await slow.ask(within_s=5)
+        assert not caught.value.out_of_time  # that is the server's
+
+
 async def test_waiting_for_a_turn_is_no_time_of_the_call() -> None:
     gated = Gated(said())
     gated.gate.limit = 0
@@ -178,6 +195,11 @@ async def test_errors_say_who_failed_and_how_often() -> None:
     with pytest.raises(Unavailable) as caught:
         await gated.ask()
     assert (caught.value.provider, caught.value.attempts, caught.value.usage.requests) == ("openai", 5, 5)
+    assert (str(caught.value), caught.value.tries) == ("busy (5 attempts)", ("Unavailable 500",) * 5)
+    gated.backend.outcomes = [cut(), said("one"), fails(Unreachable("nobody"), attempts=2)]
+    with pytest.raises(Unreachable, match=r"^nobody \(2 attempts\)$") as other:  # of the draw that never came
+        await gated.ask(n=2)
+    assert (other.value.attempts, other.value.tries) == (2, ("Unreachable", "Unreachable"))
 
 
 async def test_that_there_is_no_key_is_known_before_anything_is_billed_or_takes_a_turn() -> None:

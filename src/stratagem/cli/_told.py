@@ -87,7 +87,8 @@ def told(event: Event) -> list[str]:
         case "effect.requested" if data["kind"] == "tool":
             return [f"{_place(event)}→ {called(data['name'], data['arguments'])}"]
         case "effect.finished":
-            return [f"{_place(event)}{_finished(data)}"]
+            failed = [f"{_place(event)}  ✗ attempt {at}: {said}" for at, said in enumerate(data.get("attempts", ()), 1)]
+            return [*failed, f"{_place(event)}{_finished(data)}"]
         case "budget.refused":
             return [f"{_place(event)}! budget: {data['limit']} limit is {data['allowed']:g}"]
         case "policy.decided" if data["decision"] != "allow":

@@ -300,6 +300,8 @@ def one_effect(record: RunRecord, number: int) -> None:
     text = result.get("text") if isinstance(result, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if row.failed:
         _section("error", f"{result[0]}: {_text(row)}")
+        if tries := getattr(revive(_result(row)), "tries", ()):
+            _section("came by", f"attempts: {', '.join(tries)}")
     elif isinstance(text, str):
         _section("text", text)
         via = result.get("via")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -6,6 +6,7 @@ from typing import Any
 
 from stratagem.core._admission import CLOCKS_DIFFER_S, refuse, seconds_left
 from stratagem.core._budget import Meter, Need, need_of, reserve, settle
+from stratagem.core._canonical import Json
 from stratagem.core._model import Reply, Request
 from stratagem.core._options import TIMEOUT_S
 from stratagem.core._strand import Strand
@@ -68,6 +69,12 @@ def cost_of(failure: BaseException) -> Usage:
     return FAILED if told is None else told
 
 
+def came_by(failure: StratagemError | None) -> dict[str, Json]:
+    """Return what listeners are told of how a failure was come by."""
+    tries: tuple[str, ...] = getattr(failure, "tries", ())
+    return {"attempts": list(tries)} if tries else {}
+
+
 async def in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -> Reply:
     """Wait for a reply, as long as its time-out and the budgets allow."""
     limit = float(request.options.get("timeout_s", TIMEOUT_S))
@@ -88,6 +95,13 @@ async def in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -
             failure = no_reply(request, limit)
         failure.usage = cost_of(late)
         raise failure from None
+    except StratagemError as ended:  # by a model that keeps to the budgets' seconds itself
+        if tightest is None or not ended.out_of_time:
+            raise
+        refusal = tightest.refuse("seconds")
+        refuse(strand, refusal)
+        refusal.usage = ended.usage
+        raise refusal from None
 
 
 def keeps_time(request: Request) -> bool:

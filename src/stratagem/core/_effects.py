@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from stratagem.core._admission import admit, caps, learn_if_limited, nothing, price, refuse
-from stratagem.core._attempt import FAILED, addressed, cost_of, deltas, in_time, keeps_time, no_reply, paid
+from stratagem.core._attempt import FAILED, addressed, came_by, cost_of, deltas, in_time, keeps_time, no_reply, paid
 from stratagem.core._book import Key, calls_of
 from stratagem.core._budget import ONE_CALL, Need, settle_again, take
 from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
@@ -274,7 +274,7 @@ async def all_draws(
         over = (
             usage.tokens - need.prompt - need.completion if usage is not None and need.prompt + need.completion else 0
         )
-        more: dict[str, Json] = dict(samples[0].via or {}) if samples else {}
+        more: dict[str, Json] = dict(samples[0].via or {}) if samples else came_by(failure)
         if over > 0:
             more["overshoot"] = over
         took = (services.clock.stamp() - begun) / 1e6

@@ -5,6 +5,7 @@ from typing import Any
 
 from stratagem.core import Delta, Request, Sample, Usage
 from stratagem.core._options import TIMEOUT_S
+from stratagem.errors import ModelError
 from stratagem.models.limits import FOREVER
 from stratagem.models.rates import Load
 from stratagem.models.retry import Failure
@@ -33,6 +34,7 @@ class Call:
     def __init__(self, request: Request, begun: int, on_delta: Callable[[Delta], None] | None, spec: str) -> None:
         self.request, self._spec = request, spec
         limit, within = float(request.options.get("timeout_s", TIMEOUT_S)), request.within_s
+        self._limit = limit
         self.ends = begun + round((within - min(SPARE_S, within / 10)) * 1e6) if within < 1e9 else FOREVER
         self.until = min(self.ends, begun + round(limit * 1e6))
         self.samples: list[Sample] = []
@@ -54,6 +56,16 @@ class Call:
         assert self._on_delta is not None
         self._on_delta(delta)
 
+    def over(self, failure: Failure) -> Failure:
+        """Say of an attempt for which there was no time left whose time it was; the budgets' is told to the core."""
+        error = failure.error
+        if self.until >= self.ends:
+            error.out_of_time, what = True, "the seconds that the budgets left are over"
+        else:
+            error.remedy, what = "Raise `timeout_s`.", f"the call's time-out of {self._limit:g} s is over"
+        error.args = (f"{error}: {what}",)
+        return failure
+
     def load(self) -> Load:
         """Return how many tokens a provider may count at once."""
         most = self.request.max_tokens or self.request.options.get("max_tokens") or 0
@@ -70,6 +82,12 @@ class Call:
             self.parts.append(self._estimated(failure.received))
         else:
             self.parts.append(Usage(0, 1))
+
+    def tell(self, error: ModelError) -> None:
+        """Say in what ends the call how often it was tried, and what became of each attempt."""
+        if error.attempts > 1:
+            error.tries = tuple(self.attempts[-error.attempts :])
+            error.args = (f"{error} ({error.attempts} attempts)",)
 
     def all_parts(self) -> list[Usage]:
         """Return what each attempt cost; one that is under way is billed by its bound."""

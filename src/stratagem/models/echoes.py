@@ -1,6 +1,7 @@
 """A key that a server sends back in a good reply: some show the headers that they got. It must not be recorded.
 
 Rule 1: each occurrence of the key, as it is, becomes the name of its variable: `[key of OPENAI_API_KEY]`.
+        One that stands across several parts of a draw makes one part of them: the rest of it could be put together again.
 Rule 2: a piece of a stream is held back for as long as it may be the beginning of the key.
 Rule 3: only the key knows its value: it stands in no attribute and no local variable of this module.
 """
@@ -19,7 +20,9 @@ def sample_without(sample: Sample, key: Key) -> Sample:
     change = key.named
     text, calls = change(sample.text), tuple((change(name), _each(given, change)) for name, given in sample.calls)
     parts = None if sample.parts is None else tuple(_part(part, change) for part in sample.parts)
-    same = parts is None or sample.parts is None or all(map(_equal, parts, sample.parts))
+    if parts is not None:
+        parts = _whole(_whole(parts, Text, change), Thought, change)
+    same = parts is None or sample.parts is None or _same(parts, sample.parts)
     if same and text == sample.text and calls == sample.calls:
         return sample
     made = Sample(text, calls, sample.finish, sample.logprobs, parts)
@@ -36,6 +39,24 @@ def _part(part: Part, change: Callable[[str], str]) -> Part:
     if isinstance(part, Call):
         return Call(part.id, change(part.name), change(part.arguments), opaque)
     return part
+
+
+def _whole(parts: tuple[Part, ...], kind: type[Text | Thought], change: Callable[[str], str]) -> tuple[Part, ...]:
+    """Return parts of which those of a kind hold no key together either; if they do, one stands for all of them."""
+    said = "".join(part.text for part in parts if isinstance(part, kind))
+    if change(said) == said:
+        return parts
+    first = next(place for place, part in enumerate(parts) if isinstance(part, kind))
+    one = kind(change(said), None)  # what is opaque belongs to what a part said before
+    return tuple(
+        one if place == first else part
+        for place, part in enumerate(parts)
+        if place == first or not isinstance(part, kind)
+    )
+
+
+def _same(some: tuple[Part, ...], others: tuple[Part, ...]) -> bool:
+    return len(some) == len(others) and all(map(_equal, some, others))
 
 
 def _equal(one: Part, other: Part) -> bool:

@@ -27,7 +27,7 @@ from stratagem.models.keys import Key, loopback
 from stratagem.models.limits import HOSTED, LOOPBACK, UNSET, Gate, Pass, Sleep, gate_of, limits_of
 from stratagem.models.prices import Price, listable, listed_price, own_price, table
 from stratagem.models.rates import NO_LOAD, Load
-from stratagem.models.retry import LONGEST_S, Failure, pause, silent
+from stratagem.models.retry import LONGEST_S, Failure, late, pause
 from stratagem.models.tokens import message_bound, prompt_bound, report
 
 
@@ -199,7 +199,11 @@ class Gateway:
         """Return all draws; what they cost is in the call."""
         request, first = call.request, None
         while len(call.samples) < request.n:
-            reply = await self._attempted(call, request.n if first is None else 1)
+            try:
+                reply = await self._attempted(call, request.n if first is None else 1)
+            except ModelError as error:
+                call.tell(error)
+                raise
             if first is None and len(reply.samples) < request.n:
                 self._correct(call, "native_n")
             first = first or reply
@@ -262,7 +266,11 @@ class Gateway:
             async with self.clock.limit(left + SPARE_S):
                 reply = await self._backend.attempt(call.request, n, number, call.until, pieces or call.hear)
         except TimeoutError:
-            raise silent(f"{self.spec} did not answer within {max(left, 0):g} s", call.received) from None
+            raise call.over(late(f"{self.spec} did not answer within {max(left, 0):g} s", call.received)) from None
+        except Failure as failure:
+            if failure.over:
+                call.over(failure)
+            raise
         call.sent = False
         if pieces is not None:
             pieces.end()
@@ -321,7 +329,7 @@ def _load_of(usage: Usage) -> Load:
 
 def _left(gate: Gate, entered: Pass, failure: Failure) -> None:
     """Tell a gate how an attempt failed."""
-    if isinstance(failure.error, ModelError) and down(failure.error):
+    if isinstance(failure.error, ModelError) and down(failure.error) and not failure.alive:
         gate.breaker.failed()
     else:
         gate.breaker.answered()

@@ -136,16 +136,17 @@ class Gate:
             RateLimited: the gate stays closed beyond the stamp, or the server names a time that nobody waits for.
             Unavailable: the server is taken to be down.
         """
-        if self.breaker.is_open:
-            return self._found_out(load)
-        if self._waiting or self._keeper or self.inside >= self.limit:
+        while True:
+            if self.breaker.is_open:
+                return self._found_out(load)
+            if not (self._waiting or self._keeper or self.inside >= self.limit):
+                self.inside, self._last, self._keeper = self.inside + 1, run, True
+                break
             turn = await self._turn(run, load)
             if turn == THROUGH:
                 return Pass(self._epoch, load)
-            if turn == DOWN:
-                return self._found_out(load)
-        else:
-            self.inside, self._last, self._keeper = self.inside + 1, run, True
+            if turn == KEEPER:
+                break  # else the server was down: if it has answered since, it is there for as many as before
         probe = False
         try:
             while not probe and (left := self._left_s(load, until, patience_s)) > 0:
@@ -162,7 +163,7 @@ class Gate:
         return Pass(self._epoch, load, probe)
 
     def _found_out(self, load: Load) -> Pass:
-        """Let the one through that finds out whether the server is there again; it waits for nobody."""
+        """Let the one through that finds out whether the server is there again; it waits for nobody. Others fail."""
         probe = self.breaker.check()
         self.inside += 1
         self._take(load)
@@ -245,9 +246,9 @@ class Gate:
         left = math.ceil(max(own, theirs) * 1e6) / 1e6
         if left > 0 and (now + left * 1e6 > until or theirs > patience_s):
             what = "the server is to be asked again" if theirs >= own else "the rate that you have set allows a call"
-            raise RateLimited(
-                f"{what} in {left:.0f} s, which is beyond the time limit", retry_after=left, attempts=0
-            )  # fmt: skip
+            error = RateLimited(f"{what} in {left:.0f} s, which is beyond the time limit", retry_after=left, attempts=0)
+            error.out_of_time = own > theirs  # the provider has no part in it
+            raise error
         return max(0.0, left)
 
     def _out(self) -> None:

@@ -55,6 +55,8 @@ class Failure(Exception):
     Attributes:
         headers: of the answer, if there was one; names in lower case.
         usage: what it cost, if the answer said so.
+        over: whether it is our own time that had ended, not the server's patience.
+        alive: whether the server was answering all the same.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Failure(Exception):
         self.wait, self.slow, self.received = wait, slow, received
         self.headers: Mapping[str, str] | None = None
         self.usage: Usage | None = None
+        self.over = self.alive = False
 
 
 class Answered(NamedTuple):
@@ -104,6 +107,13 @@ def undelivered(what: str, received: str, remedy: str) -> Failure:
 def silent(what: str, received: str = "") -> Failure:
     """Return the failure of a request that was sent and of which nothing came in time."""
     return Failure(NoReply(what), attempts=ATTEMPTS, ran=True, received=received)
+
+
+def late(what: str, received: str = "", *, alive: bool = False) -> Failure:
+    """Return the failure of a request that was sent and whose call has no time left; `alive`: a reply had begun."""
+    failure = Failure(NoReply(what), ran=True, received=received)
+    failure.over, failure.alive = True, alive
+    return failure
 
 
 def refused(answered: Answered, body: str, where: str, hidden: Callable[[str], str], variable: str = "") -> Failure:

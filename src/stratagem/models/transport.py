@@ -19,7 +19,7 @@ from yarl import URL
 
 from stratagem.core import Clock
 from stratagem.errors import ModelError, Unreachable, UsageError
-from stratagem.models.retry import ATTEMPTS, Answered, Failure, bad, cut, silent
+from stratagem.models.retry import ATTEMPTS, Answered, Failure, bad, cut, late, silent
 from stratagem.models.routes import Proxy, Route, proxy_for
 
 LARGEST = 32_000_000  # bytes of a reply
@@ -107,12 +107,15 @@ class Incoming:
         """Yield what comes, as it comes; a `Failure` says that it broke off, stalls or has no end."""
         size, content = 0, self._response.content
         while True:
-            limit = min(self._times.between, (self._until - self._clock.stamp()) / 1e6)
+            left = (self._until - self._clock.stamp()) / 1e6
             try:
-                async with self._clock.limit(limit):
+                async with self._clock.limit(min(self._times.between, left)):
                     piece = await content.readany()
             except TimeoutError:
-                raise silent(f"{self._where} stopped in the middle of its reply") from None
+                if left <= self._times.between:
+                    raise late(f"{self._where} was in the middle of its reply", alive=True) from None
+                nothing = f"nothing came for {self._times.between:g} s"
+                raise silent(f"{self._where} stopped in the middle of its reply: {nothing}") from None
             except (aiohttp.ClientError, ConnectionError) as failure:
                 raise cut(f"{self._where} broke off in the middle of its reply: {type(failure).__name__}") from None
             if not piece:
@@ -200,7 +203,8 @@ class Transport:
     async def _sent(
         self, method: str, url: str, data: bytes | None, headers: Mapping[str, str], until: int
     ) -> Incoming:
-        limit = min(self._times.first, (until - self._clock.stamp()) / 1e6)
+        left = (until - self._clock.stamp()) / 1e6
+        limit = min(self._times.first, left)
         session = self._opened(url)
         try:
             async with self._clock.limit(limit):
@@ -211,7 +215,8 @@ class Transport:
         except TimeoutError as failure:
             if isinstance(failure, aiohttp.ConnectionTimeoutError):
                 raise self._unreached(failure) from None
-            raise silent(f"{self._where} has not begun to answer within {max(limit, 0):.3g} s") from None
+            what = f"{self._where} has not begun to answer within {max(limit, 0):.3g} s"
+            raise (late(what) if left <= self._times.first else silent(what)) from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as failure:
             raise self._unreached(failure) from None
         except (aiohttp.ClientError, ConnectionError) as failure:
