@@ -62,6 +62,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
         "question": first_line(record.question, 400),
         "strategy": record.strategy or "(cannot be named)",
         "model": record.model,
+        "server": facts.get("server", {}).get("base_url", ""),
         "prices": facts.get("prices", ""),
         "budget": _limits(record),
         "roots": ", ".join(facts.get("roots", ())),

@@ -22,6 +22,7 @@ from stratagem.core import (
     budget_of,
 )
 from stratagem.errors import UsageError
+from stratagem.session._address import Address
 from stratagem.session._loading import model_of, policy_of, tools_of
 from stratagem.session._recorded import recorded, with_id
 from stratagem.session._records import home_of
@@ -94,6 +95,7 @@ async def open(  # noqa: A001  (the contract's name)
         CapabilityError: the model needs a package that is not installed.
     """
     _check_given(repairs, seed, model, base_url, api_key_env)
+    made = "" if isinstance(model, str) else model.spec
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     allowed, granted = budget_of(budget), tools_of(tools, paths)
@@ -125,6 +127,7 @@ async def open(  # noqa: A001  (the contract's name)
         home=folder,
         on_event=on_event,
         own_policy=policy is not None,
+        address=Address(base_url or "", api_key_env or "", reached["network"], made),
     )
     try:
         yield session
