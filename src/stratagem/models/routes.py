@@ -8,6 +8,7 @@ Rule 3: a certificate is always verified. There is no switch against it; `ca_fil
 
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -164,6 +165,8 @@ def _checked(form: Mapping[str, Any], known: tuple[str, ...], where: str, folder
         if wrong := _misfit(key, value):
             shown = "***" if key == "proxy" else repr(value)
             raise UsageError(f"{where}: {key!r} is {wrong}, got {shown}", remedy="Correct it.")
+        if key == "api-key-env":
+            check_variable(value, f"{where}: {key}")
         found[key] = _file(key, value, where, folder) if key in PATHS and value else value
     if proxy := found.get("proxy", ""):
         Proxy.of(proxy, f"{where}: 'proxy'")
@@ -173,6 +176,25 @@ def _checked(form: Mapping[str, Any], known: tuple[str, ...], where: str, folder
         if name in found:
             found[name] = frozenset(found[name])
     return found
+
+
+def check_variable(name: str | None, what: str) -> None:
+    """Refuse what is no name of a variable, and do not show it: it may be the key itself.
+
+    Args:
+        name: of the variable with a key; empty, or None, is no name and no mistake.
+        what: gives it, such as `api_key_env`.
+    """
+    if name and not is_variable(name):
+        raise UsageError(
+            f"`{what}` is not the name of an environment variable: letters, digits and `_`; it is not shown, as it may be a key",
+            remedy="Give the NAME of a variable, such as OPENAI_API_KEY, and the key in it: never the key itself.",
+        )
+
+
+def is_variable(name: str) -> bool:
+    """Return whether a text can be the name of an environment variable."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
 def _misfit(key: str, value: Any) -> str:

@@ -163,6 +163,10 @@ def _check_address(model: Model | str, base_url: str | None, api_key_env: str | 
         from stratagem.models import check_address  # noqa: PLC0415  (only a session needs models)
 
         check_address((model,), "base_url" if base_url else "api_key_env")
+    if api_key_env:
+        from stratagem.models.routes import check_variable  # noqa: PLC0415
+
+        check_variable(api_key_env, "api_key_env")
 
 
 def _for(given: Model | str, reached: dict[str, Any]) -> dict[str, Any]:
