@@ -148,6 +148,6 @@ def _print(mode: Mode, spec: str, findings: list[Any], row: dict[str, Any], used
         say(f"[providers.{prefix}]")
         for key, value in row.items():
             say(f"{key} = {json.dumps(value)}")
-    cost = "cost unknown" if used.usd is None else f"${used.usd:.4g}"
-    spent = (counted(used.calls, "call"), counted(used.requests, "request"), counted(used.tokens, "token"), cost)
+    cost = "cost unknown" if used.usd is None else f"{used.bound}${used.usd:.4g}"
+    spent = (counted(used.calls, "call"), counted(used.requests, "request"), used.size, cost)
     mode.tell(", ".join(spent))
