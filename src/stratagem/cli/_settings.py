@@ -210,10 +210,12 @@ def _misfit_table(key: str, value: Any) -> str:
     from stratagem.errors import UsageError
     from stratagem.models.limits import limits_of
     from stratagem.models.prices import own_price
+    from stratagem.models.routes import check_tables
 
     check = own_price if key == "prices" else limits_of
     try:
         check(value, "")  # pyright: ignore[reportUnknownArgumentType]
+        check_tables(**{"prices": None, "limits": None, key: value})  # pyright: ignore[reportUnknownArgumentType]
     except UsageError as failure:
         return f"wrong: {failure}"
     return ""

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
@@ -133,16 +133,27 @@ def routes_of(given: "Mapping[str, Any] | Routes | None") -> Routes:
     return given if isinstance(given, Routes) else Routes(given)
 
 
-def _check_names(tables: Mapping[str, Any], where: str) -> None:
+def check_tables(prices: Mapping[str, Any] | None, limits: Mapping[str, Any] | None) -> None:
+    """Refuse prices of specs and limits of prefixes that name no provider: they would do nothing, and nobody would see it.
+
+    Raises:
+        UsageError: one does; the nearest is named.
+    """
+    for spec in prices or {}:
+        _check_names((spec.partition(":")[0],), f"prices of {spec!r}", "local")
+    _check_names(limits or {}, "limits", "local")
+
+
+def _check_names(names: Iterable[str], where: str, *beside: str) -> None:
     """Refuse a provider that there is not: what is said of it would do nothing."""
-    if not tables:
+    if not names:
         return
     import difflib
 
     from stratagem.models import prefixes
 
-    known = prefixes()
-    for name in tables:
+    known = (*prefixes(), *beside)
+    for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             meant = f"; did you mean {near[0]!r}?" if near else ""

@@ -95,6 +95,7 @@ async def open(  # noqa: A001  (the contract's name)
         CapabilityError: the model needs a package that is not installed.
     """
     _check_given(repairs, seed, model, base_url, api_key_env)
+    _check_tables(prices, limits)
     made = "" if isinstance(model, str) else model.spec
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
@@ -141,6 +142,13 @@ def _check_given(repairs: Any, seed: Any, model: Model | str, base_url: str | No
     if type(seed) is not int:
         raise UsageError(f"seed must be a whole number, got {seed!r}")
     _check_address(model, base_url, api_key_env)
+
+
+def _check_tables(prices: Mapping[str, Any] | None, limits: Mapping[str, Any] | None) -> None:
+    if prices or limits:
+        from stratagem.models.routes import check_tables  # noqa: PLC0415
+
+        check_tables(prices, limits)
 
 
 async def _reached(
