@@ -111,7 +111,7 @@ def test_a_run_that_was_killed_goes_on_at_the_server_that_its_record_names(cli: 
     server.add(Fault("slow"))
     process = cli.start("run", "2+2?", "--strategy", "direct", "--model", "vllm:m", "--base-url", server.url + "/")
     try:
-        until(lambda: len(server.seen) == 1)
+        until(lambda: len(server.seen) == 1 and len(cli.json("runs")["runs"]) == 1)
     finally:
         process.kill()
         process.communicate()
@@ -156,3 +156,15 @@ def test_a_fork_to_another_provider_leaves_the_address_behind(cli: Any, server: 
     run = _asked_of(cli, server)
     forked = cli.json("fork", run, "--set", f"model={script('Paris')}")["run"]["id"]
     assert server.url not in cli("show", forked).stdout
+
+
+def test_a_model_that_the_server_does_not_have_is_exchanged_by_the_line_that_the_remedy_names(
+    cli: Any, server: ModelServer
+) -> None:
+    server.add(Fault("status", status=404, message="The model `mm` does not exist", code="model_not_found"))
+    failed = cli("run", "2+2?", "--strategy", "direct", "--model", "vllm:mm", "--base-url", server.url)
+    (run,) = cli.json("runs")["runs"]
+    line = f"stratagem fork {run['id']} --set model=SPEC --base-url {server.url}"
+    assert failed.stderr.endswith(f"remedy: Name a model that the server has: `{line}`.\n")
+    server.add(Said("4"))
+    assert cli(*line.replace("SPEC", "vllm:m").split()[1:]).stdout == "4\n"

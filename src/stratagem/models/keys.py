@@ -7,6 +7,7 @@ Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it o
         for an error, `named` out of a reply.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -145,6 +146,14 @@ def origin_of(url: str) -> str:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}:{port}"
+
+
+def proposed(url: str) -> str:
+    """Return the base URL that was probably meant by one under which nothing was found; empty if it looks as usual."""
+    meant = re.sub(r"(/chat)?/completions$", "", url)
+    if not re.search(r"/v\d\w*(/|$)", urlsplit(meant).path):
+        meant += "/v1"
+    return "" if meant == url else meant
 
 
 def checked_url(url: str, *, allow_http: bool = False) -> str:

@@ -148,16 +148,21 @@ def _check_names(names: Iterable[str], where: str, *beside: str) -> None:
     """Refuse a provider that there is not: what is said of it would do nothing."""
     if not names:
         return
-    import difflib
-
     from stratagem.models import prefixes
 
     known = (*prefixes(), *beside)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            meant = _nearest(str(name), known)
             raise UsageError(f"{where}: there is no provider {name!r}{meant}", remedy=f"They are: {', '.join(known)}.")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?`, or nothing."""
+    import difflib  # only a message needs it
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _route(said: Mapping[str, Any]) -> Route:
@@ -172,7 +177,8 @@ def _checked(form: Mapping[str, Any], known: tuple[str, ...], where: str, folder
     for written, value in form.items():
         key = str(written).replace("_", "-")
         if key not in known:
-            raise UsageError(f"{where} sets {written!r}, which does not exist", remedy=f"The keys: {', '.join(known)}.")
+            meant = _nearest(key, known)
+            raise UsageError(f"{where} sets {written!r}, which does not exist{meant}", remedy=f"The keys: {', '.join(known)}.")
         if wrong := _misfit(key, value):
             shown = "***" if key == "proxy" else repr(value)
             raise UsageError(f"{where}: {key!r} is {wrong}, got {shown}", remedy="Correct it.")
@@ -218,7 +224,8 @@ def _misfit(key: str, value: Any) -> str:
         return "" if value in SCHEMAS else f"one of {', '.join(SCHEMAS)}"
     listed: list[Any] = list(cast("Any", value)) if isinstance(value, list | tuple | frozenset | set) else [None]
     if key == "fields":
-        return "" if all(one in FIELDS for one in listed) else f"a list of some of {', '.join(FIELDS)}"
+        strange = [str(one) for one in listed if one not in FIELDS]
+        return f"a list of some of {', '.join(FIELDS)}{_nearest(strange[0], FIELDS)}" if strange else ""
     texts = all(isinstance(one, str) and "/" in one for one in listed)
     return "" if texts else "a list of media types such as image/png"
 
