@@ -120,6 +120,6 @@ def test_a_failed_trajectory_is_handed_over() -> None:
 def test_what_a_script_lacks_says_in_every_traceback_what_to_do() -> None:
     import traceback
 
-    shown = traceback.format_exception_only(ScriptMiss("no line is left", remedy="Record it again."))
+    shown = traceback.format_exception_only(errors.ScriptMiss("no line is left", remedy="Record it again."))
     assert [line.strip() for line in shown] == ["stratagem.errors.ScriptMiss: no line is left", "Record it again."]
-    assert ScriptMiss("no line is left").__notes__ == [ScriptMiss.remedy]
+    assert errors.ScriptMiss("no line is left").__notes__ == [errors.ScriptMiss.remedy]

@@ -19,8 +19,8 @@ from stratagem.core import (
     Step,
     Task,
     ToolCall,
-    Verdict,
     Usage,
+    Verdict,
 )
 from stratagem.core._canonical import plain
 from stratagem.core._signature import Signature
@@ -191,4 +191,7 @@ def test_what_nobody_confirmed_is_marked_as_a_bound_wherever_it_is_told() -> Non
     assert (bounded.size, bounded.money) == ("≤ 1,021 tokens", "≤ $0.25 + 1 call of unknown price")
     assert Usage(1, 1, 3, 2, usd=0.5, estimated=True).money == "≤ $0.5"
     assert Usage(1, 1, 3, 2, estimated=True).money == "no charge"
-    assert Answer("4", usage=bounded).cost() == "answered · 2 calls · ≤ 1,021 tokens · ≤ $0.25 + 1 call of unknown price · 0.0 s"
+    assert (
+        Answer("4", usage=bounded).cost()
+        == "answered · 2 calls · ≤ 1,021 tokens · ≤ $0.25 + 1 call of unknown price · 0.0 s"
+    )

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from stratagem.errors import CapabilityError, UsageError
-from stratagem.models.keys import Key, checked_url, loopback, origin_of, proposed, placed
+from stratagem.models.keys import Key, checked_url, loopback, origin_of, placed, proposed
 from stratagem.models.routes import Route
 from stratagem.models.sources import Sources
 

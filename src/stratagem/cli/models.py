@@ -35,7 +35,10 @@ def models(mode: Mode, check: bool) -> int:
     if mode.json:
         mode.document({"schema": SCHEMA, "models": every})
         return 0
-    rows = [("!" if row["name"] in odd else _sign(row), row["name"], row["said"] or f"needs {row['needs']}", row["about"]) for row in every]
+    rows = [
+        ("!" if row["name"] in odd else _sign(row), row["name"], row["said"] or f"needs {row['needs']}", row["about"])
+        for row in every
+    ]
     table(rows, elastic=3, colours=[HUES[row[0]] for row in rows])
     return 0
 

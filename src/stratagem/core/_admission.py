@@ -97,7 +97,7 @@ def check_price(model: Model, limits: Budget) -> None:
     table = "" if _has_prices() else 'get the table of known prices (`pip install "stratagem[prices]"`), '
     raise UsageError(
         f"a limit of usd needs the price of the model {which}{chain}, which is unknown",
-        remedy=f"Limit calls or tokens instead, {table}or name the price: `[prices.\"{unknown[0]}\"]` in the settings, "
+        remedy=f'Limit calls or tokens instead, {table}or name the price: `[prices."{unknown[0]}"]` in the settings, '
         "`prices=` in a program.",
     )
 

@@ -175,7 +175,9 @@ class Compatible:
             return form
         code = error.get("code") if is_object(error) else None
         if type(code) is int and 400 <= code < 600:  # a status, said where none could be sent any more
-            failure = refused(Answered(code, answered.headers), text, self._where, self.key.hidden, self.key.variable, self._meant)
+            failure = refused(
+                Answered(code, answered.headers), text, self._where, self.key.hidden, self.key.variable, self._meant
+            )
             failure.ran, failure.received = failure.ran or bool(found.drafts), found.received
             raise failure
         said = self.key.hidden(json.dumps(error))[:500]

@@ -111,7 +111,9 @@ def silent(what: str, received: str = "") -> Failure:
     return Failure(NoReply(what), attempts=ATTEMPTS, ran=True, received=received)
 
 
-def refused(answered: Answered, body: str, where: str, hidden: Callable[[str], str], variable: str = "", meant: str = "") -> Failure:
+def refused(
+    answered: Answered, body: str, where: str, hidden: Callable[[str], str], variable: str = "", meant: str = ""
+) -> Failure:
     """Return what an error status means.
 
     Args:

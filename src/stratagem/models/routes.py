@@ -178,7 +178,9 @@ def _checked(form: Mapping[str, Any], known: tuple[str, ...], where: str, folder
         key = str(written).replace("_", "-")
         if key not in known:
             meant = _nearest(key, known)
-            raise UsageError(f"{where} sets {written!r}, which does not exist{meant}", remedy=f"The keys: {', '.join(known)}.")
+            raise UsageError(
+                f"{where} sets {written!r}, which does not exist{meant}", remedy=f"The keys: {', '.join(known)}."
+            )
         if wrong := _misfit(key, value):
             shown = "***" if key == "proxy" else repr(value)
             raise UsageError(f"{where}: {key!r} is {wrong}, got {shown}", remedy="Correct it.")

@@ -7,8 +7,8 @@ from stratagem.core import Book, Budget, Journal, Json, Row, Strategy, decoded, 
 from stratagem.core._forked import UNCHANGED, numbered
 from stratagem.core._turns import turns_form, turns_in
 from stratagem.errors import UsageError
-from stratagem.session._fitting import fitted
 from stratagem.session._address import FACT
+from stratagem.session._fitting import fitted
 from stratagem.session._loading import STRATEGY_FACTS, changed_since, facts_of, unknown
 from stratagem.session._records import RunRecord
 

@@ -102,7 +102,8 @@ async def open(  # noqa: A001  (the contract's name)
     allowed, granted = budget_of(budget), tools_of(tools, paths)
     kept = _journal(journal, folder)
     model = await with_id(kept, model)
-    reached = {**await _reached(model, network, base_url, api_key_env), "prices": prices, "limits": limits}
+    reached = await _reached(model, network, base_url, api_key_env)
+    reached |= {"prices": prices, "limits": limits}
 
     def opened(given: Model | str) -> Model:
         return model_of(given, home=folder, recorded=partial(recorded, kept), **_for(given, reached))
@@ -121,15 +122,10 @@ async def open(  # noqa: A001  (the contract's name)
         strict=strict,
     )
     session = Session(
-        services,
-        allowed,
-        roots=tuple(paths),
-        options=options or {},
-        home=folder,
-        on_event=on_event,
+        services, allowed, roots=tuple(paths), options=options or {}, home=folder, on_event=on_event,
         own_policy=policy is not None,
         address=Address(base_url or "", api_key_env or "", reached["network"], made),
-    )
+    )  # fmt: skip
     try:
         yield session
     finally:
