@@ -154,6 +154,10 @@ class ScriptMiss(ModelError):
 
     remedy = "Add a line to the script, or correct the nearest one that the message names."
 
+    def __init__(self, message: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.add_note(self.remedy)  # it ends tests, where nobody else would say it
+
 
 class UnparsedReply(ModelError):
     """The reply does not fit the signature's return type; `complaint` says why."""

@@ -8,7 +8,8 @@ import pytest
 import stratagem
 from stratagem.errors import UsageError
 from stratagem.models import open_model
-from stratagem.testing.model_server import ModelServer, Said, serving
+from stratagem.testing.model_server import Fault, ModelServer, Said, serving
+from tests.cli.conftest import until
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -104,3 +105,66 @@ async def test_a_model_of_a_part_takes_the_address_beside_one_that_takes_none() 
 def test_what_is_no_model_is_told_before_its_address() -> None:
     with pytest.raises(UsageError, match="there is no model 'ofline'"):
         open_model("ofline", base_url=NOWHERE)
+
+
+def test_a_run_that_was_killed_goes_on_at_the_server_that_its_record_names(cli: Any, server: ModelServer) -> None:
+    server.add(Fault("slow"))
+    process = cli.start("run", "2+2?", "--strategy", "direct", "--model", "vllm:m", "--base-url", server.url + "/")
+    try:
+        until(lambda: len(server.seen) == 1 and len(cli.json("runs")["runs"]) == 1)
+    finally:
+        process.kill()
+        process.communicate()
+    (run,) = cli.json("runs")["runs"]
+    line = f"continue: stratagem resume {run['id']} --base-url {server.url}\n"
+    shown = cli("show", run["id"]).stdout
+    assert f"\n{line}" in shown
+    assert f"\n  server    {server.url}\n" in shown
+    assert line in cli("runs").stdout
+    result = cli("resume", run["id"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"was asked at {server.url}, and no address is given now" in result.stderr
+    assert f"Give it: `--base-url {server.url}`" in result.stderr
+    server.add(Said("4"))
+    result = cli(*line.split()[2:])
+    assert (result.exit_code, result.stdout) == (0, "4\n"), result.stderr
+
+
+def _asked_of(cli: Any, server: ModelServer) -> str:
+    server.add(Said("4"))
+    return cli.answered("2+2?", "--strategy", "direct", "--model", "vllm:m", "--base-url", server.url)
+
+
+def test_an_address_of_the_settings_is_enough_to_go_on_with_a_run(cli: Any, server: ModelServer) -> None:
+    run = _asked_of(cli, server)
+    server.add(Said("5"))
+    cli.env["STRATAGEM_BASE_URL"] = server.url
+    result = cli("fork", run, "--at", "0")
+    assert (result.exit_code, result.stdout) == (0, "5\n"), result.stderr
+
+
+def test_a_fork_goes_to_no_other_server_because_the_address_was_left_out(cli: Any, server: ModelServer) -> None:
+    run = _asked_of(cli, server)
+    for words in (("--at", "0"), ("--set", "model=vllm:n")):
+        result = cli("fork", run, *words)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"`--base-url {server.url}`" in result.stderr
+    assert len(cli.json("runs")["runs"]) == 1
+
+
+def test_a_fork_to_another_provider_leaves_the_address_behind(cli: Any, server: ModelServer, script: Any) -> None:
+    run = _asked_of(cli, server)
+    forked = cli.json("fork", run, "--set", f"model={script('Paris')}")["run"]["id"]
+    assert server.url not in cli("show", forked).stdout
+
+
+def test_a_model_that_the_server_does_not_have_is_exchanged_by_the_line_that_the_remedy_names(
+    cli: Any, server: ModelServer
+) -> None:
+    server.add(Fault("status", status=404, message="The model `mm` does not exist", code="model_not_found"))
+    failed = cli("run", "2+2?", "--strategy", "direct", "--model", "vllm:mm", "--base-url", server.url)
+    (run,) = cli.json("runs")["runs"]
+    line = f"stratagem fork {run['id']} --set model=SPEC --base-url {server.url}"
+    assert failed.stderr.endswith(f"remedy: Name a model that the server has: `{line}`.\n")
+    server.add(Said("4"))
+    assert cli(*line.replace("SPEC", "vllm:m").split()[1:]).stdout == "4\n"

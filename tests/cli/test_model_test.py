@@ -96,3 +96,10 @@ def test_a_server_that_is_not_there_or_refuses_the_key_is_an_error_of_the_model(
         assert cli("models", "test", "vllm:m", "--base-url", server.url).exit_code == 5
     result = cli("models", "test", "vllm:m", "--base-url", server.url, "--json")
     assert (result.exit_code, json.loads(result.stdout)["error"]["kind"]) == (5, "Unreachable")
+
+
+def test_where_nothing_came_there_is_nothing_to_paste(cli: Any, server: ModelServer) -> None:
+    result = cli("models", "test", "vllm:m", "--base-url", server.url, "--budget", "tokens=1")
+    assert (result.exit_code, server.seen) == (4, [])
+    assert "[providers.vllm]" not in result.stdout
+    assert "# nothing came, so nothing was found out, and there is nothing to paste" in result.stdout

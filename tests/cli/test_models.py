@@ -106,6 +106,7 @@ def test_servers_that_could_be_used_are_asked_for_their_models(cli: Any, setting
         True, True, True, False, None
     ]  # fmt: skip
     assert rows["vllm:NAME"]["said"] == "answers 404 to a request for its models"
+    assert rows["xai:NAME"]["said"] == "answers 404 to a request for its models"
     assert rows["sglang:NAME"]["said"].startswith("nobody answers at SGLang")
     assert rows["offline"]["reachable"] is None
 
@@ -118,8 +119,8 @@ def test_what_an_answer_means() -> None:
     from stratagem.models.reach import _meaning
 
     assert [_meaning(status, keyed=keyed) for status, keyed in ((200, True), (200, False), (401, True), (403, False))] == [
-        (True, "answers, and takes the key"), (True, "answers"), (True, "answers 401: it does not take the key"),
-        (True, "answers 403: it wants a key"),
+        (True, "answers, and takes the key", True), (True, "answers", True),
+        (True, "answers 401: it does not take the key", False), (True, "answers 403: it wants a key", False),
     ]  # fmt: skip
     assert _meaning(307, keyed=True).said.endswith("where they are not sent")
 
@@ -140,3 +141,12 @@ async def test_a_server_that_says_nothing_is_waited_for_once_and_all_at_the_same
         found = await reach([place] * 20, limit_s=0.05)
     assert {one.reachable for one in found} == {False}
     assert found[0].said.endswith("has not begun to answer within 0.05 s")
+
+
+def test_an_address_under_which_nothing_is_found_is_no_sound_one(cli: Any, settings: Path) -> None:
+    with serving() as server:
+        (settings / "config.toml").write_text(f'[providers.vllm]\nbase-url = "{server.origin}/chat/completions"\n')
+        lines = cli("models", "--check").stdout.splitlines()
+    (line,) = [one for one in lines if " vllm:NAME" in one]
+    assert line.startswith("! ")
+    assert f"is its address {server.url}?" in line

@@ -12,7 +12,7 @@ def test_the_answer_alone_is_on_standard_output_and_one_status_line_beside_it(cl
     result = cli("run", "Capital of France?", "--strategy", "direct", "--model", script("Paris"))
     assert result.exit_code == 0
     assert result.stdout == "Paris\n"
-    assert re.fullmatch(r"answered · 1 call · \d+ tokens · no charge · \d\.\d s · run [a-z0-9]{8}\n", result.stderr)
+    assert re.fullmatch(r"answered · 1 call · ≤ \d+ tokens · no charge · \d\.\d s · run [a-z0-9]{8}\n", result.stderr)
 
 
 def test_quiet_leaves_the_answer(cli: Any, script: Any) -> None:

@@ -120,3 +120,34 @@ def test_a_report_and_the_answers_it_keeps_hold_no_key(cli: Any, keyed: Path | N
     assert (cli.folder / "r.html").exists()
     assert any((cli.folder / "kept").iterdir())
     assert holding(cli) == ({keyed} if keyed else set())
+
+
+def test_a_key_in_the_place_of_its_variables_name_is_not_shown(cli: Any) -> None:
+    place = ("--base-url", "http://127.0.0.1:9/v1", "--api-key-env", KEY)
+    results = [
+        cli("run", "2+2?", "--strategy", "direct", "--model", model, *place) for model in ("vllm:m", "anthropic:m")
+    ]
+    results.append(cli("models", "test", "vllm:m", *place))
+    results.append(cli("compare", "--task", "list_sorting", "--strategies", "direct", "--model", "vllm:m", *place))
+    cli.env["STRATAGEM_API_KEY_ENV"] = KEY
+    results.append(cli("run", "2+2?", "--model", "vllm:m"))
+    for result in results:
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "is not the name of an environment variable" in result.stderr
+        assert "remedy: Give the NAME of a variable" in result.stderr
+        assert "canary" not in result.stderr
+    told = cli("doctor")
+    assert (told.exit_code, "canary" in told.output) == (1, False)
+    assert "`STRATAGEM_API_KEY_ENV` is not the name of an environment variable" in told.stdout
+
+
+@pytest.mark.parametrize("text", [f'api-key-env = "{KEY}"', f'[providers.vllm]\napi-key-env = "{KEY}"'])
+def test_nor_is_one_in_the_settings(cli: Any, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = cli.folder.parent / "settings" / "stratagem"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))
+    (folder / "config.toml").write_text(text)
+    for words in (("run", "2+2?", "--model", "vllm:m"), ("doctor",)):
+        result = cli(*words)
+        assert "is not the name of an environment variable" in result.output
+        assert "canary" not in result.output

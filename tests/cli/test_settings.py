@@ -178,12 +178,19 @@ def test_prices_and_limits_stand_in_any_file_and_of_each_entry_the_nearest_holds
         ("prices = 3", "'prices' is a table, got 3"),
         ('[prices."vllm:a"]\ninput_per_mtok = 1', "lacks output_per_mtok"),
         ("[limits.vllm]\nrmp = 5", "there is no 'rmp'"),
+        ("[limits.vlm]\nrpm = 5", "limits: there is no provider 'vlm'; did you mean 'vllm'?"),
+        (
+            '[prices."vlm:a"]\ninput_per_mtok = 1\noutput_per_mtok = 2',
+            "prices of 'vlm:a': there is no provider 'vlm'; did you mean 'vllm'?",
+        ),
     ],
 )
 def test_prices_and_limits_that_are_none_are_refused_before_anything_is_asked(cli: Any, text: str, said: str) -> None:
     write(cli, "stratagem.toml", text)
     done = cli("run", "Well?")
     assert (done.exit_code, said in done.stderr) == (2, True)
+    told = cli("doctor")
+    assert (told.exit_code, said in told.stdout) == (1, True)
 
 
 def test_a_price_from_a_file_lets_a_limit_of_money_through(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def test_the_summary_has_question_effects_answer_and_cost(cli: Any, run: str) ->
     assert rows[4][5] == "1,000 tokens"
     assert answer == "the first line"
     assert sources == "[1] a.txt:1-2"
-    assert re.fullmatch(r"3 calls · [\d,]+ tokens · \$0\.5 · \d\.\d s", cost)
+    assert re.fullmatch(r"3 calls · ≤ [\d,]+ tokens · ≤ \$0\.5 · \d\.\d s", cost)
 
 
 def test_the_json_has_every_effect(cli: Any, run: str, valid: Any) -> None:

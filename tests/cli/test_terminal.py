@@ -97,7 +97,7 @@ def test_progress_is_redrawn_and_stays_above_the_answer(cli: Any, script: Any) -
     assert re.fullmatch(r'✗ read_file  "b\.txt" → .+ \d\.\d s', missed)
     assert rest[0] == "it says: the first line"
     assert rest[1] == "[1] a.txt:1-2"
-    assert re.fullmatch(r"answered · 3 calls · \d+ tokens · no charge · \d\.\d s · run [a-z0-9]{8}", rest[2])
+    assert re.fullmatch(r"answered · 3 calls · ≤ \d+ tokens · no charge · \d\.\d s · run [a-z0-9]{8}", rest[2])
     assert len(rest) == 3
 
 

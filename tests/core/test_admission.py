@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stratagem.core import Budget, Capabilities, Event, Feed, Reply, Run, Sample, Usage, signature
+from stratagem.core._admission import check_price
 from stratagem.core._budget import Meter, Need, settle, take, wait
 from stratagem.errors import BudgetExhausted, NoReply, UsageError
 from stratagem.testing import ScriptedModel, scripted, tape_of
@@ -457,3 +458,20 @@ async def test_a_call_that_outlasts_the_seconds_is_refused_by_the_budget(clock: 
     with pytest.raises(BudgetExhausted, match="seconds limit is 5"):
         await asking
     assert run.strand.world.refusal is not None
+
+
+def test_the_models_of_a_chain_whose_price_is_unknown_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, dear, other = Priced(usd=0.01), Priced(usd=None), Priced(usd=None)
+    dear.spec, other.spec = "vllm:a", "vllm:b"
+    chain: Any = Priced(usd=None)
+    chain.spec, chain.models = "fake|vllm:a|vllm:b", (known, dear, other)
+    for installed in (True, False):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, there=installed: there or None)
+        with pytest.raises(UsageError) as caught:
+            check_price(chain, Budget(usd=1))
+        assert str(caught.value) == (
+            "a limit of usd needs the price of the model 'vllm:a' and 'vllm:b' of the chain 'fake|vllm:a|vllm:b', "
+            "which is unknown"
+        )
+        assert '`[prices."vllm:a"]` in the settings' in caught.value.remedy
+        assert ('`pip install "stratagem[prices]"`' in caught.value.remedy) is not installed

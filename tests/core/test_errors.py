@@ -115,3 +115,11 @@ def test_a_rate_limit_says_after_how_many_seconds_one_may_ask_again() -> None:
 def test_a_failed_trajectory_is_handed_over() -> None:
     assert NoAnswer("gave up", steps="the steps").steps == "the steps"
     assert str(BudgetExhausted("calls", 3, "part")) == "budget exhausted: calls limit of 'part' is 3"
+
+
+def test_what_a_script_lacks_says_in_every_traceback_what_to_do() -> None:
+    import traceback
+
+    shown = traceback.format_exception_only(errors.ScriptMiss("no line is left", remedy="Record it again."))
+    assert [line.strip() for line in shown] == ["stratagem.errors.ScriptMiss: no line is left", "Record it again."]
+    assert errors.ScriptMiss("no line is left").__notes__ == [errors.ScriptMiss.remedy]

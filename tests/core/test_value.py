@@ -19,6 +19,7 @@ from stratagem.core import (
     Step,
     Task,
     ToolCall,
+    Usage,
     Verdict,
 )
 from stratagem.core._canonical import plain
@@ -181,3 +182,16 @@ def test_a_dataclass_may_extend_a_value():
     with pytest.raises(AttributeError):
         made.mark = "A"  # pyright: ignore[reportAttributeAccessIssue]
     assert not dataclasses.is_dataclass(Value)
+
+
+def test_what_nobody_confirmed_is_marked_as_a_bound_wherever_it_is_told() -> None:
+    counted = Usage(1, 1, 1, 0, usd=0.25)
+    assert (counted.size, counted.money) == ("1 token", "$0.25")
+    bounded = counted + Usage(1, 1, 1_000, 20, usd=None, estimated=True)
+    assert (bounded.size, bounded.money) == ("≤ 1,021 tokens", "≤ $0.25 + 1 call of unknown price")
+    assert Usage(1, 1, 3, 2, usd=0.5, estimated=True).money == "≤ $0.5"
+    assert Usage(1, 1, 3, 2, estimated=True).money == "no charge"
+    assert (
+        Answer("4", usage=bounded).cost()
+        == "answered · 2 calls · ≤ 1,021 tokens · ≤ $0.25 + 1 call of unknown price · 0.0 s"
+    )

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from stratagem.errors import CapabilityError, UsageError
-from stratagem.models.keys import Key, checked_url, loopback, origin_of, placed
+from stratagem.models.keys import Key, checked_url, loopback, origin_of, placed, proposed
 from stratagem.models.routes import Route
 from stratagem.models.sources import Sources
 
@@ -135,3 +135,18 @@ def test_where_requests_may_not_go_is_refused(url: str, message: str) -> None:
 )
 def test_an_origin_is_scheme_host_and_port(url: str, origin: Any, here: bool) -> None:
     assert (origin_of(checked_url(url)), loopback(url)) == (origin, here)
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
+        ("http://127.0.0.1:8000/v1/chat/completions", "http://127.0.0.1:8000/v1"),
+        ("https://box/chat/completions", "https://box/v1"),
+        ("https://box/v1", ""),
+        ("https://box/v1beta/openai", ""),
+        ("https://v1.box", "https://v1.box/v1"),
+    ],
+)
+def test_the_base_url_that_was_probably_meant(url: str, meant: str) -> None:
+    assert proposed(url) == meant

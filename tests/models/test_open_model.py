@@ -192,3 +192,19 @@ def test_opening_a_script_loads_no_other_model_and_no_metadata(tmp_path: Path) -
         [sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": THERE}
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gpt-4o-mini", "openai:gpt-4o-mini"),
+        ("o3", "openai:o3"),
+        ("claude-sonnet-4-5", "anthropic:claude-sonnet-4-5"),
+        ("gemini-2.5-flash", "google:gemini-2.5-flash"),
+    ],
+)
+def test_a_name_without_its_provider_is_completed(name: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_model(name)
+    assert str(caught.value) == f"there is no model {name!r}; a model is written with its provider"
+    assert caught.value.remedy == f"Did you mean `{meant}`?"

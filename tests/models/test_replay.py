@@ -374,3 +374,12 @@ async def test_a_limit_of_calls_holds_as_for_any_model(kept: Kept) -> None:
             return task.answer("stopped")
 
         assert (await session.run(limited, "Where?", budget="calls=1")).stop == "budget"
+
+
+@pytest.mark.parametrize("spec", ["replay:last|offline", "replay:abc | vllm:m", "offline|replay:abc"])
+async def test_a_recorded_run_is_no_part_of_a_chain(spec: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"a recorded run is no part of a chain, and 'replay:(last|abc)' stands in one"
+    ):
+        async with stratagem.open(model=spec, journal="memory", memory="none"):
+            pass

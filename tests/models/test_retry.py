@@ -87,3 +87,22 @@ def test_waits_grow_are_drawn_at_random_and_end_at_half_a_minute() -> None:
     assert pause(3, None, lambda: 0.25) == 1
     assert pause(3, 7, lambda: 0.25) == 7.25
     assert AFTER_BAD < ATTEMPTS
+
+
+OTHER = "`stratagem fork RUN --set model=SPEC`"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "remedy"),
+    [
+        (404, '{"error": {"message": "The model `m` does not exist", "code": "model_not_found"}}', f"Name a model that the server has: {OTHER}."),
+        (404, '{"error": {"message": "model \\"m\\" not found, try pulling it first"}}', f"Name a model that the server has: {OTHER}."),
+        (404, '{"error": {"type": "not_found_error", "message": "model: claude-9"}}', f"Name a model that the server has: {OTHER}."),
+        (400, '{"error": {"message": "invalid model ID"}}', f"Name a model that the server has: {OTHER}."),
+        (400, '{"error": {"message": "this model does not support tools"}}', "Correct what the message names."),
+        (404, "Not Found", f"If the address is wrong, give it as `--base-url http://box/v1`; if it is the model's name: {OTHER}."),
+    ],
+)  # fmt: skip
+def test_what_may_help_where_there_is_no_such_model_or_address(status: int, body: str, remedy: str) -> None:
+    failure = refused(Answered(status, {}), body, "Server", str, "A_KEY", "http://box/v1")
+    assert failure.error.remedy == remedy

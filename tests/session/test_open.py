@@ -353,3 +353,19 @@ async def test_a_runs_record_is_canonical_whatever_its_parts_are() -> None:
         for question, kind in (('a "quoted"\n question', None), ("ünï", "int"))
         for budget in ("", "calls=3,usd=0.5")
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"limits": {"opnai": {"rpm": 5}}}, "limits: there is no provider 'opnai'; did you mean 'openai'"),
+        (
+            {"prices": {"opnai:m": {"input_per_mtok": 1, "output_per_mtok": 1}}},
+            "prices of 'opnai:m': there is no provider 'opnai'; did you mean 'openai'",
+        ),
+    ],
+)
+async def test_prices_and_limits_of_a_provider_that_there_is_not_are_refused(given: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        async with stratagem.open(journal="memory", memory="none", **given):
+            pass

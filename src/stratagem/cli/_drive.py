@@ -148,10 +148,10 @@ def continues(mode: Mode, record: RunRecord) -> str | None:
     if record.state == "waiting" and (open_questions := inbox(mode, record)):
         return open_questions[0].line
     if record.state != "finished":
-        return mode.again("resume", record.id)
+        return mode.again("resume", record.id, record=record.record)
     if record.stop != "budget":
         return None
-    return mode.again("resume", record.id, f" --budget {_larger(record)}")
+    return mode.again("resume", record.id, f" --budget {_larger(record)}", record.record)
 
 
 def _larger(record: RunRecord) -> Budget:

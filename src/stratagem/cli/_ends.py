@@ -143,10 +143,19 @@ def understood(failure: Exception, run: str | None = None, again: str = "", path
     remedy = failure.remedy if failure.remedy != UsageError.remedy else help_of(path)
     if isinstance(failure, ModelError):
         status = MODEL
-        remedy = f"{remedy} `{again}`" if again else remedy
+        remedy = _with_line(remedy, run or "RUN", again) if again else remedy
     elif isinstance(failure, JournalError):
         status, remedy = JOURNAL, _named(remedy, str(failure))
     return Fault(type(failure).__name__, str(failure), remedy, status, run)
+
+
+def _with_line(remedy: str, run: str, again: str) -> str:
+    """Return a remedy with the line that continues the run, or with that of the fork that it proposes."""
+    fork = f"fork {run} --set model=SPEC"
+    line = again.replace(f"resume {run}", fork, 1)
+    if "stratagem fork RUN" in remedy:
+        return remedy.replace("stratagem fork RUN --set model=SPEC", line)
+    return f"{remedy} `{again}`"
 
 
 def _named(remedy: str, message: str) -> str:

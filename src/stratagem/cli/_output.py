@@ -7,7 +7,7 @@ Rule 2: with `--json` standard output holds exactly one JSON document, with `--j
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -94,9 +94,14 @@ class Mode:
         if network is not None:
             self.server["network"] = network
 
-    def again(self, verb: str, run_id: str, rest: str = "") -> str:
-        """Return the command line that goes on with a run."""
-        return self.line(f"{verb} {run_id}{rest}") + self._server_flags
+    def again(self, verb: str, run_id: str, rest: str = "", record: Mapping[str, Any] | None = None) -> str:
+        """Return the command line that goes on with a run, at the server that it was told of now, or its record names."""
+        flags = self._server_flags
+        if not flags and record is not None:
+            from stratagem.session._address import given
+
+            flags = given(record)
+        return self.line(f"{verb} {run_id}{rest}") + flags
 
     def line(self, words: str) -> str:
         """Return a command line that looks at the same state as this one."""

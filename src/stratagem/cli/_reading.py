@@ -104,7 +104,7 @@ def inbox(mode: Mode, record: RunRecord) -> list[Question]:
     found: list[Question] = []
     for one in waiting:
         named = f" --question {one['id']}" if len(waiting) > 1 else ""
-        line = mode.again("answer", record.id, f"{named} VALUE")
+        line = mode.again("answer", record.id, f"{named} VALUE", record.record)
         found.append(Question(one["id"], one["question"], line, wanted(one["schema"])))
     return found
 
@@ -113,7 +113,7 @@ def following(mode: Mode, record: RunRecord, *, gone: bool) -> list[str]:
     """Return the lines below a run that say what a person can do: its questions, or that it only has to be resumed."""
     lines = [line for one in inbox(mode, record) for line in one.lines()]
     if gone or (record.state == "waiting" and not lines):
-        lines.append(f"continue: {mode.again('resume', record.id)}")
+        lines.append(f"continue: {mode.again('resume', record.id, record=record.record)}")
     return lines
 
 

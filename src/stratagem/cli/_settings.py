@@ -83,6 +83,8 @@ def resolved() -> dict[str, Setting]:
     for key in KEYS:
         said = os.environ.get(variable(key))
         if said:
+            if key == "api-key-env":
+                _check_key_variable(said, variable(key))
             found[key] = Setting(said, variable(key))
         else:
             found[key] = files.get(key, Setting(DEFAULTS[key], "default"))
@@ -166,10 +168,23 @@ def _checked(table: Mapping[str, Any], path: "Path", *, project: bool) -> dict[s
             raise usage(
                 f"{path} sets {key!r}, which does not exist{nearest(key, known)}", f"The keys: {', '.join(known)}."
             )
+        if key == "api-key-env" and isinstance(value, str):
+            _check_key_variable(value, f"{path}: {key}")
         if wrong := _misfit(key, value):
             raise usage(f"{path}: {key!r} is {wrong}, got {value!r}", "Correct the file.")
         checked[key] = _placed(key, value, path.parent)
     return checked
+
+
+def _check_key_variable(name: str, where: str) -> None:
+    """Refuse what is no name of a variable: it may be a key, and is not shown."""
+    from stratagem.errors import UsageError
+    from stratagem.models.routes import check_variable
+
+    try:
+        check_variable(name, where)
+    except UsageError as failure:
+        raise usage(str(failure), failure.remedy) from None
 
 
 def _misfit(key: str, value: Any) -> str:
@@ -195,10 +210,12 @@ def _misfit_table(key: str, value: Any) -> str:
     from stratagem.errors import UsageError
     from stratagem.models.limits import limits_of
     from stratagem.models.prices import own_price
+    from stratagem.models.routes import check_tables
 
     check = own_price if key == "prices" else limits_of
     try:
         check(value, "")  # pyright: ignore[reportUnknownArgumentType]
+        check_tables(**{"prices": None, "limits": None, key: value})  # pyright: ignore[reportUnknownArgumentType]
     except UsageError as failure:
         return f"wrong: {failure}"
     return ""

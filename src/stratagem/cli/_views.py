@@ -62,6 +62,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
         "question": first_line(record.question, 400),
         "strategy": record.strategy or "(cannot be named)",
         "model": record.model,
+        "server": facts.get("server", {}).get("base_url", ""),
         "prices": facts.get("prices", ""),
         "budget": _limits(record),
         "roots": ", ".join(facts.get("roots", ())),
@@ -89,7 +90,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
     if reuse := reused(record.counts):
         say(f"\n{reuse}")
     used = usage_of(record)
-    say(f"\n{counted(used.calls, 'call')} · {counted(used.tokens, 'token')} · {used.money} · {used.seconds:.1f} s")
+    say(f"\n{counted(used.calls, 'call')} · {used.size} · {used.money} · {used.seconds:.1f} s")
 
 
 def _every(record: RunRecord) -> list[tuple[RunRecord, Row]]:
@@ -135,7 +136,7 @@ def _failed(row: Row) -> bool:
 
 def _tokens(record: RunRecord, row: Row) -> str:
     used = record.effect(row)["usage"]
-    return "" if used is None else counted(used["prompt_tokens"] + used["completion_tokens"], "token")
+    return "" if used is None else Usage(**used).size
 
 
 def _brief(row: Row) -> str:
@@ -198,7 +199,7 @@ def tree(record: RunRecord) -> None:
 
 def _branch(record: RunRecord, scope: Scope, indent: str) -> None:
     used = scope.used
-    say(f"{indent}{scope.name}  {counted(used.calls, 'call')}  {counted(used.tokens, 'token')}  {used.seconds:.2f} s")
+    say(f"{indent}{scope.name}  {counted(used.calls, 'call')}  {used.size}  {used.seconds:.2f} s")
     for part in scope.parts:
         if isinstance(part, Scope):
             _branch(record, part, f"{indent}  ")
@@ -246,7 +247,7 @@ def costs(record: RunRecord) -> None:
             kind,
             name,
             counted(count, "time"),
-            f"{used.prompt_tokens:,} + {used.completion_tokens:,} tokens",
+            f"{used.bound}{used.prompt_tokens:,} + {used.completion_tokens:,} tokens",
             money(used),
             f"{used.seconds:.2f} s",
         )
@@ -258,7 +259,7 @@ def costs(record: RunRecord) -> None:
             "total",
             "",
             counted(whole.calls, "call"),
-            f"{whole.prompt_tokens:,} + {whole.completion_tokens:,} tokens",
+            f"{whole.bound}{whole.prompt_tokens:,} + {whole.completion_tokens:,} tokens",
             money(whole),
             f"{whole.seconds:.2f} s",
         )

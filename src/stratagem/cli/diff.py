@@ -107,7 +107,7 @@ def _runs(found: Any) -> None:
     for one in (found.left, found.right):
         used = usage_of(one)
         parent = f"fork of {one.parent}" if one.parent else ""
-        cost = (counted(used.calls, "call"), counted(used.tokens, "token"), money(used), f"{used.seconds:.1f} s")
+        cost = (counted(used.calls, "call"), used.size, money(used), f"{used.seconds:.1f} s")
         ended: dict[str, Any] = one.end.get("answer") or {}
         answer = first_line(ended.get("text", ""), 60)
         rows.append((sign(one), one.id, standing(one), *cost, one.strategy or "(not named)", one.model, parent, answer))

@@ -85,7 +85,7 @@ async def _tested(mode: Mode, spec: str, limits: Any) -> int:
             }
         )
     else:
-        _print(mode, spec, findings, row, probe.usage)
+        _print(mode, spec, findings, row if probe.heard else None, probe.usage)
     return BUDGET if probe.ended else NO_ANSWER if less else ANSWERED
 
 
@@ -129,7 +129,7 @@ def _worth(probe: Any) -> str:
     return "of unknown price" if probe.usd is None else f"${probe.usd:.4g} at most"
 
 
-def _print(mode: Mode, spec: str, findings: list[Any], row: dict[str, Any], used: Any) -> None:
+def _print(mode: Mode, spec: str, findings: list[Any], row: dict[str, Any] | None, used: Any) -> None:
     lines = [
         (
             SIGNS[one.found][0],
@@ -142,12 +142,15 @@ def _print(mode: Mode, spec: str, findings: list[Any], row: dict[str, Any], used
     ]
     table(lines, elastic=4, colours=[SIGNS[one.found][1] for one in findings], whole=True)
     prefix = spec.partition(":")[0]
-    if prefix != "local":  # a model of this machine has no row in the settings
+    if row is None:
+        say()
+        say("# nothing came, so nothing was found out, and there is nothing to paste")
+    elif prefix != "local":  # a model of this machine has no row in the settings
         say()
         say(f"# what its row should say; to paste into {user_file()}")
         say(f"[providers.{prefix}]")
         for key, value in row.items():
             say(f"{key} = {json.dumps(value)}")
-    cost = "cost unknown" if used.usd is None else f"${used.usd:.4g}"
-    spent = (counted(used.calls, "call"), counted(used.requests, "request"), counted(used.tokens, "token"), cost)
+    cost = "cost unknown" if used.usd is None else f"{used.bound}${used.usd:.4g}"
+    spent = (counted(used.calls, "call"), counted(used.requests, "request"), used.size, cost)
     mode.tell(", ".join(spent))

@@ -7,6 +7,7 @@ import click
 from stratagem.cli._output import SCHEMA, Mode, table
 from stratagem.cli._settings import Verb, network_of, speaking
 
+HUES = {"✓": "green", "!": "yellow", "✗": "red"}
 # What the catalogue need not say of a model that needs no server.
 USUAL: dict[str, Any] = {"key": "", "reachable": None, "said": ""}
 
@@ -30,13 +31,15 @@ def models(mode: Mode, check: bool) -> int:
     sources, routes = Sources(), network_of() or Routes()
     ask_keyring(sources, routes)
     every = [_completed(row) for row in catalogue(sources, routes)]
-    if check:
-        _ask(every, sources, routes)
+    odd = _ask(every, sources, routes) if check else set[str]()
     if mode.json:
         mode.document({"schema": SCHEMA, "models": every})
         return 0
-    rows = [(_sign(row), row["name"], row["said"] or f"needs {row['needs']}", row["about"]) for row in every]
-    table(rows, elastic=3, colours=["green" if row[0] == "✓" else "red" for row in rows])
+    rows = [
+        ("!" if row["name"] in odd else _sign(row), row["name"], row["said"] or f"needs {row['needs']}", row["about"])
+        for row in every
+    ]
+    table(rows, elastic=3, colours=[HUES[row[0]] for row in rows])
     return 0
 
 
@@ -50,8 +53,8 @@ def _sign(row: dict[str, Any]) -> str:
     return "✓" if row["available"] and row["reachable"] is not False else "✗"
 
 
-def _ask(every: list[dict[str, Any]], sources: Any, routes: Any) -> None:
-    """Add to each model whose server could be used whether it answers."""
+def _ask(every: list[dict[str, Any]], sources: Any, routes: Any) -> set[str]:
+    """Add to each model whose server could be used whether it answers; return the names of those that answer oddly."""
     import asyncio
 
     from stratagem.models.listing import checked
@@ -59,4 +62,5 @@ def _ask(every: list[dict[str, Any]], sources: Any, routes: Any) -> None:
     answers = asyncio.run(checked(every, sources, routes))
     for row in every:
         if row["name"] in answers:
-            row["reachable"], row["said"] = answers[row["name"]]
+            row["reachable"], row["said"] = answers[row["name"]][:2]
+    return {name for name, answer in answers.items() if not answer.sound}

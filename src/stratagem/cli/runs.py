@@ -63,7 +63,7 @@ def runs(mode: Mode, text: str, state: str | None, strategy: str | None, since: 
         return 0
     rows = [
         ("!" if lost else sign(run), run.id, standing(run), _age(run.stored.created), counted(used.calls, "call"),
-         counted(used.tokens, "token"), money(used), run.strategy or "(not named)", run.question)
+         used.size, money(used), run.strategy or "(not named)", run.question)
         for run, used, lost in ((run, usage_of(run), lost) for run, lost in zip(shown, gone, strict=True))
     ]  # fmt: skip
     below = [

@@ -200,7 +200,7 @@ def _tell(mode: Mode, record: Any, failure: Any) -> None:
         before, now = (_shown(side.get(name)).splitlines() for side in (form["nearest"], form["asked"]))
         for line in difflib.unified_diff(before, now, f"recorded: {name}", f"asked: {name}", lineterm=""):
             say(line)
-    mode.tell(f"perform what is new: {mode.again('fork', record.id, ' --set KIND=VALUE')}")
+    mode.tell(f"perform what is new: {mode.again('fork', record.id, ' --set KIND=VALUE', record.record)}")
 
 
 def _shown(value: Any) -> str:

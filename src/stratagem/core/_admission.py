@@ -1,7 +1,7 @@
 """When an effect may be performed, and what is reserved for it. Core only."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from stratagem.core._budget import NANO, ONE_CALL, Budget, Meter, Need, take, wait
 from stratagem.core._canonical import text_of
@@ -87,12 +87,26 @@ async def learn_if_limited(strand: Strand, model: Model) -> None:
 
 
 def check_price(model: Model, limits: Budget) -> None:
-    """Refuse a model of unknown price under a limit of money."""
-    if limits.usd is not None and not model.capabilities.priced:
-        raise UsageError(
-            f"a limit of usd needs the price of the model {model.spec!r}, which is unknown",
-            remedy="Limit calls or tokens instead, name its price (`prices`), or use a model whose price is known.",
-        )
+    """Refuse a model of unknown price, or a chain with one in it, under a limit of money."""
+    if limits.usd is None or model.capabilities.priced:
+        return
+    links: Sequence[Model] = getattr(model, "models", (model,))
+    unknown = [one.spec for one in links if not one.capabilities.priced] or [model.spec]
+    which = " and ".join(map(repr, unknown))
+    chain = f" of the chain {model.spec!r}" if unknown != [model.spec] else ""
+    table = "" if _has_prices() else 'get the table of known prices (`pip install "stratagem[prices]"`), '
+    raise UsageError(
+        f"a limit of usd needs the price of the model {which}{chain}, which is unknown",
+        remedy=f'Limit calls or tokens instead, {table}or name the price: `[prices."{unknown[0]}"]` in the settings, '
+        "`prices=` in a program.",
+    )
+
+
+def _has_prices() -> bool:
+    """Return whether the table of known prices is installed."""
+    from importlib.util import find_spec  # noqa: PLC0415  (only a message needs it)
+
+    return find_spec("genai_prices") is not None
 
 
 async def admit(strand: Strand, bound: Callable[[], Need]) -> Need:

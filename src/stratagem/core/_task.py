@@ -93,8 +93,7 @@ class Answer(Value):
         """Return one line: stop reason, calls, tokens, money, time, run."""
         used = self.usage
         calls = "1 call" if used.calls == 1 else f"{used.calls:,} calls"
-        tokens = "1 token" if used.tokens == 1 else f"{used.tokens:,} tokens"
-        parts = [self.stop, calls, tokens, used.money, f"{used.seconds:.1f} s"]
+        parts = [self.stop, calls, used.size, used.money, f"{used.seconds:.1f} s"]
         return " · ".join([*parts, *([f"run {self.run_id}"] if self.run_id else [])])
 
     def cited(self) -> str:

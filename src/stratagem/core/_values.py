@@ -281,14 +281,24 @@ class Usage(NamedTuple):
         return form
 
     @property
+    def bound(self) -> str:
+        """What stands before a number of tokens or dollars: `≤ ` where it is a bound that nobody confirmed."""
+        return "≤ " if self.estimated else ""
+
+    @property
+    def size(self) -> str:
+        """How many tokens it took, in words."""
+        return f"{self.bound}{self.tokens:,} token{'' if self.tokens == 1 else 's'}"
+
+    @property
     def money(self) -> str:
         """What it cost, in words; what is unknown is never left out, and never zero."""
         if self.usd is not None:
-            return f"${self.usd:.4g}" if self.usd else "no charge"
+            return f"{self.bound}${self.usd:.4g}" if self.usd else "no charge"
         if not self.known_usd:
             return "cost unknown"
         calls = f"{self.unpriced:,} call{'' if self.unpriced == 1 else 's'}"
-        return f"${self.known_usd:.4g} + {calls} of unknown price"
+        return f"{self.bound}${self.known_usd:.4g} + {calls} of unknown price"
 
     def __add__(self, other: object) -> "Usage":
         """Add up field by field; an unknown price makes the sum unknown."""

@@ -100,8 +100,10 @@ def compare(
     )  # fmt: skip
     if base_url or api_key_env:
         from stratagem.models import check_address
+        from stratagem.models.routes import check_variable
 
         check_address(wanted.models, "base_url" if base_url else "api_key_env")
+        check_variable(api_key_env, "api_key_env")
     made = [_plan.checked_strategy(one) for one in wanted.strategies]
     kinds = _plan.needs_of(made, across=across_capabilities)
     _check_truth(wanted, kinds)

@@ -12,7 +12,7 @@ from stratagem.core import Capabilities, Clock, Delta, Json, Reply, Request, Sam
 from stratagem.core._canonical import is_object
 from stratagem.errors import ModelError
 from stratagem.models.compatible_body import Collected, body, usage_of
-from stratagem.models.keys import Key, origin_of
+from stratagem.models.keys import Key, origin_of, proposed
 from stratagem.models.retry import Answered, Failure, bad, refused
 from stratagem.models.sse import Events, TooLarge
 from stratagem.models.table import Row
@@ -49,6 +49,7 @@ class Compatible:
         self.origin = origin_of(row.url)
         self.steady = row.prefix == "openai" and not row.templated  # OpenAI itself; the others fill templates of models
         self._url, self._where = f"{row.url}/chat/completions", f"{row.title} ({self.origin})"
+        self._meant = proposed(row.url)
         self._transport = Transport(clock if clock is not None else SystemClock(), times, self._where, access)
 
     def refuses(self, request: Request) -> frozenset[str]:
@@ -118,7 +119,7 @@ class Compatible:
         answered = incoming.answered
         if not 200 <= answered.status < 300:
             said = (await incoming.whole(ERROR_BYTES)).decode(errors="replace")
-            raise refused(answered, said, self._where, self.key.hidden, self.key.variable)
+            raise refused(answered, said, self._where, self.key.hidden, self.key.variable, self._meant)
         found = Collected(request, self.row, self._where, on_delta)
         streamed = answered.streams
         form: Json = None
@@ -174,7 +175,9 @@ class Compatible:
             return form
         code = error.get("code") if is_object(error) else None
         if type(code) is int and 400 <= code < 600:  # a status, said where none could be sent any more
-            failure = refused(Answered(code, answered.headers), text, self._where, self.key.hidden, self.key.variable)
+            failure = refused(
+                Answered(code, answered.headers), text, self._where, self.key.hidden, self.key.variable, self._meant
+            )
             failure.ran, failure.received = failure.ran or bool(found.drafts), found.received
             raise failure
         said = self.key.hidden(json.dumps(error))[:500]

@@ -7,6 +7,7 @@ Rule 3: its value is in no `repr`, no message and no pickle. `hidden` takes it o
         for an error, `named` out of a reply.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from stratagem.core import Model
 from stratagem.errors import CapabilityError, UsageError
-from stratagem.models.routes import Route
+from stratagem.models.routes import Route, check_variable
 from stratagem.models.routes import loopback as loopback
 from stratagem.models.sources import Found, Sources, key_file
 from stratagem.models.table import ROWS, Row, row_at
@@ -147,6 +148,14 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}:{port}"
 
 
+def proposed(url: str) -> str:
+    """Return the base URL that was probably meant by one under which nothing was found; empty if it looks as usual."""
+    meant = re.sub(r"(/chat)?/completions$", "", url)
+    if not re.search(r"/v\d\w*(/|$)", urlsplit(meant).path):
+        meant += "/v1"
+    return "" if meant == url else meant
+
+
 def checked_url(url: str, *, allow_http: bool = False) -> str:
     """Return a base URL in its one form; `UsageError` if requests may not go there.
 
@@ -211,6 +220,7 @@ class Address(NamedTuple):
 
 def address(prefix: str, base_url: str | None, key_variable: str | None, route: Route) -> Address:
     """Return where a provider's models are, with the arguments and errors of `placed`."""
+    check_variable(key_variable, "api_key_env")
     row = ROWS[prefix]
     home = origin_of(row.url)
     claims: Mapping[str, Any] = route.claims if base_url is None or _at(route, base_url) else {}
@@ -293,6 +303,7 @@ class HostedAddress(NamedTuple):
 
 def hosted_address(row: "HostedRow", base_url: str | None, key_variable: str | None, route: Route) -> HostedAddress:
     """Return where a provider with a form of its own answers, with the arguments and errors of `placed`."""
+    check_variable(key_variable, "api_key_env")
     if base_url is None:
         base_url, key_variable = route.base_url or None, key_variable or route.api_key_env or None
     url = row.home

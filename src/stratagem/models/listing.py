@@ -1,7 +1,7 @@
 """What `stratagem models` says of servers: what is installed, what is configured, where the key comes from, who answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratagem.errors import UsageError
 from stratagem.models.hosted_claims import claimed
@@ -11,6 +11,9 @@ from stratagem.models.keys import Key, placed, variables_of
 from stratagem.models.routes import Routes
 from stratagem.models.sources import Sources
 from stratagem.models.table import ROWS, Row
+
+if TYPE_CHECKING:
+    from stratagem.models.reach import Reached
 
 
 def ask_keyring(sources: Sources, routes: Routes) -> None:
@@ -73,7 +76,7 @@ def _listed(row: Row | HostedRow, needs: list[str], extra: str, *, configured: b
     }  # fmt: skip
 
 
-async def checked(rows: Sequence[Mapping[str, Any]], sources: Sources, routes: Routes) -> dict[str, tuple[bool, str]]:
+async def checked(rows: Sequence[Mapping[str, Any]], sources: Sources, routes: Routes) -> "dict[str, Reached]":
     """Ask the servers of a catalogue that could be used now; return by name whether they answer, and how."""
     from stratagem.models.reach import Place, reach  # noqa: PLC0415  (0.3 s)
     from stratagem.models.transport import Access  # noqa: PLC0415

@@ -94,6 +94,11 @@ class Probe:
         self._steady: dict[str, Any] = {}  # options that leave nothing to chance
 
     @property
+    def heard(self) -> bool:
+        """Whether any reply came."""
+        return self._heard
+
+    @property
     def calls(self) -> int:
         """Draws that are asked for, at most."""
         return MOST

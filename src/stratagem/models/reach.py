@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stratagem.core import Clock, SystemClock
-from stratagem.models.keys import Key, origin_of
+from stratagem.models.keys import Key, origin_of, proposed
 from stratagem.models.retry import Failure
 from stratagem.models.transport import ERROR_BYTES, Access, Times, Transport
 
@@ -32,10 +32,11 @@ class Place(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """Whether a server answers, and how."""
+    """Whether a server answers, how, and whether that is as it should be."""
 
     reachable: bool
     said: str
+    sound: bool = True
 
 
 async def reach(places: Sequence[Place], limit_s: float = LIMIT_S, clock: Clock | None = None) -> list[Reached]:
@@ -55,18 +56,19 @@ async def _reached(place: Place, limit_s: float, clock: Clock) -> Reached:
                 await incoming.whole(ERROR_BYTES)
         finally:
             incoming.close()
-        return _meaning(incoming.answered.status, keyed=bool(place.key.headers(origin)))
+        return _meaning(incoming.answered.status, keyed=bool(place.key.headers(origin)), meant=proposed(place.url))
     except Failure as failure:
         return Reached(False, place.key.hidden(str(failure.error)))
     finally:
         await transport.aclose()
 
 
-def _meaning(status: int, *, keyed: bool) -> Reached:
+def _meaning(status: int, *, keyed: bool, meant: str = "") -> Reached:
     if status == 200:
         return Reached(True, "answers, and takes the key" if keyed else "answers")
     if status in (401, 403):
-        return Reached(True, f"answers {status}: it {'does not take the key' if keyed else 'wants a key'}")
+        return Reached(True, f"answers {status}: it {'does not take the key' if keyed else 'wants a key'}", sound=False)
     if 300 <= status < 400:
-        return Reached(True, f"answers {status}: it sends requests on, where they are not sent")
-    return Reached(True, f"answers {status} to a request for its models")
+        return Reached(True, f"answers {status}: it sends requests on, where they are not sent", sound=False)
+    hint = f"; is its address {meant}?" if status == 404 and meant else ""
+    return Reached(True, f"answers {status} to a request for its models{hint}", sound=False)

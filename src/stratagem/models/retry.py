@@ -38,6 +38,11 @@ _LONG = re.compile(
     r"context[ _](length|window|size)|maximum context|too many tokens|prompt is too long|exceed_context|longer than the model",
     re.IGNORECASE,
 )
+_NO_MODEL = re.compile(
+    r"model[ _]not[ _]found|\bmodels?\b.{0,120}?\b(not found|does not exist|do not exist)|(unknown|invalid|no such) model\b|^\S* ?model: ",
+    re.IGNORECASE,
+)
+OTHER_MODEL = "`stratagem fork RUN --set model=SPEC`"  # the command line puts in the run, and where its state is
 _TRIED_AGAIN = frozenset({408, 409, 425, 500, 502, 503, 504})
 
 
@@ -116,7 +121,9 @@ def late(what: str, received: str = "", *, alive: bool = False) -> Failure:
     return failure
 
 
-def refused(answered: Answered, body: str, where: str, hidden: Callable[[str], str], variable: str = "") -> Failure:
+def refused(
+    answered: Answered, body: str, where: str, hidden: Callable[[str], str], variable: str = "", meant: str = ""
+) -> Failure:
     """Return what an error status means.
 
     Args:
@@ -125,6 +132,7 @@ def refused(answered: Answered, body: str, where: str, hidden: Callable[[str], s
         where: name of the server, for the message.
         hidden: takes the key out of a text.
         variable: of the key, for the remedy.
+        meant: the address that was probably meant, if the one in use is unusual.
     """
     status, headers = answered
     message, code = _said(body)
@@ -152,7 +160,16 @@ def refused(answered: Answered, body: str, where: str, hidden: Callable[[str], s
         return Failure(Rejected(what, remedy=remedy, **facts))
     if status in (400, 413, 422) and (code == "context_length_exceeded" or _LONG.search(message)):
         return Failure(ContextTooLong(what, remedy="Use a model with a larger window, or ask for less.", **facts))
-    return Failure(Rejected(what, remedy="Correct what the message names.", **facts), attempts=again or 1)
+    return Failure(Rejected(what, remedy=_correction(status, f"{code} {message}", meant), **facts), attempts=again or 1)
+
+
+def _correction(status: int, said: str, meant: str) -> str:
+    """Return what may help against a refusal: another model, another address, or what the server says."""
+    if status in (400, 404) and _NO_MODEL.search(said):
+        return f"Name a model that the server has: {OTHER_MODEL}."
+    if status == 404 and meant:
+        return f"If the address is wrong, give it as `--base-url {meant}`; if it is the model's name: {OTHER_MODEL}."
+    return "Correct what the message names."
 
 
 def wait_of(headers: Mapping[str, str], body: str = "") -> float | None:

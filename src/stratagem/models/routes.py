@@ -8,8 +8,9 @@ Rule 3: a certificate is always verified. There is no switch against it; `ca_fil
 
 import ipaddress
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
@@ -132,20 +133,36 @@ def routes_of(given: "Mapping[str, Any] | Routes | None") -> Routes:
     return given if isinstance(given, Routes) else Routes(given)
 
 
-def _check_names(tables: Mapping[str, Any], where: str) -> None:
-    """Refuse a provider that there is not: what is said of it would do nothing."""
-    if not tables:
-        return
-    import difflib
+def check_tables(prices: Mapping[str, Any] | None, limits: Mapping[str, Any] | None) -> None:
+    """Refuse prices of specs and limits of prefixes that name no provider: they would do nothing, and nobody would see it.
 
+    Raises:
+        UsageError: one does; the nearest is named.
+    """
+    for spec in prices or {}:
+        _check_names((spec.partition(":")[0],), f"prices of {spec!r}", "local")
+    _check_names(limits or {}, "limits", "local")
+
+
+def _check_names(names: Iterable[str], where: str, *beside: str) -> None:
+    """Refuse a provider that there is not: what is said of it would do nothing."""
+    if not names:
+        return
     from stratagem.models import prefixes
 
-    known = prefixes()
-    for name in tables:
+    known = (*prefixes(), *beside)
+    for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            meant = _nearest(str(name), known)
             raise UsageError(f"{where}: there is no provider {name!r}{meant}", remedy=f"They are: {', '.join(known)}.")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?`, or nothing."""
+    import difflib  # only a message needs it
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _route(said: Mapping[str, Any]) -> Route:
@@ -160,10 +177,15 @@ def _checked(form: Mapping[str, Any], known: tuple[str, ...], where: str, folder
     for written, value in form.items():
         key = str(written).replace("_", "-")
         if key not in known:
-            raise UsageError(f"{where} sets {written!r}, which does not exist", remedy=f"The keys: {', '.join(known)}.")
+            meant = _nearest(key, known)
+            raise UsageError(
+                f"{where} sets {written!r}, which does not exist{meant}", remedy=f"The keys: {', '.join(known)}."
+            )
         if wrong := _misfit(key, value):
             shown = "***" if key == "proxy" else repr(value)
             raise UsageError(f"{where}: {key!r} is {wrong}, got {shown}", remedy="Correct it.")
+        if key == "api-key-env":
+            check_variable(value, f"{where}: {key}")
         found[key] = _file(key, value, where, folder) if key in PATHS and value else value
     if proxy := found.get("proxy", ""):
         Proxy.of(proxy, f"{where}: 'proxy'")
@@ -173,6 +195,25 @@ def _checked(form: Mapping[str, Any], known: tuple[str, ...], where: str, folder
         if name in found:
             found[name] = frozenset(found[name])
     return found
+
+
+def check_variable(name: str | None, what: str) -> None:
+    """Refuse what is no name of a variable, and do not show it: it may be the key itself.
+
+    Args:
+        name: of the variable with a key; empty, or None, is no name and no mistake.
+        what: gives it, such as `api_key_env`.
+    """
+    if name and not is_variable(name):
+        raise UsageError(
+            f"`{what}` is not the name of an environment variable: letters, digits and `_`; it is not shown, as it may be a key",
+            remedy="Give the NAME of a variable, such as OPENAI_API_KEY, and the key in it: never the key itself.",
+        )
+
+
+def is_variable(name: str) -> bool:
+    """Return whether a text can be the name of an environment variable."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
 def _misfit(key: str, value: Any) -> str:
@@ -185,7 +226,8 @@ def _misfit(key: str, value: Any) -> str:
         return "" if value in SCHEMAS else f"one of {', '.join(SCHEMAS)}"
     listed: list[Any] = list(cast("Any", value)) if isinstance(value, list | tuple | frozenset | set) else [None]
     if key == "fields":
-        return "" if all(one in FIELDS for one in listed) else f"a list of some of {', '.join(FIELDS)}"
+        strange = [str(one) for one in listed if one not in FIELDS]
+        return f"a list of some of {', '.join(FIELDS)}{_nearest(strange[0], FIELDS)}" if strange else ""
     texts = all(isinstance(one, str) and "/" in one for one in listed)
     return "" if texts else "a list of media types such as image/png"
 

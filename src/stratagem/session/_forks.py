@@ -7,6 +7,7 @@ from stratagem.core import Book, Budget, Journal, Json, Row, Strategy, decoded, 
 from stratagem.core._forked import UNCHANGED, numbered
 from stratagem.core._turns import turns_form, turns_in
 from stratagem.errors import UsageError
+from stratagem.session._address import FACT
 from stratagem.session._fitting import fitted
 from stratagem.session._loading import STRATEGY_FACTS, changed_since, facts_of, unknown
 from stratagem.session._records import RunRecord
@@ -158,7 +159,7 @@ def fork_record(
     fork: dict[str, Json] = {"at": at, "set": storable(changes), "rows": limit, "first": first}
     if at is not None:
         fork |= {name: parent.record[name] for name in _ORDER if name in parent.record}
-    facts = {name: fact for name, fact in parent.record.items() if name not in (*STRATEGY_FACTS, *_ORDER)}
+    facts = {name: fact for name, fact in parent.record.items() if name not in (*STRATEGY_FACTS, *_ORDER, FACT)}
     facts |= {
         **facts_of(strategy), "budget": str(budget), "model": str(changes.get("model", parent.model)), "fork": fork,
     }  # fmt: skip

@@ -22,6 +22,7 @@ from stratagem.core import (
     budget_of,
 )
 from stratagem.errors import UsageError
+from stratagem.session._address import Address
 from stratagem.session._loading import model_of, policy_of, tools_of
 from stratagem.session._recorded import recorded, with_id
 from stratagem.session._records import home_of
@@ -94,12 +95,15 @@ async def open(  # noqa: A001  (the contract's name)
         CapabilityError: the model needs a package that is not installed.
     """
     _check_given(repairs, seed, model, base_url, api_key_env)
+    _check_tables(prices, limits)
+    made = "" if isinstance(model, str) else model.spec
     folder = home_of(home)
     paths = [_root(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     allowed, granted = budget_of(budget), tools_of(tools, paths)
     kept = _journal(journal, folder)
     model = await with_id(kept, model)
-    reached = {**await _reached(model, network, base_url, api_key_env), "prices": prices, "limits": limits}
+    reached = await _reached(model, network, base_url, api_key_env)
+    reached |= {"prices": prices, "limits": limits}
 
     def opened(given: Model | str) -> Model:
         return model_of(given, home=folder, recorded=partial(recorded, kept), **_for(given, reached))
@@ -118,14 +122,10 @@ async def open(  # noqa: A001  (the contract's name)
         strict=strict,
     )
     session = Session(
-        services,
-        allowed,
-        roots=tuple(paths),
-        options=options or {},
-        home=folder,
-        on_event=on_event,
+        services, allowed, roots=tuple(paths), options=options or {}, home=folder, on_event=on_event,
         own_policy=policy is not None,
-    )
+        address=Address(base_url or "", api_key_env or "", reached["network"], made),
+    )  # fmt: skip
     try:
         yield session
     finally:
@@ -138,6 +138,13 @@ def _check_given(repairs: Any, seed: Any, model: Model | str, base_url: str | No
     if type(seed) is not int:
         raise UsageError(f"seed must be a whole number, got {seed!r}")
     _check_address(model, base_url, api_key_env)
+
+
+def _check_tables(prices: Mapping[str, Any] | None, limits: Mapping[str, Any] | None) -> None:
+    if prices or limits:
+        from stratagem.models.routes import check_tables  # noqa: PLC0415
+
+        check_tables(prices, limits)
 
 
 async def _reached(
@@ -160,6 +167,10 @@ def _check_address(model: Model | str, base_url: str | None, api_key_env: str | 
         from stratagem.models import check_address  # noqa: PLC0415  (only a session needs models)
 
         check_address((model,), "base_url" if base_url else "api_key_env")
+    if api_key_env:
+        from stratagem.models.routes import check_variable  # noqa: PLC0415
+
+        check_variable(api_key_env, "api_key_env")
 
 
 def _for(given: Model | str, reached: dict[str, Any]) -> dict[str, Any]:

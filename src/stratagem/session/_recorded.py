@@ -65,6 +65,10 @@ async def with_id(journal: Journal, model: Any) -> Any:
     if not (isinstance(model, str) and (model.startswith(PREFIX) or model == PREFIX[:-1])):
         return model
     try:
+        if "|" in model:
+            from stratagem.models import check_chain  # noqa: PLC0415
+
+            check_chain(model.split("|"))
         return PREFIX + await _meant(journal, model[len(PREFIX) :])
     except BaseException:
         await journal.aclose()

@@ -31,6 +31,7 @@ from stratagem.errors import (
     UsageError,
 )
 from stratagem.session import _loading, _records
+from stratagem.session._address import Address
 from stratagem.session._again import question_facts, strategy_again, task_again
 from stratagem.session._ends import (
     GOES_ON,
@@ -86,7 +87,9 @@ class Session:
         home: "Path | None" = None,
         on_event: Listener | None = None,
         own_policy: bool = True,
+        address: Address = Address(),
     ) -> None:
+        self._address = address
         self._own_policy = own_policy  # it was given, so it holds for what is resumed as well
         self._services, self._budget, self._roots, self._home = services, budget, roots, home
         self._options = {"temperature": 0.0, **(options or {})}
@@ -97,7 +100,7 @@ class Session:
         self._ended: dict[str, Answer] = {}
         self._closed = False
         self._checked = services.options(self._options)
-        self._facts = facts_of(services, roots, self._options)
+        self._facts = {**facts_of(services, roots, self._options), **address.facts(services.model.spec)}
         # What all records have in common, as JSON by name, and what those of one strategy have; by its identity, since
         # two files may hold strategies of one name.
         self._common = {name: text_of(fact) for name, fact in self._facts.items()}
@@ -193,12 +196,14 @@ class Session:
             record = _records.RunRecord(*await self._services.journal.load(record.id))  # a damaged one is named
             ancestors = (await ancestry(self._services.journal, record)).runs if record.record.get("unnamed") else []
             return _records.answer_of(record.end, task_again(record, task, [record, *ancestors]))
+        self._address.check(record.id, record.record, record.model)
         limits = budget_of(record.record.get("budget", "") if budget is None else budget)
         plan = await self._again(record, strategy, task)  # what cannot be loaded is said before the run is claimed
         plan.budget, plan.raised = self._budget.tightened(limits), budget is not None
         await check_model(plan.services, plan.options, plan.budget)
         plan.edited = _loading.changed_since(record.record, plan.strategy)
         facts = {} if strategy is None else _loading.facts_of(plan.strategy)  # from now on it is this one's run
+        where = self._address.facts(record.model)
         while True:  # once, unless an answer comes in while the run parks
             await self._lives.claimed(stored)
             stored, plan.own = await self._services.journal.load(stored.run_id)
@@ -206,7 +211,7 @@ class Session:
             order = continued(record.record, plan.own) if other else {}
             plan.paid = _records.RunRecord(stored, plan.own).unrecorded()
             paid = {"paid": plan.paid.plain()} if plan.paid.calls else {}
-            changed = encoded({**record.record, **facts, **order, **paid, "budget": str(plan.budget)})
+            changed = encoded({**record.record, **facts, **order, **paid, **where, "budget": str(plan.budget)})
             plan.stored = stored._replace(record=changed, state="running", rows=-1, seal=b"", end=b"")
             self._services.journal.update(plan.stored)  # rides before the first new effect, which waits for both
             answer = await self._drive(plan, on_event)
@@ -395,6 +400,8 @@ class Session:
         strategy = strategy.using(**settings) if (settings := settings_of(changes)) else strategy
         budget = budget_of(changes.get("budget", parent.record.get("budget", "")))
         record = fork_record(parent, have, at, changes, strategy, budget)
+        self._address.check(run_id, parent.record, record["model"])
+        record |= self._address.forked(parent.record, record["model"])
         now = int(self._services.clock.wall() * 1e6)
         made = StoredRun(
             _records.new_id(), "running", now, now, parent=run_id, record=encoded(record), owner=self._lives.owner
