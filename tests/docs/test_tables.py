@@ -1,6 +1,7 @@
 """Tables of the README and the manual that list what the code has: they list exactly that."""
 
 import inspect
+import json
 import re
 import runpy
 import tomllib
@@ -15,6 +16,7 @@ from stratagem.core import Run, Stop, Strategy
 from stratagem.core._events import TYPES
 from stratagem.core._tool import EFFECTS
 from stratagem.models.hosted_table import HOSTED
+from stratagem.tasks._own import opened
 from stratagem.tools import builtin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +40,20 @@ def test_the_readme_lists_strategies_with_their_ids_and_their_bounds() -> None:
         formula = f"`{made.card.calls}`"
         assert row[2] in (formula, f"{formula} ({made.max_calls})"), name
         assert "(" in row[2].rpartition("`")[2] or made.card.calls.isdigit()
+
+
+def test_the_manual_says_which_replies_to_a_task_of_ones_own_are_right(tmp_path: Path) -> None:
+    table = rows("docs/manual/comparing.md", "| question | answer in the file | right | wrong |")[1:]
+    counted = [0, 0]
+    for question, key, *replies in table:
+        path = tmp_path / "own.jsonl"
+        path.write_text(json.dumps({"question": question.strip("| "), "answer": key}), "utf-8")
+        suite = opened(str(path))
+        for right, cell in zip((1, 0), replies, strict=True):
+            for reply in re.findall(r"`([^`]+)`", cell):
+                counted[right] += 1
+                assert suite.score(question.strip("| "), reply.replace("\\n", "\n")).right == right, (question, reply)
+    assert counted == [22, 18]
 
 
 def test_the_manual_lists_every_exit_code() -> None:

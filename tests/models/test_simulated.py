@@ -217,7 +217,7 @@ async def test_feedback_helps_and_harms_as_often_as_stated_whatever_attempts_hav
     @strategy(calls="2")
     async def corrected(run, task):
         """Solve, then correct."""
-        first = await run.ask(solve, question=task.question)
+        first = (await run.ask(solve, question=task.question)).answer
         second = await run.ask(refine, question=task.question, attempt=first, feedback="no")
         counted[int(WORDS.score(task.question, first).right), int(WORDS.score(task.question, second).right)] += 1
         return task.answer(second)

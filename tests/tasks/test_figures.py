@@ -16,7 +16,7 @@ from stratagem.tasks._figures import figure, number, verdict
         ("\\boxed{-\\dfrac{3}{4}}", -0.75), ("$\\boxed{1{,}200}$", 1200), ("It costs $5$.", 5), ("\\(5\\)", 5),
         ("1.2e5", 120000), ("5e-1", 0.5), ("5 million", 5e6), ("1.5 thousand.", 1500), ("two dozen or 24", None),
         ("50%", 50), ("50 %", 50), ("50\\%", 50), ("12cm", 12), ("30°", 30), ("5 €", 5), ("5€", 5),
-        ("Step 3: 12", 12), ("a) 4 b) 5", 5), ("6 apples in 5 days", 5), ("Answer: 4\nStep 3", 4), ("12\n12", 12),
+        ("Step 3: 12", 12), ("a) 4 b) 5", 5), ("6 apples in 5 days", 5), ("Answer: 4\nStep 3", 4), ("12\n12", 12), ("<answer>12</answer>", 12), ("x = 12", 12),
         ("We get 6 + 6 = 12 apples so the answer is 12.\nI like 3.", 12), ("The answer is 3. No: the answer is 4", 4),
     ],
 )  # fmt: skip
@@ -30,7 +30,7 @@ def test_what_is_a_number_is_read(text: str, found: float | None) -> None:
         "", "none", "10-5", "10–5", "3 - 5", "10 minus 5", "2024-12-5", "2024-01-05", "x2", "H3", "sqrt(3)", "√3", "10^2", "10³",
         "1:2", "1 1/2", "1.2 × 10^5", "1.2 × 10", "5 × x", "$5k", "5M", "5th", "1.234.567", "1 234 567", "1'234'567", "0,5", "12,3",
         "1/0", "1e999", "-$-5", "9" * 400, "12 or 13", "13 or 12", "between 12 and 13", "12 to 13", "11, 12, 13", "11\n12\n13",
-        "5 out of 50", "½",
+        "5 out of 50", "½", "≠ 12", "!= 12", "x!=12", "x>=12", "<12", "> 12", "less than 12",
     ],
 )  # fmt: skip
 def test_a_part_of_a_number_is_no_number(text: str) -> None:
@@ -42,7 +42,8 @@ def test_a_part_of_a_number_is_no_number(text: str) -> None:
     [
         ("The answer is not 12", None), ("It isn't 12.", None), ("It isn’t 12.", None), ("13 (not 12)", None),
         ("12 is not the answer", None), ("12 is wrong.", None), ("A wrong answer is 12", None), ("A popular answer was: 12", None),
-        ("It is not:\n12", None), ("Anything but\n12", None), ("It is never\n\n12", None), ("not \\boxed{12}", None),
+        ("It is not:\n12", None), ("Anything but\n12", None), ("It is never\n\n12", None), ("not \\boxed{12}", None), ("rather than\n12", None),
+            ("12?", None), ("Is it 12 apples?", None),
         ("It is not 5, it is 6.", 6), ("There are not 4 but 12", 12), ("He did not sell any, so 12 remain.", 12),
         ("It is not 5.\n6", 6), ("Answer: 13. I am not sure.", 13),
     ],
@@ -67,7 +68,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     [
         ("yes", True), ("No.", False), ("It is true.", True), ("That is false", False), ("I say no", False),
         ("Yes, no doubt.", True), ("It is not true.", None), ("The answer is not yes", None), ("No, yes is wrong", None),
-        ("It is not:\nyes", None), ("no idea", None), ("", None), ("Yes. Or no.", False),
+        ("It is not:\nyes", None), ("no idea", None), ("", None), ("Yes. Or no.", False), ("Is it true?", None),
     ],
 )  # fmt: skip
 def test_which_yes_or_no_is_stated(text: str, found: bool | None) -> None:

@@ -86,6 +86,9 @@ def test_what_a_reply_states(question: str, text: str, found: str | None) -> Non
         ("- London\n- Vienna\n- Paris", None),
         ("Paris\nLondon", None),
         ("Is it Paris?", None),
+        ("Lyon is the capital rather than\nParis", None),
+        ("Instead of\nParis", None),
+        ("London? Vienna? Paris!", None),
     ],
 )
 def test_what_is_denied_or_listed_or_asked_is_not_stated(text: str, found: str | None) -> None:

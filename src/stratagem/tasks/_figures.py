@@ -17,12 +17,26 @@ _FIGURE = re.compile(
     r"(?:(?P<top>\d+)/(?P<bottom>\d+)|(?P<plain>(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?))"
     r"(?:%|[$€£¥]|°[CF]?|mm|cm|km|mg|kg|ml|mph)?"
 )
+_EQUAL = re.compile(r"(?<![!<>])=")
+_TAG = re.compile(r"</?[A-Za-z]\w*>")
 _SCALES = {"dozen": 12.0, "hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-_OPERATORS = frozenset("-\u2212\u2013+*x×·/÷^") | {"**", "or", "minus", "plus", "times", "negative", "over"}
+_OPERATORS = frozenset("-\u2212\u2013+*x×·/÷^<>≤≥≠") | {
+    "**",
+    "!=",
+    "<=",
+    ">=",
+    "or",
+    "than",
+    "minus",
+    "plus",
+    "times",
+    "negative",
+    "over",
+}
 _BINDERS = frozenset({"and", "to", "through", "of"})
 _CLAUSES = re.compile(r"[,;!?](?=\s|\Z)|\.(?=\s|\Z)|[()]")
 _VERDICT = re.compile(r"\b(?:yes|true|false|no(?=\s*(?:[^\w\s]|\n|\Z)))\b", re.IGNORECASE)
-_FRONT, _BACK = "\"'“”\u2018’(*_`[{<#~≈:\\", "\"'“”\u2018’)*_`]}>.,;:!?\\"
+_FRONT, _BACK = "\"'“”\u2018’(*_`[{#~≈:\\", "\"'“”\u2018’)*_`]}>.,;:!?\\"
 
 
 def figure(word: str) -> float | None:
@@ -31,7 +45,7 @@ def figure(word: str) -> float | None:
     >>> figure("-$1,234.50"), figure("1/2"), figure(".5"), figure("10-5")
     (-1234.5, 0.5, 0.5, None)
     """
-    bare = word.rpartition("=")[2].lstrip(_FRONT).rstrip(_BACK)
+    bare = _EQUAL.split(word)[-1].lstrip(_FRONT).rstrip(_BACK)
     found = _FIGURE.fullmatch(bare) or (_FIGURE.fullmatch(bare[1:-1]) if bare[:1] == bare[-1:] == "$" else None)
     if found is None or (found["sign"] and found["inner"]):
         return None
@@ -51,7 +65,7 @@ def number(text: str) -> float | None:
     >>> number("6 + 6 = 12"), number("It is not 12"), number("5 million")
     (12.0, None, 5000000.0)
     """
-    lines = [line for line in announced(text).split("\n") if line.strip()]
+    lines = [line for line in announced(_TAG.sub(" ", text)).split("\n") if line.strip()]
     at = next((at for at in range(len(lines) - 1, -1, -1) if any(map(str.isdigit, lines[at]))), None)
     if at is None or _continues(lines[:at], lines[at]):
         return None
@@ -95,8 +109,12 @@ def _denied(words: Sequence[str], place: int) -> bool:
 
 
 def _astray(before: str, behind: str) -> bool:
+    """Return whether a clause denies, or asks for, what stands between these two."""
     clause = re.split(r"\d\S*", _CLAUSES.split(before)[-1])[-1]
-    return doubtful(folded(clause)) or denies(folded(_CLAUSES.split(behind)[0]))
+    end = _CLAUSES.search(behind)
+    if end and end[0] == "?":
+        return True
+    return doubtful(folded(clause)) or denies(folded(behind[: end.start()] if end else behind))
 
 
 def verdict(text: str) -> bool | None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 MOST_WORDS = 6  # of an answer that may stand within a sentence; longer ones are compared whole
+_FAR = 300  # characters before an answer that are looked at
 _BARE = 3  # words, at most, of an item of a list
 # What may announce an answer: the last one in a text counts.
 _ANSWER = re.compile(
@@ -45,6 +46,7 @@ _DENIALS = _set(
     "no not none never neither nor nothing nobody cannot without except excluding exclude anything hardly unlikely doubt",
     "wrong incorrect incorrectly false falsely mistaken isnt arent wasnt werent dont doesnt didnt cant wont",
 )
+_APART = _set("but than rather instead avoid unlike besides")  # deny the line behind theirs, if that belongs to it
 # Words that may stand before `answer` where it announces one.
 _ANNOUNCERS = _set(
     "the my our your final correct right so thus hence therefore then and finally that this means which i we think",
@@ -76,9 +78,12 @@ def announced(text: str) -> str:
     >>> announced("A wrong answer is 12")
     'A wrong answer is 12'
     """
-    found = [(one.start(), _line(text[one.end() :])) for one in _ANSWER.finditer(text) if _announces(text, one)]
-    found += [(one.start(), one[1]) for one in _BOXED.finditer(text) if not denies(_before(text, one.start()))]
-    said = max(found)[1].strip() if found else ""
+    spoken = next((one for one in reversed([*_ANSWER.finditer(text)]) if _announces(text, one)), None)
+    boxed = next((one for one in reversed([*_BOXED.finditer(text)]) if not denies(_before(text, one.start()))), None)
+    if boxed and not (spoken and spoken.start() > boxed.start()):
+        said = boxed[1].strip()
+    else:
+        said = _line(text[spoken.end() :]).strip() if spoken else ""
     return plain(said or text.strip())
 
 
@@ -90,7 +95,8 @@ def plain(text: str) -> str:
 
 def _announces(text: str, found: "re.Match[str]") -> bool:
     """Return whether an answer follows: `Answer: x` and `the answer is x` do, `an answer would be long` does not."""
-    alone = not text[found.end() :].partition("\n")[0].strip(" \t*_#.")
+    end = text.find("\n", found.end())
+    alone = not text[found.end() : len(text) if end < 0 else end].strip(" \t*_#.")
     if not (found["mark"] or found["verb"] or alone):
         return False
     before = _before(text, found.start())
@@ -103,7 +109,7 @@ def _announces(text: str, found: "re.Match[str]") -> bool:
 
 def _before(text: str, end: int) -> list[str]:
     """Return the words, in lower case, of the clause that ends there."""
-    return folded(_CLAUSE.split(text[text.rfind("\n", 0, end) + 1 : end])[-1])
+    return folded(_CLAUSE.split(text[max(0, text.rfind("\n", 0, end) + 1, end - _FAR) : end])[-1])
 
 
 def _line(text: str) -> str:
@@ -127,8 +133,9 @@ def doubtful(words: Sequence[str]) -> bool:
 def leads_astray(line: str) -> bool:
     """Return whether a line ends so that the next one belongs to it, and denies that: `It is not:`."""
     words = folded(_SENTENCE.split(line.strip())[-1])
-    astray = doubtful(words) or words[-1:] == ["but"]
-    return astray and ("following" in words or not _ENDED.search(line))
+    if _ENDED.search(line):
+        return doubtful(words) and "following" in words
+    return doubtful(words) or not _APART.isdisjoint(words)
 
 
 def phrase(question: str, text: str) -> str | None:
@@ -178,9 +185,9 @@ def _item(sentence: str) -> list[str] | None:
     words = [word for word in folded(sentence) if word not in _ARTICLES and any(map(str.isalnum, word))]
     if len(words) > 1 and words[0].isdigit():  # the number of an item
         words = words[1:]
-    if not 0 < len(words) <= _BARE or sentence.rstrip(" *_").endswith((":", "?")):
+    if not 0 < len(words) <= _BARE or sentence.rstrip(" *_").endswith(":") or denies(words):
         return None
-    return None if denies(words) or any(word in _JOINTS or word in _FILLERS for word in words) else words
+    return words if (_JOINTS | _FILLERS | _ASKING).isdisjoint(words) else None
 
 
 def _joints(words: Sequence[str]) -> int:
@@ -206,18 +213,27 @@ def _measures(question: str, asked: frozenset[str], words: Sequence[str]) -> set
 
     The unit that `how many` asks for goes without saying.
     """
-    there = [place for place, word in enumerate(words) if word in _NUMERALS or any(map(str.isdigit, word))]
-    numbers = [place for place in there if words[place] not in asked] or there
+    there = {place for place, word in enumerate(words) if word in _NUMERALS or any(map(str.isdigit, word))}
+    numbers = {place for place in there if words[place] not in asked} or there
     wanted = _HOW_MANY.findall(question)
     implied = wanted[0].casefold() if len(wanted) == 1 else ""
+    behind, before = _beside(words, numbers), _beside(words[::-1], {len(words) - 1 - place for place in numbers})[::-1]
     found = set[int]()
     for place, word in enumerate(words):
-        beside = [at for at in numbers if at != place and _LINKS.isdisjoint(words[min(at, place) : max(at, place)])]
-        if word not in asked or word in _JOINTS or not beside:
+        if word not in asked or word in _JOINTS:
             continue
-        before_it = place + 1 in numbers and word not in _LEADS
-        if word in _SIGNS or before_it or (min(beside) < place and word != implied):
+        measured = behind[place] and word != implied
+        if measured or (word in _SIGNS and before[place]) or (place + 1 in numbers and word not in _LEADS):
             found.add(place)
+    return found
+
+
+def _beside(words: Sequence[str], numbers: set[int]) -> list[bool]:
+    """Return of each word whether it stands behind a number, with no `is` between."""
+    said, found = False, list[bool]()
+    for place, word in enumerate(words):
+        found.append(said)
+        said = word not in _LINKS and (said or place in numbers)
     return found
 
 
@@ -226,19 +242,19 @@ def _option(question: str, words: Sequence[str]) -> tuple[int, int] | None:
 
     It is the only one that is named, if the rest is the question's, in its order; else all but the joints at the beginning.
     """
-    taken: dict[int, int] = {}
+    left, found = list(words), list[tuple[int, int]]()
     for option in sorted(_options(question), key=len, reverse=True):  # New York before York
-        for at in range(len(words) - len(option) + 1):
-            if list(words[at : at + len(option)]) == option and all(
-                at < start or at >= end for start, end in taken.items()
-            ):
-                taken[at] = at + len(option)
-    if not taken:
+        size = len(option)
+        for at in range(len(left) - size + 1):
+            if left[at : at + size] == option:
+                left[at : at + size] = [""] * size
+                found.append((at, at + size))
+    if not found:
         return None
-    first, last = next(iter(taken.items()))
+    first, last = found[0]
     rest = iter(folded(question))
     new = (word for word in (*words[:first], *words[last:]) if word not in _JOINTS)
-    alone = len(taken) == 1 and all(word in rest for word in new)
+    alone = len(found) == 1 and all(word in rest for word in new)
     return (first, last) if alone else (_joints(words), len(words))
 
 
