@@ -1,5 +1,7 @@
 """Every suite of the library passes every check that a suite of anybody else must pass."""
 
+from typing import Any
+
 import pytest
 
 from stratagem.errors import UsageError
@@ -61,7 +63,7 @@ def test_a_score_is_a_pair_with_parts_beside_it():
 def test_the_functions_of_a_task_hold_no_suite(name):
     made = suite(name)
     (item,) = made.items(1)
-    task = made.task(item.question)
+    task: Any = made.task(item.question)
     for function in filter(None, (task.extract, task.canonical, task.checker)):
         held = [cell.cell_contents for cell in function.__closure__]
         assert not hasattr(function, "__self__")
