@@ -4,8 +4,11 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from stratagem.lab import compare
 from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
-from stratagem.lab._watch import Seen, Witness, waves
+from stratagem.lab._watch import Seen, Watched, Witness, waves
+from stratagem.models import open_model
+from stratagem.models.simulated import SimulatedModel
 
 
 def shown(*messages: str) -> list[str]:
@@ -73,3 +76,19 @@ def test_virtual_time_passes_without_waiting_and_side_by_side() -> None:
         assert clock.stamp() == 7_205_000_000
     finally:
         loop.close()
+
+
+def test_no_item_of_a_comparison_costs_more_tokens_than_its_budget() -> None:
+    model = "sim:skill=0.4,words=200,longest=5000"
+    made = compare("word_problems", "self_consistency(n=40)", model=model, budget="tokens=2000", items=6, processes=1)
+    assert {row["strategy"]: row["tokens_per_item"] <= 2000 for row in made.rows if not row["baseline"]} == {
+        "self_consistency(n=40)": True
+    }
+    assert max(row["tokens_per_item"] for row in made.rows) <= 2000
+
+
+def test_what_only_some_models_have_is_there_when_they_are_watched() -> None:
+    model = open_model("openai:gpt-4o-mini|vllm:m")
+    watched: Any = Watched(model)
+    assert (watched.keeps_time, watched.models, watched.capabilities) == (True, model.models, model.capabilities)
+    assert not hasattr(Watched(SimulatedModel("sim:", None)), "learn")

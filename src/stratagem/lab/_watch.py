@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from stratagem.core import Delta, Model, Reply, Request
+from stratagem.core import Capabilities, Delta, Model, Reply, Request
 
 LONG = 80  # characters of a line that may be the beginning of another
 _WAVE = re.compile(r"((?:map|pool)(?:#\d+)?)\[")
@@ -34,10 +34,17 @@ class Watched:
     """A model that notes what it is shown (`stratagem.core.Model`), for the item whose branch asks."""
 
     def __init__(self, model: Model) -> None:
-        self._complete = model.complete
-        self.spec, self.capabilities = model.spec, model.capabilities
+        self._model, self._complete, self.spec = model, model.complete, model.spec
         self.refuses, self.tokens, self.aclose = model.refuses, model.tokens, model.aclose
-        self.lacks: Any = getattr(model, "lacks", None)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model honours now: it may find out more."""
+        return self._model.capabilities
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what only some models have: a bound of their own for prompts, prices that are looked up, their own time."""
+        return getattr(self._model, name)
 
     def complete(self, request: Request, *, on_delta: Callable[[Delta], None] | None = None) -> Any:
         """Note a request and hand it on."""

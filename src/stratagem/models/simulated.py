@@ -71,6 +71,13 @@ class SimulatedModel:
         """Return a quarter of the characters, rounded up, and the marks around a message."""
         return -(-len(text) // 4) + 8
 
+    def prompt_bound(self, request: Request) -> int:
+        """Return what a prompt costs: that is known beforehand here."""
+        prompt = -(-len(request.message) // 4) + 8 - (-len(request.head.instruction) // 4)
+        for step in request.steps or ():
+            prompt += sum(self.tokens(one.text) for one in step.observations) + self.tokens(step.step.thought)
+        return prompt
+
     def complete(
         self, request: Request, *, on_delta: Callable[[Delta], None] | None = None
     ) -> Reply | Awaitable[Reply]:
@@ -95,9 +102,7 @@ class SimulatedModel:
         if on_delta is not None:
             for k, sample in enumerate(samples):
                 on_delta(Delta(k, sample.text))
-        prompt = -(-len(request.message) // 4) + 8 - (-len(request.head.instruction) // 4)
-        for step in request.steps or ():
-            prompt += sum(self.tokens(one.text) for one in step.observations) + self.tokens(step.step.thought)
+        prompt = self.prompt_bound(request)
         said = sum([-(-len(sample.text) // 4) for sample in samples])
         if form.reasons:
             said += self.competence.words * request.n
