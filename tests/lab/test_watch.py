@@ -88,7 +88,7 @@ def test_no_item_of_a_comparison_costs_more_tokens_than_its_budget() -> None:
 
 
 def test_what_only_some_models_have_is_there_when_they_are_watched() -> None:
-    model = open_model("openai:gpt-4o-mini|vllm:m")
+    model: Any = open_model("openai:gpt-4o-mini|vllm:m")
     watched: Any = Watched(model)
     assert (watched.keeps_time, watched.models, watched.capabilities) == (True, model.models, model.capabilities)
     assert not hasattr(Watched(SimulatedModel("sim:", None)), "learn")
