@@ -42,6 +42,10 @@ class Watched:
         """What the model honours now: it may find out more."""
         return self._model.capabilities
 
+    @capabilities.setter
+    def capabilities(self, found: Capabilities) -> None:
+        self._model.capabilities = found
+
     def __getattr__(self, name: str) -> Any:
         """Return what only some models have: a bound of their own for prompts, prices that are looked up, their own time."""
         return getattr(self._model, name)
