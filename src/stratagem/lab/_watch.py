@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from stratagem.core import Capabilities, Delta, Model, Reply, Request
+from stratagem.core import Delta, Model, Reply, Request
 
 LONG = 80  # characters of a line that may be the beginning of another
 _WAVE = re.compile(r"((?:map|pool)(?:#\d+)?)\[")
@@ -35,16 +35,8 @@ class Watched:
 
     def __init__(self, model: Model) -> None:
         self._model, self._complete, self.spec = model, model.complete, model.spec
+        self.capabilities = model.capabilities
         self.refuses, self.tokens, self.aclose = model.refuses, model.tokens, model.aclose
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the model honours now: it may find out more."""
-        return self._model.capabilities
-
-    @capabilities.setter
-    def capabilities(self, found: Capabilities) -> None:
-        self._model.capabilities = found
 
     def __getattr__(self, name: str) -> Any:
         """Return what only some models have: a bound of their own for prompts, prices that are looked up, their own time."""
