@@ -1,6 +1,7 @@
 """The journal in a file: the suite that every journal passes, and what is special about SQLite."""
 
 import asyncio
+import contextlib
 import hashlib
 import inspect
 import random
@@ -456,6 +457,24 @@ async def test_another_programs_database_is_refused_and_left_alone(tmp_path):
         await durable(journal.create(run_of("abcdef")))
     await journal.aclose()
     assert (tmp_path / "journal.sqlite").read_bytes() == before
+
+
+def test_a_file_that_another_process_makes_just_now_is_read_as_it_was_at_one_moment(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    path.touch()
+    file = _schema._connected(str(path))
+
+    def made_now(statement: str) -> None:
+        if "sqlite_master" in statement and not path.stat().st_size:
+            with contextlib.suppress(sqlite3.OperationalError):  # the other has to wait for this one
+                _schema.opened(path).close()
+
+    file.set_trace_callback(made_now)
+    assert _schema._version(file, path) == 0
+    file.set_trace_callback(None)
+    _schema.opened(path).close()
+    assert _schema._version(file, path) == _schema.SCHEMA
+    file.close()
 
 
 def test_the_tables_are_frozen():

@@ -5,8 +5,7 @@ Rule: nothing is read that was not verified. Looking makes no file.
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +14,7 @@ from stratagem.core._journal import Condition
 from stratagem.errors import JournalCorrupt
 from stratagem.journals import _keeping, _leases, _lists, _questions, _records
 from stratagem.journals._payload import Words
-from stratagem.journals._schema import BUSY, code_of, explained, opened
+from stratagem.journals._schema import BUSY, code_of, explained, opened, transaction
 
 T = TypeVar("T")
 
@@ -161,15 +160,3 @@ def _changes(connection: sqlite3.Connection) -> int | None:
     """Return how often anything about answers has changed; None if that is not known."""
     found = connection.execute("SELECT n FROM count WHERE name='answers'").fetchone()
     return None if found is None else found[0]
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
-    connection.execute(begin)
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

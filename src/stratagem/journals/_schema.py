@@ -12,7 +12,7 @@ import contextlib
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 
@@ -137,8 +137,7 @@ def _current(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
     if _version(connection, path) == SCHEMA:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection, "BEGIN IMMEDIATE"):
         version = _version(connection, path)  # again: another process may have been faster
         if version == 0:
             for table in TABLES:
@@ -148,19 +147,11 @@ def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
         for older in range(version or SCHEMA, SCHEMA):
             MIGRATIONS[older](connection)
         connection.execute(f"PRAGMA user_version={SCHEMA}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has ended it already
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the tables, 0 for an empty file; refuse what is not ours, what is newer, what is damaged."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    found = [text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
-    tables = sorted(found, key=repr)  # what is damaged may be no text any more
+    version, application, tables = _header(connection)
     if not tables and not version and not application:
         return 0
     if application != APPLICATION:
@@ -177,6 +168,30 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     if version < 1 or (version == SCHEMA and tables != sorted(TABLES, key=repr)):
         raise JournalCorrupt(f"{path} is damaged: the description of its tables is not what was written", remedy=COPY)
     return version
+
+
+def _header(connection: sqlite3.Connection) -> tuple[int, int, list[str]]:
+    """Return version, mark and tables of one moment: another process may be making the file just now."""
+    if not connection.in_transaction:
+        with transaction(connection, "BEGIN"):
+            return _header(connection)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    tables = [text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
+    return version, application, sorted(tables, key=repr)  # what is damaged may be no text any more
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
+    """Do what is within in one transaction, which `begin` begins; nothing of it stays where it fails."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def explained(error: Exception, path: Path) -> JournalError:

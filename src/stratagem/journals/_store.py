@@ -17,9 +17,9 @@ from stratagem.core._journal import FIRST, seal, usage_form
 from stratagem.errors import JournalCorrupt, JournalError, OwnedElsewhere, UsageError
 from stratagem.journals import _keeping, _leases, _lists, _questions, _records, _repair
 from stratagem.journals._effects import Effects
-from stratagem.journals._file import File, transaction
+from stratagem.journals._file import File
 from stratagem.journals._payload import INLINE, Words, stored
-from stratagem.journals._schema import BUSY, code_of, explained
+from stratagem.journals._schema import BUSY, code_of, explained, transaction
 from stratagem.journals._writer import Write
 
 _COLUMNS = "run, seq, kind, path, occurrence, wall, active, took, failed, sample, usage, digest, seal, request, result"
