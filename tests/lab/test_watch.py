@@ -87,6 +87,13 @@ def test_no_item_of_a_comparison_costs_more_tokens_than_its_budget() -> None:
     assert max(row["tokens_per_item"] for row in made.rows) <= 2000
 
 
+def test_no_item_of_a_comparison_costs_more_money_than_its_budget() -> None:
+    model = "sim:skill=0.4,words=200,longest=5000,price=0.7"
+    made = compare("word_problems", "self_consistency(n=40)", model=model, budget="usd=0.0014", items=6, processes=1)
+    spent = [tokens * 0.7e-6 for item in made.items for tokens in item["tokens"]]
+    assert 0.0010 < max(spent) <= 0.0014
+
+
 def test_what_only_some_models_have_is_there_when_they_are_watched() -> None:
     model: Any = open_model("openai:gpt-4o-mini|vllm:m")
     watched: Any = Watched(model)

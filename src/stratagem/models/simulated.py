@@ -51,8 +51,9 @@ class SimulatedModel:
         self.competence = Competence.parse(spec.partition(":")[2])
         self.spec = f"sim:{self.competence}"
         self.capabilities = Capabilities(
-            _FIELDS, native_n=True, schema="constrained", max_output=self.competence.longest, priced=True
-        )
+            _FIELDS, native_n=True, schema="constrained", max_output=self.competence.longest, priced=True,
+            worth=self._worth if self.competence.price else None,
+        )  # fmt: skip
         self._oracle, self._sleep = oracle, sleep
         self._seed = self.competence.seed.to_bytes(8, "big")
         self._heads: dict[bytes, bytes] = {}  # digest of a head: that of the same head of a model without competence
@@ -77,6 +78,10 @@ class SimulatedModel:
         for step in request.steps or ():
             prompt += sum(self.tokens(one.text) for one in step.observations) + self.tokens(step.step.thought)
         return prompt
+
+    def _worth(self, prompt: int, completion: int) -> int:
+        """Return what so many tokens cost, in nano-dollars."""
+        return math.ceil(self.competence.price * (prompt + completion) * 1000)
 
     def complete(
         self, request: Request, *, on_delta: Callable[[Delta], None] | None = None
