@@ -28,6 +28,21 @@ def test_a_server_of_ones_own_answers(cli: Any, server: ModelServer) -> None:
     assert all(one.body["stream"] and "Authorization" not in one.headers for one in server.seen)
 
 
+def test_how_long_a_reply_may_be_is_asked_of_the_server_and_of_it_again_by_a_resumed_run(
+    cli: Any, server: ModelServer
+) -> None:
+    begun = ("--strategy", "self_consistency(n=2)", "--model", "vllm:m", "--max-tokens", "17")
+    there = ("--base-url", server.url)
+    server.add(Said("So the answer is 4."), Said("So the answer is 4."))
+    assert cli("run", "2+2?", *begun, *there, "--budget", "calls=1").exit_code == 4
+    cli("resume", "last", *there, "--budget", "calls=2")
+    assert [one.body["max_tokens"] for one in server.seen] == [17, 17]
+
+
+def test_a_reply_of_no_length_is_refused(cli: Any) -> None:
+    assert "0 is not in the range x>=1" in cli("run", "2+2?", "--max-tokens", "0").stderr
+
+
 def test_a_key_is_sent_only_where_its_variable_is_named(cli: Any, server: ModelServer) -> None:
     cli.env |= {"OPENAI_API_KEY": "sk-theirs", "MY_KEY": "sk-mine", "STRATAGEM_BASE_URL": server.url}
     server.add(Said("4"), Said("4"))

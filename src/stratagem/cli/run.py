@@ -68,6 +68,12 @@ from stratagem.cli._settings import DEFAULTS, Verb, offers, option, reaching, sp
     default=DEFAULTS["budget"],
     help="Limits, such as calls=40,tokens=8000,usd=0.10,seconds=60.",
 )
+@click.option(
+    "--max-tokens",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Of each reply of the model.  [default: what it may write]",
+)
 @option(
     "--seed", key="seed", metavar="N", type=int, default=DEFAULTS["seed"], show_default=True, help="Seed of all dice."
 )
@@ -83,6 +89,7 @@ def run(
     tool: tuple[str, ...],
     approve: str,
     budget: str,
+    max_tokens: int | None,
     seed: int,
 ) -> int:
     """Reach a GOAL, or answer a question; `-` reads it from standard input.
@@ -116,6 +123,7 @@ def run(
         tools=[*(() if roots else ALWAYS), *tool],
         policy=approve,
         budget=budget,
+        options={} if max_tokens is None else {"max_tokens": max_tokens},
         seed=seed,
         **given,
     )  # fmt: skip
