@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
 TEXTS = ("strategy", "model", "base-url", "api-key-env", "approve", "budget", "home", "journal")
 LISTS = ("root", "tool")
-KEYS = (*TEXTS, "seed", *LISTS, *FLAGS)
+NUMBERS = ("max-tokens", "seed")
+KEYS = (*TEXTS, *NUMBERS, *LISTS, *FLAGS)
 TABLES = ("prices", "limits")  # of files only: `[prices."vllm:NAME"]`, `[limits.openai]`
 PATHS = ("home", "root")
 ELSEWHERE = ("STRATAGEM_MODELS",)  # variables that are no settings of a command: where weights are kept
@@ -33,8 +34,8 @@ ELSEWHERE = ("STRATAGEM_MODELS",)  # variables that are no settings of a command
 NETWORK = ("proxy", "ca-file", "client-cert", "client-key", "allow-http", "providers")
 UNSAFE = ("base-url", "api-key-env", "journal", *NETWORK)  # never from a project file
 DEFAULTS: dict[str, Any] = {
-    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "base-url": "", "api-key-env": "", "home": None, "journal": "", "seed": 0,
-    "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
+    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "base-url": "", "api-key-env": "", "home": None, "journal": "", "max-tokens": None,
+    "seed": 0, "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
 }  # fmt: skip
 
 
@@ -193,7 +194,7 @@ def _misfit(key: str, value: Any) -> str:
         return _misfit_table(key, value)
     if key in FLAGS:
         return "" if isinstance(value, bool) else "true or false"
-    if key == "seed":
+    if key in NUMBERS:
         return "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
     if key in LISTS:
         texts = isinstance(value, list) and all(isinstance(item, str) for item in value)  # pyright: ignore[reportUnknownVariableType]

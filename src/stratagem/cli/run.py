@@ -68,10 +68,12 @@ from stratagem.cli._settings import DEFAULTS, Verb, offers, option, reaching, sp
     default=DEFAULTS["budget"],
     help="Limits, such as calls=40,tokens=8000,usd=0.10,seconds=60.",
 )
-@click.option(
+@option(
     "--max-tokens",
+    key="max-tokens",
     metavar="N",
     type=click.IntRange(1),
+    default=DEFAULTS["max-tokens"],
     help="Of each reply of the model.  [default: what it may write]",
 )
 @option(
