@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from stratagem.core import Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _plan, _scan
-from stratagem.lab._crew import Crew, refuse_inside
+from stratagem.lab._crew import Crew, Halt, refuse_inside
 from stratagem.lab._folder import Folder
+from stratagem.lab._halts import explained
 from stratagem.lab._looking import files_of
 from stratagem.lab._plan import Cell, Contestant, Wanted
 from stratagem.lab._report import Facts, Report, made_with
@@ -118,7 +119,7 @@ def compare(
         here = any(one.partition(":")[0] == "local" for model in wanted.models for one in model.split("|"))
         size = max(1, processes or (1 if here else os.cpu_count()) or 1)
         with Crew(setup, size) as crew:
-            pilot = known["pilot"] if known else _pilot(crew, wanted)
+            pilot = known["pilot"] if known else _pilot(crew, wanted, folder.path)
             if not known:
                 folder.plan({"wanted": identity, "pilot": pilot, "made_with": made_with()})
             contestants = [
@@ -210,7 +211,7 @@ def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
         raise UsageError(f"the task {wanted.suite.name} has no environment, whose reward a strategy needs")
 
 
-def _pilot(crew: Crew, wanted: Wanted) -> dict[str, Any]:
+def _pilot(crew: Crew, wanted: Wanted, out: Path | None) -> dict[str, Any]:
     """Return what the cheapest chain of thought cost on a few questions of the training split."""
     if not wanted.baselines or not any(wanted.budgets):
         return {}
@@ -221,7 +222,12 @@ def _pilot(crew: Crew, wanted: Wanted) -> dict[str, Any]:
          "items": [[number, question, number] for number, question in enumerate(questions)]}
         for model in wanted.models
     ]  # fmt: skip
-    said = list(crew.results(jobs))
+    try:
+        said = list(crew.results(jobs))
+    except Halt as halt:
+        raise explained(
+            halt, lambda _: "chain_of_thought, asked what a call costs,", lambda n: f"question {n + 1}", out
+        ) from None
     prices = [one["usd"] for one in said]
     return {
         "calls": sum(one["calls"] for one in said),
@@ -257,11 +263,17 @@ class _Work:
         found = len(self.answers)
         total = len(self.cells) * len(self.wanted.items)
         self._tell(found, total)
-        for said in self._crew.results(self._jobs()):
-            kept = self._kept(said)
-            self._folder.keep(kept)
-            self.answers[kept["cell"], kept["item"]] = kept
-            self._tell(found, total)
+        try:
+            for said in self._crew.results(self._jobs()):
+                kept = self._kept(said)
+                self._folder.keep(kept)
+                self.answers[kept["cell"], kept["item"]] = kept
+                self._tell(found, total)
+        except Halt as halt:
+            raise explained(halt, self._who, lambda n: self.wanted.items[n].id, self._folder.path) from None
+
+    def _who(self, job: Mapping[str, Any]) -> str:
+        return self.contestants[self.cells[job["cell"]].contestant].name
 
     def _tell(self, found: int, total: int) -> None:
         if self._on_progress is not None:
