@@ -16,9 +16,10 @@ from stratagem.lab._halts import explained
 from stratagem.lab._looking import files_of
 from stratagem.lab._plan import Cell, Contestant, Wanted
 from stratagem.lab._report import Facts, Report, made_with
+from stratagem.lab._suites import check_apart, full_spec, source_of, suite_of
 from stratagem.lab._text import counted
 from stratagem.tasks import Score
-from stratagem.tasks._own import ENDINGS, OwnSuite, opened
+from stratagem.tasks._own import OwnSuite
 
 CHUNK = 10  # items of a job: small enough that no process waits long for another at the end
 WIDTH = 8  # items at once in one process, with models that are waited for
@@ -64,7 +65,8 @@ def compare(
     serves another. Strategies run in other processes, which get questions and never keys.
 
     Args:
-        task: name of a suite, or a file of yours: JSON lines or CSV with a question and an answer in each row.
+        task: name of a suite, a file of yours with a question and an answer in each row (JSON lines or CSV), or
+            `FILE.py:NAME`, a suite of yours.
         strategies: specs, or one text with commas between them; strategies must have a name by which they are found.
         model: spec, or several.
         budget: limits of each item; one of them may be a list, such as `tokens=2000/8000/32000`.
@@ -111,7 +113,7 @@ def compare(
     folder = Folder(Path(out) if out is not None else None)
     began = time.monotonic()
     setup = {
-        "task": task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
+        "task": wanted.task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
     }  # fmt: skip
     try:
         identity = {**wanted.cost(), "sources": {spec: _source(spec) for spec in wanted.strategies}}
@@ -158,12 +160,14 @@ def _wanted(
     if not models or len(set(models)) < len(models):
         raise UsageError("there is no model" if not models else "a model is there twice")
     models = [_model(one) for one in models]
-    suite = opened(task)
+    suite = suite_of(task)
+    check_apart(task, names)
     return Wanted(
-        task if not task.lower().endswith(ENDINGS) else str(Path(task).resolve()), level, seed, published, tuple(names),
+        full_spec(task), level, seed, published, tuple(names),
         tuple(models), _plan.budgets_of(budget), _plan.items_of(suite, items, seed=seed, level=level),
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
         across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
+        source_of(task, suite),
     )  # fmt: skip
 
 
@@ -273,7 +277,7 @@ class _Work:
             raise explained(halt, self._who, lambda n: self.wanted.items[n].id, self._folder.path) from None
 
     def _who(self, job: Mapping[str, Any]) -> str:
-        return self.contestants[self.cells[job["cell"]].contestant].name
+        return self.contestants[self.cells[int(job["cell"])].contestant].name
 
     def _tell(self, found: int, total: int) -> None:
         if self._on_progress is not None:

@@ -52,7 +52,9 @@ class Halt(Exception):
         items: numbers of the items that were under way.
     """
 
-    def __init__(self, failure: Exception | None, status: int, job: Mapping[str, Any] | None, items: Sequence[int]) -> None:
+    def __init__(
+        self, failure: Exception | None, status: int, job: Mapping[str, Any] | None, items: Sequence[int]
+    ) -> None:
         super().__init__(str(failure or status))
         self.failure, self.status, self.job, self.items = failure, status, job, items
 

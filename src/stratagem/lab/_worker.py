@@ -39,13 +39,13 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
+from stratagem.lab._suites import suite_of
 from stratagem.lab._virtual import VirtualClock, VirtualLoop
 from stratagem.lab._watch import WITNESS, Watched, Witness, waves
 from stratagem.models import open_model, takes_address
 from stratagem.session._ends import Plan, check_model, label_of, outcome, saved
 from stratagem.session._loading import strategy_of
 from stratagem.tasks import Suite
-from stratagem.tasks._own import opened
 
 OPTIONS: Mapping[str, Any] = {"temperature": 0.0}  # as a session has it, where nobody names another
 # What would fail other items as well.
@@ -66,7 +66,7 @@ class Worker:
 
     def __init__(self, setup: Mapping[str, Any], out: IO[str]) -> None:
         self._setup, self._out = setup, out
-        self._suite: Suite = opened(setup["task"], blind=setup.get("blind"))
+        self._suite: Suite = suite_of(setup["task"], blind=setup.get("blind"))
         self._examples = tuple(Example(*one) for one in setup["examples"])
         self._known: dict[str, Services] = {}
         self._strategies: dict[str, Strategy] = {}
@@ -177,7 +177,7 @@ class Worker:
         from stratagem.models.simulated import SimulatedModel
 
         if self._oracle is None:
-            self._oracle = opened(self._setup["task"]).oracle()
+            self._oracle = suite_of(self._setup["task"]).oracle()
         return SimulatedModel(spec, self._oracle)
 
     def _real_model(self, spec: str) -> Model:
@@ -221,8 +221,8 @@ async def ended(
         first = _first(failure)
         if isinstance(first, ENDING) and not isinstance(first, UnparsedReply | Refused):
             raise
-        task = asyncio.current_task()
-        if isinstance(first, asyncio.CancelledError) and task is not None and task.cancelling():
+        mine = asyncio.current_task()
+        if isinstance(first, asyncio.CancelledError) and mine is not None and mine.cancelling():
             raise  # another item has ended the job
         return saved(run, world, "no_answer", ""), _last_line(first)
 
