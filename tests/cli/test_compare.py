@@ -270,7 +270,10 @@ def test_a_sweep_says_that_items_have_failed_as_a_comparison_does(cli: Any, vali
         ]
     document = json.loads(result.stdout)
     valid(document, "simulate")
-    assert [(one["skill"], one["kind"], one["items"]) for one in document["failures"]] == [(0.3, "error", 2), (0.9, "error", 2)]
+    assert [(one["skill"], one["kind"], one["items"]) for one in document["failures"]] == [
+        (0.3, "error", 2),
+        (0.9, "error", 2),
+    ]
 
 
 def test_a_process_that_dies_is_an_unexpected_end_with_a_remedy(cli: Any) -> None:
@@ -281,7 +284,10 @@ def test_a_process_that_dies_is_an_unexpected_end_with_a_remedy(cli: Any) -> Non
     assert error["message"] == (
         f"Halted: a process that ran strategies has died (SIGTERM) ({spec} at no limit with sim:skill=0.6, at game24-1-000000)"
     )
-    assert "What is answered is kept in 'kept': the same comparison goes on from there. The traceback is in" in error["remedy"]
+    assert (
+        "What is answered is kept in 'kept': the same comparison goes on from there. The traceback is in"
+        in error["remedy"]
+    )
 
 
 def test_a_suite_of_ones_own_in_a_file_is_a_task(cli: Any) -> None:

@@ -56,7 +56,14 @@ class Told(Crew):
 
 
 def job(number: int, items: list[int], budget: str = "seconds=1") -> dict[str, Any]:
-    return {"job": number, "cell": 7, "budget": budget, "model": "a:b", "width": 8, "items": [[n, "?", n] for n in items]}
+    return {
+        "job": number,
+        "cell": 7,
+        "budget": budget,
+        "model": "a:b",
+        "width": 8,
+        "items": [[n, "?", n] for n in items],
+    }
 
 
 def stuck(begun_at: dict[int, float], jobs: list[dict[str, Any]]) -> tuple[Told, _Hand]:
@@ -153,5 +160,3 @@ def test_who_is_left_behind_says_nothing(tmp_path: Path) -> None:
             assert time.monotonic() < end
             time.sleep(0.01)
     assert errors.read_bytes() == b""
-
-

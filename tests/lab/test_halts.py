@@ -49,7 +49,13 @@ def test_no_remedy_of_a_comparison_speaks_of_a_run() -> None:
 
 
 def test_a_limit_that_cannot_be_enforced_is_named_likewise(tmp_path: Path) -> None:
-    given = {**SETTINGS, "model": "openai:none", "base_url": "http://127.0.0.1:9/v1", "max_tokens": 5, "budget": "usd=1"}
+    given = {
+        **SETTINGS,
+        "model": "openai:none",
+        "base_url": "http://127.0.0.1:9/v1",
+        "max_tokens": 5,
+        "budget": "usd=1",
+    }
     with pytest.raises(UsageError) as caught:
         lab.compare("word_problems", "direct", out=tmp_path / "kept", **given)
     assert str(caught.value).endswith("(direct at usd=1.0 with openai:none, at word_problems-1-000000)")
@@ -57,7 +63,9 @@ def test_a_limit_that_cannot_be_enforced_is_named_likewise(tmp_path: Path) -> No
 
 def test_a_failing_pilot_says_that_it_is_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
-        lab.compare("word_problems", "direct", **{**SETTINGS, "model": script(tmp_path), "baselines": True, "budget": "calls=2"})
+        lab.compare(
+            "word_problems", "direct", **{**SETTINGS, "model": script(tmp_path), "baselines": True, "budget": "calls=2"}
+        )
     assert "(chain_of_thought, asked what a call costs, at no limit with script:" in str(caught.value)
     assert str(caught.value).endswith(", at question 1)")
 
@@ -70,7 +78,9 @@ def test_a_process_that_dies_is_named_with_what_it_was_at_and_the_others_are_kep
     assert str(caught.value) == (
         f"a process that ran strategies has died (SIGKILL) ({spec} at calls=3 with sim:skill=1.0, at word_problems-1-000000)"
     )
-    assert caught.value.remedy.startswith("See if there is memory enough; fewer `--processes` need less. What is answered")
+    assert caught.value.remedy.startswith(
+        "See if there is memory enough; fewer `--processes` need less. What is answered"
+    )
     assert (tmp_path / "kept" / ANSWERS).read_bytes().count(b"\n") == 3
 
 
