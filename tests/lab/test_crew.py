@@ -51,7 +51,7 @@ class Told(Crew):
         self._hands.append(hand)
         return hand
 
-    def _tell(self, hand: _Hand, form: Any) -> None:  # noqa: ARG002
+    def _tell(self, hand: _Hand, form: Any) -> None:
         self.told.append(form)
 
 
@@ -156,7 +156,7 @@ def test_who_is_left_behind_says_nothing(tmp_path: Path) -> None:
         group = [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
         process.send_signal(signal.SIGKILL)
         process.wait()
-        while any(os.path.exists(f"/proc/{one}") for one in group):  # noqa: PTH110
+        while any(os.path.exists(f"/proc/{one}") for one in group):
             assert time.monotonic() < end
             time.sleep(0.01)
     assert errors.read_bytes() == b""
