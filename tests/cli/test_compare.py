@@ -225,3 +225,79 @@ def test_a_strategy_that_fails_is_named_on_stderr_and_ends_nothing(cli: Any) -> 
         r"ZeroDivisionError: division by zero \(mine.py, line 7\); counted as wrong\n",
         result.stderr,
     )
+
+
+SPEAKS = '''
+from stratagem import Answer, Run, Task, strategy
+SIGNAL
+print("it is read")
+
+@strategy(calls="0")
+async def speaks(run: Run, task: Task) -> Answer:
+    """Say something."""
+    print("it runs", flush=True)
+    BODY
+'''
+
+
+def speaking(cli: Any, body: str, module: str = "") -> str:
+    (cli.folder / "mine.py").write_text(SPEAKS.replace("BODY", body).replace("SIGNAL", module))
+    return "mine.py:speaks"
+
+
+def test_what_a_strategy_prints_is_no_part_of_the_document(cli: Any) -> None:
+    process = cli.start(
+        "compare", *SMALL, "--strategies", speaking(cli, "return task.answer('7')"), "--no-baselines", "--json"
+    )
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert json.loads(out)["rows"][0]["items"] == 6
+    assert set(said.splitlines()) == {"it is read", "it runs"}
+
+
+def test_a_sweep_says_that_items_have_failed_as_a_comparison_does(cli: Any, valid: Any) -> None:
+    spec = speaking(cli, "raise SystemExit(3)")
+    words = ("simulate", spec, "--task", "word_problems", "--vary", "skill=0.3/0.9", "--budget", "calls=1", "--items", 2,
+             "--processes", 1)  # fmt: skip
+    for extra in ((), ("--json",)):
+        result = cli(*words, *extra)
+        assert result.exit_code == 0
+        warned = [line for line in result.stderr.splitlines() if line.startswith("!")]
+        assert warned == [
+            f"! {spec} / sim:skill={skill} at calls=1: 2 items ended with error, first word_problems-1-000000: "
+            "SystemExit: 3 (mine.py, line 10); counted as wrong"
+            for skill in (0.3, 0.9)
+        ]
+    document = json.loads(result.stdout)
+    valid(document, "simulate")
+    assert [(one["skill"], one["kind"], one["items"]) for one in document["failures"]] == [
+        (0.3, "error", 2),
+        (0.9, "error", 2),
+    ]
+
+
+def test_a_process_that_dies_is_an_unexpected_end_with_a_remedy(cli: Any) -> None:
+    spec = speaking(cli, "signal.raise_signal(signal.SIGTERM)", "import signal")
+    result = cli("compare", *SMALL, "--strategies", spec, "--no-baselines", "--out", "kept", "--json")
+    error = json.loads(result.stdout)["error"]
+    assert result.exit_code == 70
+    assert error["message"] == (
+        f"Halted: a process that ran strategies has died (SIGTERM) ({spec} at no limit with sim:skill=0.6, at game24-1-000000)"
+    )
+    assert (
+        "What is answered is kept in 'kept': the same comparison goes on from there. The traceback is in"
+        in error["remedy"]
+    )
+
+
+def test_a_suite_of_ones_own_in_a_file_is_a_task(cli: Any) -> None:
+    from tests.lab.test_own_suites import PRODUCTS
+
+    (cli.folder / "products.py").write_text(PRODUCTS)
+    words = ("compare", "--task", "products.py:Products", "--strategies", "direct", "--items", 2, "--processes", 1,
+             "--no-baselines", "--model", "sim:skill=1", "--out", "kept")  # fmt: skip
+    assert cli.json(*words)["rows"][0]["accuracy"] == 1.0
+    (cli.folder / "products.py").write_text(PRODUCTS + "# edited\n")
+    result = cli(*words)
+    assert result.exit_code == 2
+    assert "products.py:Products as it was: its source has changed since" in result.stderr

@@ -25,10 +25,12 @@ lab.compare("game24", settings.pop("strategies"), **settings)
 """
 
 
-def begun(out: Path, **settings: Any) -> "subprocess.Popen[bytes]":
+def begun(out: Path, stderr: Any = None, **settings: Any) -> "subprocess.Popen[bytes]":
     words = json.dumps({**SETTINGS, **settings, "strategies": STRATEGIES, "out": str(out)})
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, words], env=environment, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, words], env=environment, stderr=stderr, start_new_session=True
+    )
 
 
 def children(process: int) -> list[int]:

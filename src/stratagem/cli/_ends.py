@@ -183,6 +183,7 @@ def _strange(failure: Exception, mode: Mode) -> Fault:
         warn(trace)
     where = _logged(trace, mode)
     remedy = f"The traceback is in {where}." if where else "Call it again with `--debug` to see the traceback."
+    remedy = " ".join(filter(None, (getattr(failure, "remedy", ""), remedy)))
     kind = type(failure).__name__
     notes = [note for note in getattr(failure, "__notes__", ()) if note.startswith(RUN_NOTE)]
     run = notes[-1].removeprefix(RUN_NOTE) if notes else None

@@ -1,5 +1,6 @@
 """`stratagem compare`: which strategy is worth it on this task, with this model, at this budget."""
 
+import contextlib
 import math
 import os
 import sys
@@ -44,7 +45,7 @@ def on_task(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that says what is solved. It comes first: `--task list` needs no other."""
     return click.option(
         "--task", required=True, metavar="NAME|FILE|list", is_eager=True, callback=_listed,
-        help="A suite (`list` says which), or your own JSON lines or CSV.",
+        help="A suite (`list` says which), your own JSON lines or CSV, or your own suite as FILE.py:NAME.",
     )(function)  # fmt: skip
 
 
@@ -122,12 +123,13 @@ def compare(mode: Mode, **given: Any) -> int:
     shown_progress = Line(mode, given["out"])
     stop_on_sigterm()
     try:
-        report = perform(
-            given["task"], given["strategies"], model=given["model"], budget=given["budget"], items=given["items"], seed=seed,
-            level=given["level"], examples=given["examples"], max_tokens=given["max_tokens"], out=given["out"], across_capabilities=given["across_capabilities"],
-            baselines=not given["no_baselines"], withheld=given["seed_file"] is not None, processes=given["processes"],
-            width=given["width"], on_progress=shown_progress, **mode.server,
-        )  # fmt: skip
+        with printing_aside():
+            report = perform(
+                given["task"], given["strategies"], model=given["model"], budget=given["budget"], items=given["items"], seed=seed,
+                level=given["level"], examples=given["examples"], max_tokens=given["max_tokens"], out=given["out"], across_capabilities=given["across_capabilities"],
+                baselines=not given["no_baselines"], withheld=given["seed_file"] is not None, processes=given["processes"],
+                width=given["width"], on_progress=shown_progress, **mode.server,
+            )  # fmt: skip
     except KeyboardInterrupt:
         return shown_progress.stopped()
     finally:
@@ -135,8 +137,7 @@ def compare(mode: Mode, **given: Any) -> int:
     checked = [(least, _at_most(report, name)) for name, least in limits]
     write_files(report, given)
     _print(mode, report)
-    for line in _errors(report):
-        warn(line)
+    warn_of_errors(report)
     missed = [(least, row) for least, row in checked if row["accuracy"] < least]
     for least, row in missed:
         where = row["budget"] or "no limit"
@@ -190,12 +191,17 @@ def _at_most(report: "Report", name: str) -> Any:
     return min((row for row in rows if size_of(row["budget"]) == largest), key=lambda row: row["accuracy"])
 
 
-def _errors(report: "Report") -> list[str]:
-    """Return one line for each row in which a strategy failed: its items count as wrong, and somebody has to know."""
+def warn_of_errors(report: "Report") -> None:
+    """Write one line for each row in which a strategy failed: its items count as wrong, and somebody has to know."""
     from stratagem.lab._text import failure_lines
 
-    failed = [one for one in report.failures if one["kind"] == "error"]
-    return [f"! {line}; counted as wrong" for line in failure_lines(failed)]
+    for line in failure_lines([one for one in report.failures if one["kind"] == "error"]):
+        warn(f"! {line}; counted as wrong")
+
+
+def printing_aside() -> "contextlib.redirect_stdout[Any]":
+    """Let what a user's file prints as it is read go to standard error: standard output is the report's."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def check_writable(path: str | None, flag: str) -> None:
@@ -299,4 +305,15 @@ class Line:
         return CANCELLED
 
 
-__all__ = ["LEVEL", "Line", "check_writable", "compare", "on_task", "secret", "stop_on_sigterm", "write_files"]
+__all__ = [
+    "LEVEL",
+    "Line",
+    "check_writable",
+    "compare",
+    "on_task",
+    "printing_aside",
+    "secret",
+    "stop_on_sigterm",
+    "warn_of_errors",
+    "write_files",
+]

@@ -7,7 +7,16 @@ import click
 from stratagem.cli._ends import usage
 from stratagem.cli._output import Mode, say, table
 from stratagem.cli._settings import Verb, offers, speaking
-from stratagem.cli.compare import LEVEL, Line, check_writable, on_task, stop_on_sigterm, write_files
+from stratagem.cli.compare import (
+    LEVEL,
+    Line,
+    check_writable,
+    on_task,
+    printing_aside,
+    stop_on_sigterm,
+    warn_of_errors,
+    write_files,
+)
 
 
 @click.command(cls=Verb)
@@ -61,11 +70,12 @@ def simulate(mode: Mode, strategy: str, **given: Any) -> int:
     line = Line(mode, given["out"])
     stop_on_sigterm()
     try:
-        sweep = perform(
-            strategy, given["task"], given["vary"], model=given["model"], budget=given["budget"], items=given["items"],
-            seed=given["seed"], level=given["level"], examples=given["examples"], out=given["out"],
-            processes=given["processes"], on_progress=line,
-        )  # fmt: skip
+        with printing_aside():
+            sweep = perform(
+                strategy, given["task"], given["vary"], model=given["model"], budget=given["budget"], items=given["items"],
+                seed=given["seed"], level=given["level"], examples=given["examples"], out=given["out"],
+                processes=given["processes"], on_progress=line,
+            )  # fmt: skip
     except KeyboardInterrupt:
         return line.stopped()
     finally:
@@ -73,11 +83,12 @@ def simulate(mode: Mode, strategy: str, **given: Any) -> int:
     write_files(sweep, given)
     if mode.json:
         mode.document(sweep.plain())
-        return 0
-    say(sweep.title)
-    say()
-    table(sweep.table(), elastic=len(sweep.names) + 2)
-    say()
-    for one in sweep.summary():
-        say(one)
+    else:
+        say(sweep.title)
+        say()
+        table(sweep.table(), elastic=len(sweep.names) + 2)
+        say()
+        for one in sweep.summary():
+            say(one)
+    warn_of_errors(sweep.report)
     return 0

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 from stratagem.core import Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _plan, _scan
-from stratagem.lab._crew import Crew, refuse_inside
+from stratagem.lab._crew import Crew, Halt, refuse_inside
 from stratagem.lab._folder import Folder
+from stratagem.lab._halts import explained
 from stratagem.lab._looking import files_of
 from stratagem.lab._plan import Cell, Contestant, Wanted
 from stratagem.lab._report import Facts, Report, made_with
+from stratagem.lab._suites import check_apart, full_spec, source_of, suite_of
 from stratagem.lab._text import counted
 from stratagem.tasks import Score
-from stratagem.tasks._own import ENDINGS, OwnSuite, opened
+from stratagem.tasks._own import OwnSuite
 
 CHUNK = 10  # items of a job: small enough that no process waits long for another at the end
 WIDTH = 8  # items at once in one process, with models that are waited for
@@ -63,7 +65,8 @@ def compare(
     serves another. Strategies run in other processes, which get questions and never keys.
 
     Args:
-        task: name of a suite, or a file of yours: JSON lines or CSV with a question and an answer in each row.
+        task: name of a suite, a file of yours with a question and an answer in each row (JSON lines or CSV), or
+            `FILE.py:NAME`, a suite of yours.
         strategies: specs, or one text with commas between them; strategies must have a name by which they are found.
         model: spec, or several.
         budget: limits of each item; one of them may be a list, such as `tokens=2000/8000/32000`.
@@ -110,7 +113,7 @@ def compare(
     folder = Folder(Path(out) if out is not None else None)
     began = time.monotonic()
     setup = {
-        "task": task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
+        "task": wanted.task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
     }  # fmt: skip
     try:
         identity = {**wanted.cost(), "sources": {spec: _source(spec) for spec in wanted.strategies}}
@@ -118,7 +121,7 @@ def compare(
         here = any(one.partition(":")[0] == "local" for model in wanted.models for one in model.split("|"))
         size = max(1, processes or (1 if here else os.cpu_count()) or 1)
         with Crew(setup, size) as crew:
-            pilot = known["pilot"] if known else _pilot(crew, wanted)
+            pilot = known["pilot"] if known else _pilot(crew, wanted, folder.path)
             if not known:
                 folder.plan({"wanted": identity, "pilot": pilot, "made_with": made_with()})
             contestants = [
@@ -157,12 +160,14 @@ def _wanted(
     if not models or len(set(models)) < len(models):
         raise UsageError("there is no model" if not models else "a model is there twice")
     models = [_model(one) for one in models]
-    suite = opened(task)
+    suite = suite_of(task)
+    check_apart(task, names)
     return Wanted(
-        task if not task.lower().endswith(ENDINGS) else str(Path(task).resolve()), level, seed, published, tuple(names),
+        full_spec(task), level, seed, published, tuple(names),
         tuple(models), _plan.budgets_of(budget), _plan.items_of(suite, items, seed=seed, level=level),
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
         across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
+        source_of(task, suite),
     )  # fmt: skip
 
 
@@ -210,7 +215,7 @@ def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
         raise UsageError(f"the task {wanted.suite.name} has no environment, whose reward a strategy needs")
 
 
-def _pilot(crew: Crew, wanted: Wanted) -> dict[str, Any]:
+def _pilot(crew: Crew, wanted: Wanted, out: Path | None) -> dict[str, Any]:
     """Return what the cheapest chain of thought cost on a few questions of the training split."""
     if not wanted.baselines or not any(wanted.budgets):
         return {}
@@ -221,7 +226,12 @@ def _pilot(crew: Crew, wanted: Wanted) -> dict[str, Any]:
          "items": [[number, question, number] for number, question in enumerate(questions)]}
         for model in wanted.models
     ]  # fmt: skip
-    said = list(crew.results(jobs))
+    try:
+        said = list(crew.results(jobs))
+    except Halt as halt:
+        raise explained(
+            halt, lambda _: "chain_of_thought, asked what a call costs,", lambda n: f"question {n + 1}", out
+        ) from None
     prices = [one["usd"] for one in said]
     return {
         "calls": sum(one["calls"] for one in said),
@@ -257,11 +267,17 @@ class _Work:
         found = len(self.answers)
         total = len(self.cells) * len(self.wanted.items)
         self._tell(found, total)
-        for said in self._crew.results(self._jobs()):
-            kept = self._kept(said)
-            self._folder.keep(kept)
-            self.answers[kept["cell"], kept["item"]] = kept
-            self._tell(found, total)
+        try:
+            for said in self._crew.results(self._jobs()):
+                kept = self._kept(said)
+                self._folder.keep(kept)
+                self.answers[kept["cell"], kept["item"]] = kept
+                self._tell(found, total)
+        except Halt as halt:
+            raise explained(halt, self._who, lambda n: self.wanted.items[n].id, self._folder.path) from None
+
+    def _who(self, job: Mapping[str, Any]) -> str:
+        return self.contestants[self.cells[int(job["cell"])].contestant].name
 
     def _tell(self, found: int, total: int) -> None:
         if self._on_progress is not None:

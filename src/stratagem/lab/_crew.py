@@ -3,20 +3,30 @@
 Rule 1: they are started anew, never forked: nothing of this process's memory, where the keys are, is in them.
 Rule 2: what comes back is handed on one item at a time, so that whoever listens can keep it at once.
 Rule 3: none of them starts others: a program that compares its own strategy is executed again by each.
+Rule 4: who works sends a beat each second. Who sends none, with an item that is over its seconds, does not give control
+        back: the process is ended and another takes its place. Without a limit in seconds nobody is ended.
 """
 
+import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stratagem.core import budget_of
 from stratagem.errors import UsageError, revive
 
 INSIDE = "_STRATAGEM_LAB_WORKER"  # environment variable of processes that run strategies, and of what these start
+GRACE = 30  # seconds without a beat, and beyond an item's limit, after which a process is ended
+TICK = 1.0  # seconds between two looks at who is silent
+Job = dict[str, Any]
 
 
 def refuse_inside() -> None:
@@ -32,6 +42,42 @@ def refuse_inside() -> None:
         )
 
 
+class Halt(Exception):
+    """What ends all jobs.
+
+    Args:
+        failure: what a process says of it; None: it has died.
+        status: of a process that has died.
+        job: at which it happened; None: before the first.
+        items: numbers of the items that were under way.
+    """
+
+    def __init__(
+        self, failure: Exception | None, status: int, job: Mapping[str, Any] | None, items: Sequence[int]
+    ) -> None:
+        super().__init__(str(failure or status))
+        self.failure, self.status, self.job, self.items = failure, status, job, items
+
+
+class _Hand:
+    """A process, and the jobs that it was given: it performs them in their order. Jobs lose the items that are done."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.jobs: deque[Job] = deque()
+        self.begun: dict[int, float] = {}  # when the items that are under way began
+        self.silent = 0  # looks since it was last heard
+
+    def end(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # it holds what nobody reads any more
+                    stream.close()
+
+
 class Crew:
     """Processes that perform jobs. Use it as a context: leaving it ends them.
 
@@ -42,71 +88,113 @@ class Crew:
 
     def __init__(self, setup: Mapping[str, Any], size: int) -> None:
         self._setup, self._size = setup, size
-        self._said: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
-        self._hands: list[subprocess.Popen[str]] = []
+        self._said: queue.SimpleQueue[tuple[_Hand, str]] = queue.SimpleQueue()
+        self._hands: list[_Hand] = []
+        self._waiting: deque[Job] = deque()
+        self._looked = 0.0
 
     def __enter__(self) -> "Crew":
         refuse_inside()
-        environment = {
-            **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8", INSIDE: "1",
-        }  # fmt: skip
-        for number in range(self._size):
-            hand = subprocess.Popen(
-                [sys.executable, "-m", "stratagem.lab._worker"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment,
-                start_new_session=True,
-            )  # fmt: skip
-            self._hands.append(hand)
-            threading.Thread(target=self._listen, args=(number, hand), daemon=True).start()
-            self._tell(number, self._setup)
+        for _ in range(self._size):
+            self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
         for hand in self._hands:
-            hand.kill()
+            hand.process.kill()
         for hand in self._hands:
-            hand.wait()
-            for stream in (hand.stdin, hand.stdout):
-                if stream is not None:
-                    try:
-                        stream.close()
-                    except OSError:
-                        continue  # it holds what nobody reads any more
+            hand.end()
+
+    def _start(self) -> _Hand:
+        environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8", INSIDE: "1",
+        }  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stratagem.lab._worker"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        hand = _Hand(process)
+        self._hands.append(hand)
+        threading.Thread(target=self._listen, args=(hand,), daemon=True).start()
+        self._tell(hand, self._setup)
+        return hand
 
     def results(self, jobs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Perform jobs, two of them with each process at any time, and yield one result per item as they come.
 
         Raises:
-            StratagemError: the first failure that is not an expected end of a run.
-            RuntimeError: a strategy failed in a way of its own, or a process died.
+            Halt: a failure that is not an expected end of a run, or a process died.
         """
-        waiting = list(reversed(jobs))
-        under_way = [0] * self._size
-        for hand in [*range(self._size), *range(self._size)]:
-            if waiting:
-                self._tell(hand, waiting.pop())
-                under_way[hand] += 1
-        while any(under_way):
-            hand, line = self._said.get()
-            if not line:
-                if under_way[hand]:
-                    raise RuntimeError(
-                        f"a process that ran strategies has died (exit status {self._hands[hand].wait()})"
-                    )
-                continue
-            said = json.loads(line)
-            if "error" in said:
-                raise _failure(said["error"])
-            if "done" not in said:
-                yield said
-                continue
-            under_way[hand] -= 1
-            if waiting:
-                self._tell(hand, waiting.pop())
-                under_way[hand] += 1
+        self._waiting = deque({**job, "items": list(job["items"])} for job in jobs)
+        self._looked = time.monotonic()
+        for hand in [*self._hands, *self._hands]:
+            self._give(hand)
+        while any(hand.jobs for hand in self._hands):
+            yield from self._heard()
+            if time.monotonic() - self._looked >= TICK:
+                self._looked = time.monotonic()
+                for hand in list(self._hands):
+                    hand.silent += 1
+                    if self._is_stuck(hand):
+                        yield from self._replaced(hand)
 
-    def _tell(self, hand: int, form: Mapping[str, Any]) -> None:
-        stream = self._hands[hand].stdin
+    def _heard(self) -> Iterator[dict[str, Any]]:
+        """Take the next line of a process, or go on after a while without any; yield the result that it is."""
+        try:
+            hand, line = self._said.get(timeout=TICK)
+        except queue.Empty:
+            return
+        if hand not in self._hands:
+            return  # it has been replaced
+        hand.silent = 0
+        job = hand.jobs[0] if hand.jobs else None
+        if not line:
+            raise Halt(None, hand.process.wait(), job, list(hand.begun))
+        said = json.loads(line)
+        if "error" in said:
+            raise Halt(_failure(said["error"]), 0, job, [] if said["at"] is None else [said["at"]])
+        if "done" in said:
+            hand.jobs.popleft()
+            self._give(hand)
+        elif "begun" in said:
+            hand.begun[said["begun"]] = time.monotonic()
+        elif "item" in said:
+            hand.begun.pop(said["item"], None)
+            assert job is not None
+            job["items"] = [one for one in job["items"] if one[0] != said["item"]]
+            yield said
+
+    def _give(self, hand: _Hand) -> None:
+        if self._waiting:
+            job = self._waiting.popleft()
+            hand.jobs.append(job)
+            self._tell(hand, job)
+
+    def _is_stuck(self, hand: _Hand) -> bool:
+        limit = budget_of(hand.jobs[0]["budget"]).seconds if hand.begun and hand.silent >= GRACE else None
+        return limit is not None and time.monotonic() - min(hand.begun.values()) > limit + GRACE
+
+    def _replaced(self, hand: _Hand) -> Iterator[dict[str, Any]]:
+        """End a process that does not give control back, and start another; yield the failure of the item that keeps it.
+
+        Where several items were under way nobody knows which of them keeps it: they are done again, one by one.
+        """
+        self._hands.remove(hand)
+        hand.end()
+        job, suspects = hand.jobs[0], list(hand.begun)
+        rest = [one for one in job["items"] if one[0] not in suspects]
+        again = [one for one in job["items"] if one[0] in suspects] if len(suspects) > 1 else []
+        parts = [*({**job, "items": [one], "width": 1} for one in again), *([{**job, "items": rest}] if rest else [])]
+        self._waiting.extendleft(reversed([*parts, *list(hand.jobs)[1:]]))
+        fresh = self._start()
+        self._give(fresh)
+        self._give(fresh)
+        if not again:
+            yield _given_up(job, suspects[0])
+
+    def _tell(self, hand: _Hand, form: Mapping[str, Any]) -> None:
+        stream = hand.process.stdin
         assert stream is not None
         try:
             stream.write(json.dumps(form) + "\n")
@@ -114,14 +202,37 @@ class Crew:
         except OSError:
             return  # it has died: the end of its output says so
 
-    def _listen(self, number: int, hand: "subprocess.Popen[str]") -> None:
-        assert hand.stdout is not None
+    def _listen(self, hand: _Hand) -> None:
+        assert hand.process.stdout is not None
         try:
-            for line in hand.stdout:
-                self._said.put((number, line))
+            for line in hand.process.stdout:
+                self._said.put((hand, line))
         except ValueError:
             return  # closed while we read
-        self._said.put((number, ""))
+        self._said.put((hand, ""))
+
+
+def _given_up(job: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return the result of an item whose process was ended: what it has spent went with it, so its money is unknown."""
+    limit = budget_of(job["budget"]).seconds or 0.0
+    reason = f"did not give control back within {limit + GRACE:g} s, and was ended; what it had spent is not known"
+    return {
+        "cell": job["cell"], "item": number, "text": "", "made": [], "stop": "error", "reason": reason, "needs": [],
+        "calls": 0, "tokens": 0, "prompt_tokens": 0, "usd": None, "estimated": True,
+        "seconds": 0.0 if job["model"].startswith("sim") else limit, "waves": 0, "first": [], "lines": [], "unseen": 0, "prompts": {},
+    }  # fmt: skip
+
+
+def signal_of(status: int) -> str:
+    """Return how a process has ended, in words.
+
+    >>> signal_of(1), signal_of(-9)
+    ('exit status 1', 'SIGKILL')
+    """
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"exit status {status}"
 
 
 def _failure(form: Mapping[str, Any]) -> Exception:

@@ -91,7 +91,9 @@ class Folder:
             before, now = known.get(name), identity.get(name)
             if before == now:
                 continue
-            if name == "items_digest":
+            if name == "task_source":
+                said = f"answers on the task {identity['task']} as it was: its source has changed since"
+            elif name == "items_digest":
                 said = "other items of the same task: its file, or what makes the items, has changed since"
             elif name == "sources":
                 kept: Mapping[str, str] = before or {}

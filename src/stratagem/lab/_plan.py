@@ -67,12 +67,14 @@ class Wanted(NamedTuple):
     max_tokens: int | None
     blind: Mapping[str, Any] | None
     suite: Suite
+    source: str  # of the suite, if it is none of ours
 
     def cost(self) -> dict[str, Any]:
         """Return what must be equal for two comparisons to be the same, as JSON."""
         digest = hashlib.sha256("\x00".join(f"{one.id}\x01{one.question}\x01{one.key}" for one in self.items).encode())
         return {
-            "task": self.task, "level": self.level, "items": len(self.items), "items_digest": digest.hexdigest()[:16],
+            "task": self.task, **({"task_source": self.source} if self.source else {}),
+            "level": self.level, "items": len(self.items), "items_digest": digest.hexdigest()[:16],
             "strategies": list(self.strategies), "models": list(self.models), "budgets": list(self.budgets),
             "examples": len(self.examples), "across_capabilities": self.across, "baselines": self.baselines,
             **({} if self.max_tokens is None else {"max_tokens": self.max_tokens}),

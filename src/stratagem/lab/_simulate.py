@@ -128,7 +128,11 @@ class Sweep:
 
     def plain(self) -> dict[str, Any]:
         """Return the sweep as JSON data."""
-        return {"schema": SCHEMA, "manifest": self.manifest, "grid": self.grid, "rows": self.rows}
+        failures = [
+            {**self._point(one), **{key: said for key, said in one.items() if key != "model"}}
+            for one in self.report.failures
+        ]
+        return {"schema": SCHEMA, "manifest": self.manifest, "grid": self.grid, "rows": self.rows, "failures": failures}
 
     def figure(self, format: str = "svg", *, dpi: int = 150) -> bytes:  # noqa: A002  (the contract's name)
         """Return the accuracy of the strategy and of the best baseline against what is varied; with two, a map of the gain."""
@@ -236,7 +240,7 @@ def simulate(
 
     Args:
         strategy: a strategy, or its spec.
-        task: name of a suite, or a file of yours.
+        task: as `compare` takes it.
         vary: a parameter of `sim:` and its values, `skill=0.5:0.95:10`, or two of them.
         model: the simulated model of which that is varied.
         budget: as `compare` takes it.

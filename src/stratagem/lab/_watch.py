@@ -37,6 +37,7 @@ class Watched:
         self._model, self._complete, self.spec = model, model.complete, model.spec
         self.capabilities = model.capabilities
         self.refuses, self.tokens, self.aclose = model.refuses, model.tokens, model.aclose
+        self.asked = 0  # how often
 
     def __getattr__(self, name: str) -> Any:
         """Return what only some models have: a bound of their own for prompts, prices that are looked up, their own time."""
@@ -44,6 +45,7 @@ class Watched:
 
     def complete(self, request: Request, *, on_delta: Callable[[Delta], None] | None = None) -> Any:
         """Note a request and hand it on."""
+        self.asked += 1
         witness = WITNESS.get()
         begun = witness.sees(request)
         try:

@@ -8,6 +8,7 @@ Rule 3: when standard input ends, so does this process: nobody is left who would
 """
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,18 +39,19 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
-from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
+from stratagem.lab._suites import suite_of
+from stratagem.lab._virtual import VirtualClock, VirtualLoop
 from stratagem.lab._watch import WITNESS, Watched, Witness, waves
 from stratagem.models import open_model, takes_address
 from stratagem.session._ends import Plan, check_model, label_of, outcome, saved
 from stratagem.session._loading import strategy_of
 from stratagem.tasks import Suite
-from stratagem.tasks._own import opened
 
 OPTIONS: Mapping[str, Any] = {"temperature": 0.0}  # as a session has it, where nobody names another
-# What would fail other items as well, and what is no failure but an end that somebody asked for.
-ENDING = (CapabilityError, JournalError, ModelError, asyncio.CancelledError, KeyboardInterrupt)
+# What would fail other items as well.
+ENDING = (CapabilityError, JournalError, ModelError)
 NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
+BEAT = 1.0  # seconds between two signs of life
 MOST_LINES = 2_000  # of one item's prompts that are looked at; what is beyond is counted
 
 
@@ -63,7 +66,7 @@ class Worker:
 
     def __init__(self, setup: Mapping[str, Any], out: IO[str]) -> None:
         self._setup, self._out = setup, out
-        self._suite: Suite = opened(setup["task"], blind=setup.get("blind"))
+        self._suite: Suite = suite_of(setup["task"], blind=setup.get("blind"))
         self._examples = tuple(Example(*one) for one in setup["examples"])
         self._known: dict[str, Services] = {}
         self._strategies: dict[str, Strategy] = {}
@@ -72,6 +75,10 @@ class Worker:
         self._options = OPTIONS if longest is None else {**OPTIONS, "max_tokens": longest}
         self._loop = VirtualLoop()
         self._virtual = False
+        self._turning: asyncio.AbstractEventLoop | None = None  # the loop that runs, or is the last that ran
+        self._watched: list[Watched] = []
+        self._writing = threading.Lock()
+        self.at: int | None = None  # the item by which the process ends
 
     def perform(self, job: Mapping[str, Any]) -> None:
         """Run a strategy on the questions of a job and write one line for each."""
@@ -79,15 +86,35 @@ class Worker:
         self._virtual = _simulated(job["model"])
         made = self._strategy(job["strategy"])
         main = self._all(made, budget_of(job["budget"]), services, job)
-        if self._virtual:
-            run_virtually(main, self._loop)
-        else:
-            self._real().run(main)
+        loop = self._loop if self._virtual else self._real
+        self._turning = loop
+        task = loop.create_task(main)
+        while not task.done():
+            # Where a task of a strategy ends by one of these, asyncio leaves the loop before whoever awaits that task gets it.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(task)
+        task.result()
 
-    def _real(self) -> asyncio.Runner:
-        if not hasattr(self, "_runner"):
-            self._runner = asyncio.Runner()
-        return self._runner
+    @cached_property
+    def _real(self) -> asyncio.AbstractEventLoop:
+        return asyncio.Runner().get_loop()
+
+    def beat(self) -> None:
+        """Write a sign of life each second in which the loop turns or a model is asked; whoever only computes gives none."""
+        asked, turned = 0, True
+
+        def turns() -> None:
+            nonlocal turned
+            turned = True
+
+        while True:
+            time.sleep(BEAT)
+            before, asked = asked, sum(one.asked for one in list(self._watched))
+            if turned or asked != before:
+                self.write({"beat": 1})
+            if turned and self._turning is not None:
+                turned = False
+                self._turning.call_soon_threadsafe(turns)
 
     async def _all(self, strategy: Strategy, budget: Budget, services: Services, job: Mapping[str, Any]) -> None:
         waiting = list(reversed(job["items"]))
@@ -95,7 +122,13 @@ class Worker:
         async def strand() -> None:
             while waiting:
                 number, question, seed = waiting.pop()
-                self.write(await self._one(strategy, budget, services, job["cell"], number, question, seed))
+                self.write({"begun": number})
+                try:
+                    said = await self._one(strategy, budget, services, job["cell"], number, question, seed)
+                except Exception:
+                    self.at = number if self.at is None else self.at
+                    raise
+                self.write(said)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(1 if self._virtual else job["width"]):
@@ -122,8 +155,8 @@ class Worker:
 
     def write(self, form: Mapping[str, Any]) -> None:
         """Write a line."""
-        self._out.write(json.dumps(form, ensure_ascii=True, separators=(",", ":"), allow_nan=False) + "\n")
-        self._out.flush()
+        with self._writing:
+            written(self._out, form)
 
     def _strategy(self, spec: str) -> Strategy:
         if spec not in self._strategies:
@@ -135,23 +168,32 @@ class Worker:
         if spec not in self._known:
             simulated = _simulated(spec)
             clock = VirtualClock(self._loop) if simulated else None
-            self._known[spec] = Services(
-                Watched(self._simulation(spec) if simulated else self._real_model(spec)), tools=Tools(self._suite.tools()),
-                repairs=0, strict=True, clock=clock,
-            )  # fmt: skip
+            model = Watched(self._simulation(spec) if simulated else self._real_model(spec))
+            self._watched.append(model)
+            self._known[spec] = Services(model, tools=Tools(self._suite.tools()), repairs=0, strict=True, clock=clock)
         return self._known[spec]
 
     def _simulation(self, spec: str) -> Model:
         from stratagem.models.simulated import SimulatedModel
 
         if self._oracle is None:
-            self._oracle = opened(self._setup["task"]).oracle()
+            self._oracle = suite_of(self._setup["task"]).oracle()
         return SimulatedModel(spec, self._oracle)
 
     def _real_model(self, spec: str) -> Model:
         if not takes_address(spec):
             return open_model(spec)
         return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
+
+
+def written(out: IO[str], form: Mapping[str, Any]) -> None:
+    """Write a line; if nobody reads any more, end the process without a word."""
+    line = json.dumps(form, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    try:
+        out.write(line + "\n")
+        out.flush()
+    except OSError:
+        os._exit(0)
 
 
 async def driven(
@@ -175,10 +217,13 @@ async def ended(
     await check_model(services, options, budget)
     try:
         return (await outcome(plan, run, world))[0], ""
-    except (Exception, SystemExit) as failure:  # a user's code may raise anything
+    except BaseException as failure:  # a user's code may raise anything
         first = _first(failure)
         if isinstance(first, ENDING) and not isinstance(first, UnparsedReply | Refused):
             raise
+        mine = asyncio.current_task()
+        if isinstance(first, asyncio.CancelledError) and mine is not None and mine.cancelling():
+            raise  # another item has ended the job
         return saved(run, world, "no_answer", ""), _last_line(first)
 
 
@@ -210,7 +255,8 @@ def _last_line(failure: BaseException) -> str:
     own = [one for one in frames if not one.filename.startswith(NOT_OWN) and "site-packages" not in one.filename]
     own = own or list(frames)
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return clean(f"{type(failure).__name__}: {failure}"[:400] + where)
+    said = f": {failure}" if str(failure) else ""
+    return clean(f"{type(failure).__name__}{said}"[:400] + where)
 
 
 def _simulated(spec: str) -> bool:
@@ -257,12 +303,12 @@ def main() -> None:
         try:
             if worker is None:
                 worker = Worker(said, out)
+                threading.Thread(target=worker.beat, daemon=True).start()
                 continue
             worker.perform(said)
             worker.write({"done": said["job"]})
         except BaseException as failure:  # noqa: BLE001  (the other side says what happened)
-            out.write(json.dumps({"error": _told(failure)}) + "\n")
-            out.flush()
+            written(out, {"error": _told(failure), "at": None if worker is None else worker.at})
             break
 
 

@@ -41,7 +41,7 @@ def strategy_of(given: Strategy | str) -> Strategy:
 def found(name: str) -> Configurable:
     """Return the strategy or judge of a name, or of a `FILE.py:NAME`."""
     if ":" in name:
-        made = _from_file(name)
+        made = named_in_file(name)
         if isinstance(made, Configurable):
             return made
         raise UsageError(f"{name!r} is not made by @strategy, @judge or @operation")
@@ -184,7 +184,7 @@ def function_of(name: str) -> Any:
     """
     module, _, attribute = name.rpartition(":")
     if module.endswith(".py"):
-        made = _from_file(name)
+        made = named_in_file(name)
     elif re.fullmatch(r"\w+(\.\w+)*:[^\W\d]\w*", name):
         try:
             made = getattr(importlib.import_module(module), attribute)
@@ -215,7 +215,7 @@ def _tool(given: Any, roots: Sequence["str | Path"]) -> Tool:
         name = getattr(given, "__name__", repr(given))
         raise UsageError(f"{name} is no tool: write `@tool()` above it", remedy="from stratagem import tool")
     if ".py:" in given:
-        made = _from_file(given)
+        made = named_in_file(given)
         if not isinstance(made, Tool):
             raise UsageError(f"{given!r} is no tool: write `@tool()` above it")
         from pathlib import Path  # noqa: PLC0415
@@ -270,7 +270,8 @@ def policy_of(given: Policy | str | None) -> Policy:
     return ReadOnly(grants, ask=mode == "ask")
 
 
-def _from_file(spec: str) -> Any:
+def named_in_file(spec: str) -> Any:
+    """Return what a `FILE.py:NAME` names; `UsageError` if there is no such file or name, or the file fails."""
     from pathlib import Path  # noqa: PLC0415
 
     file, _, name = spec.rpartition(":")

@@ -1,0 +1,162 @@
+"""The processes that run strategies: who does not give control back is ended, who dies is named, who is left ends silently."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stratagem import lab
+from stratagem.lab import _crew
+from stratagem.lab._crew import Crew, Halt, _Hand
+from tests.lab.test_guards import RIGHT, written
+from tests.lab.test_resuming import answered, begun
+
+SETTINGS: dict[str, Any] = {"model": "sim:skill=1", "items": 3, "baselines": False, "processes": 1}
+
+
+def test_an_item_that_keeps_its_process_is_wrong_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_crew, "GRACE", 10)
+    second = lab.compare("word_problems", "direct", **SETTINGS).items[1]["question"]
+    body = f"while task.question == {second!r}:\n    pass\n{RIGHT}"
+    spec = written(tmp_path / "mine.py", body)
+    report = lab.compare("word_problems", spec, budget="seconds=0.5", out=tmp_path / "kept", **SETTINGS)
+    assert [one["right"] for one in report.items] == [[1.0], [0.0], [1.0]]
+    (failure,) = report.failures
+    assert (failure["kind"], failure["items"], failure["first"]) == ("error", 1, "word_problems-1-000001")
+    assert failure["reason"] == (
+        "did not give control back within 10.5 s, and was ended; what it had spent is not known"
+    )
+    assert report.rows[0]["usd"] is None
+    again = lab.compare("word_problems", spec, budget="seconds=0.5", out=tmp_path / "kept", **SETTINGS)
+    assert again.items == report.items
+
+
+class Told(Crew):
+    """A crew without processes, which notes what it would tell them."""
+
+    def __init__(self) -> None:
+        super().__init__({}, 1)
+        self.told: list[Any] = []
+
+    def _start(self) -> _Hand:
+        hand = _Hand(SimpleNamespace(kill=int, wait=int, stdin=None, stdout=None))  # type: ignore[arg-type]
+        self._hands.append(hand)
+        return hand
+
+    def _tell(self, hand: _Hand, form: Any) -> None:
+        self.told.append(form)
+
+
+def job(number: int, items: list[int], budget: str = "seconds=1") -> dict[str, Any]:
+    return {
+        "job": number,
+        "cell": 7,
+        "budget": budget,
+        "model": "a:b",
+        "width": 8,
+        "items": [[n, "?", n] for n in items],
+    }
+
+
+def stuck(begun_at: dict[int, float], jobs: list[dict[str, Any]]) -> tuple[Told, _Hand]:
+    crew = Told()
+    hand = crew._start()
+    hand.jobs.extend(jobs)
+    hand.begun, hand.silent = begun_at, _crew.GRACE
+    return crew, hand
+
+
+def test_of_several_items_under_way_each_is_done_again_alone() -> None:
+    crew, hand = stuck({3: 0.0, 4: 0.0}, [job(0, [3, 4, 5, 6]), job(1, [8])])
+    assert list(crew._replaced(hand)) == []
+    assert hand not in crew._hands
+    given = [*crew.told, *crew._waiting]
+    assert [([one[0] for one in each["items"]], each["width"]) for each in given] == [
+        ([3], 1), ([4], 1), ([5, 6], 8), ([8], 8)
+    ]  # fmt: skip
+
+
+def test_one_item_alone_has_failed_and_what_it_cost_is_unknown() -> None:
+    crew, hand = stuck({3: 0.0}, [job(0, [3, 5])])
+    (said,) = crew._replaced(hand)
+    assert (said["cell"], said["item"], said["stop"], said["usd"], said["seconds"]) == (7, 3, "error", None, 1.0)
+    assert [[one[0] for one in each["items"]] for each in crew.told] == [[5]]
+
+
+def test_only_who_is_silent_and_over_its_limit_is_ended() -> None:
+    now = time.monotonic()
+    over, within = now - 2 * _crew.GRACE, now
+    for begun_at, budget, silent, ended in (
+        ({3: over}, "seconds=1", _crew.GRACE, True),
+        ({3: over}, "seconds=1", _crew.GRACE - 1, False),
+        ({3: within}, "seconds=1", _crew.GRACE, False),
+        ({3: over}, "calls=1", 10 * _crew.GRACE, False),
+        ({}, "seconds=1", _crew.GRACE, False),
+    ):
+        crew, hand = stuck(begun_at, [job(0, [3], budget)])
+        hand.silent = silent
+        assert crew._is_stuck(hand) is ended
+
+
+def test_who_waits_for_something_gives_signs_of_life(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    spec = written(
+        tmp_path / "mine.py",
+        f"while not Path({str(flag)!r}).exists():\n    await asyncio.sleep(0.01)\nreturn task.answer('7')",
+        before="import asyncio\nfrom pathlib import Path\n",
+        calls="0",
+    )
+    (tmp_path / "s.jsonl").write_text("")
+    setup = {"task": "word_problems", "blind": None, "examples": []}
+    from stratagem.tasks import suite
+
+    question = next(suite("word_problems").items(1)).question
+    with Crew(setup, 1) as crew:
+        crew._tell(crew._hands[0], {
+            "job": 0, "cell": 0, "strategy": spec, "budget": "seconds=600", "model": f"script:{tmp_path / 's.jsonl'}",
+            "width": 2, "items": [[0, question, 0]],
+        })  # fmt: skip
+        said = [json.loads(crew._said.get(timeout=120)[1])]
+        while said[-1] != {"begun": 0}:
+            said.append(json.loads(crew._said.get(timeout=120)[1]))
+        for _ in range(3):
+            assert json.loads(crew._said.get(timeout=120)[1]) == {"beat": 1}
+        flag.touch()
+        while "item" not in said[-1]:
+            said.append(json.loads(crew._said.get(timeout=120)[1]))
+    assert (said[-1]["text"], said[-1]["stop"]) == ("7", "answered")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_process_that_dies_between_two_pieces_of_work_is_noticed() -> None:
+    with Crew({"task": "word_problems", "blind": None, "examples": []}, 1) as crew:
+        crew._hands[0].process.kill()
+        with pytest.raises(Halt) as caught:
+            list(crew.results([job(0, [1])]))
+    assert (caught.value.failure, caught.value.status) == (None, -signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_who_is_left_behind_says_nothing(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with errors.open("wb") as file:
+        process = begun(tmp_path / "kept", items=400, stderr=file)
+        end = time.monotonic() + 120
+        while answered(tmp_path / "kept") < 5:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        group = [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        while any(os.path.exists(f"/proc/{one}") for one in group):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert errors.read_bytes() == b""
