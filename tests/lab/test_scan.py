@@ -1,5 +1,7 @@
 """The scan of prompts: what it finds, and what it does not take for a find."""
 
+import json
+
 import pytest
 
 from stratagem.lab._scan import Scan, Shown, summary
@@ -83,6 +85,20 @@ def test_an_example_that_shares_lines_with_a_test_item_is_none_and_may_be_shown(
 def test_an_answer_that_an_example_has_as_well_is_no_find() -> None:
     scan = Scan(ITEMS, [("Use each of the numbers 2 1 4 3 exactly once.", "1 * 2 * 3 * 4", None)])
     assert look(scan, 0, "Answer: 1 * 2 * 3 * 4") == {}
+    assert scan.short == 3
+
+
+def test_a_key_that_shares_lines_with_an_example_is_found_by_the_others() -> None:
+    scan = Scan(BLOCKS[:3], [("Unlike.", "(unstack a b)\n(stack c a)", None)])
+    assert scan.short == 0
+    assert look(scan, 2, "(unstack a b)") == {}
+    assert look(scan, 2, "(unstack a b)", "(stack a c)") == {"keys": [1]}
+
+
+def test_what_stands_within_json_is_found_likewise() -> None:
+    scan = Scan(BLOCKS, ())
+    assert look(scan, 0, json.dumps({"notes": f'"{BLOCKS[3].question}"\n'})) == {"questions": [3]}
+    assert look(scan, 0, json.dumps(["So", f"{BLOCKS[3].key}\nas said"])) == {"keys": [3]}
 
 
 def test_a_question_without_a_line_of_its_own_is_found_by_all_of_its_lines() -> None:

@@ -32,7 +32,12 @@ _LOOSE = str.maketrans("", "", ".,;:!?\"'`")
 
 def words_of(text: str) -> Words:
     """Return a text as it is compared: words without case, and without the marks around them."""
-    return tuple(part.strip(MARKS) or part for part in text.casefold().split())  # a lone `*` is a word, as in sums
+    # Texts within JSON are the same texts. A lone `*` is a word, as in sums.
+    return tuple(part.strip(MARKS) or part for part in _unescaped(text).casefold().split())
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\n", " ").replace("\\", "") if "\\" in text else text
 
 
 def lines_of(text: str) -> list[Words]:
@@ -129,9 +134,9 @@ class Scan:
         self._questions, self._keys = _Phrases(), _Phrases()
         self._together: dict[int, list[Words]] = {}  # those that only together tell one
         self.untold, self.brief = self._tell(clean)
-        said_right = [lines_of(one.key) for one in items]
-        self._key_lines = [lines if long(lines) else [] for lines in said_right]
-        self.short = self._key_lines.count([])  # keys that are too short to be looked for
+        right = [[words for words in lines_of(one.key) if words not in self._examples] for one in items]
+        self._key_lines = [lines if long(lines) else [] for lines in right]
+        self.short = self._key_lines.count([])  # keys that are too short to be looked for, but for what examples say
         for number, lines in enumerate(self._key_lines):
             for words in lines:
                 self._keys.add(words, number)
@@ -266,10 +271,10 @@ class _Heard:
         """Return whether a reply had a phrase when a line, up to a word, was first shown."""
         count = min(line.heard, len(self._said))
         for length, heard in line.grown:
-            if heard < count and len(line.text[:length].split()) >= end:
+            if heard < count and len(words_of(line.text[:length])) >= end:
                 count = heard
         while len(self._loose) < count:
-            self._loose.append(_loose(self._said[len(self._loose)].replace("\\n", " ")))
+            self._loose.append(_loose(self._said[len(self._loose)]))
         wanted = _loose(" ".join(phrase))
         return bool(wanted) and any(wanted in one for one in self._loose[:count])
 
@@ -281,7 +286,7 @@ def _joined(words: Words) -> str:
 
 def _loose(text: str) -> str:
     """Return a text without what differs between a reply, perhaps in JSON, and the value that was read in it."""
-    return "".join(text.casefold().split()).translate(_LOOSE)
+    return "".join(_unescaped(text).casefold().split()).translate(_LOOSE)
 
 
 def summary(
