@@ -1,5 +1,6 @@
 """The scan from end to end: each leak is counted, and what built-in strategies show of an item is none."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_a_memory_that_carries_a_question_over_is_found_at_each_later_item(
     spec = noting(tmp_path, "list(BEFORE)", "BEFORE[:] = [task.question]")
     scan = scanned(task, spec, level=level)
     named = [one.id for one in items(task, level=level)]
-    assert scan["questions_of_others"] == [[later, before] for before, later in zip(named, named[1:], strict=False)]
+    assert scan["questions_of_others"] == [[later, before] for before, later in pairwise(named)]
     assert scan["keys_of_others"] == []
     assert scan["own_key_in_first_prompt"] == []
 
@@ -87,7 +88,9 @@ def test_a_training_row_that_repeats_a_test_row_is_an_example_that_is_a_test_ite
         ("Which river flows through Paris?", "It comes from Burgundy. ", "train"),
     ]
     file = tmp_path / "own.csv"
-    file.write_text("question,answer,split\n" + "".join(f"{asked},{why}#### a river,{split}\n" for asked, why, split in rows))
+    file.write_text(
+        "question,answer,split\n" + "".join(f"{asked},{why}#### a river,{split}\n" for asked, why, split in rows)
+    )
     scan = scanned(str(file), "chain_of_thought,direct", items=None)
     assert scan["examples_among_items"] == ["own-000002"]
     assert scan["questions_of_others"] == [["own-000003", "own-000002"]]
@@ -100,8 +103,6 @@ def test_a_training_row_that_repeats_a_test_row_is_an_example_that_is_a_test_ite
         ("api_bank", 1, "reflexion,best_of_n(n=3)", 12),  # keys that say the same
         ("api_bank", 2, "reflexion,best_of_n(n=3)", 12),
         ("blocksworld", 1, "direct,chain_of_thought,reflexion", 40),  # examples that begin as items do
-        ("list_sorting", 1, "chain_of_thought,tree_of_thoughts", 20),
-        ("word_problems", 1, "chain_of_thought,self_consistency(n=3)", 20),
     ],
 )
 def test_what_built_in_strategies_show_is_no_find(task: str, level: int, strategies: str, count: int) -> None:

@@ -12,8 +12,9 @@ What is no find, because a prompt may show it:
 - a key that the item's own question has anywhere;
 - what the model had said before, for this item: whoever had not been shown it did not get it from a prompt.
 
-All else is: texts of the strategy, its notes and what its tools returned. So a question beside its key is one, and so is an
-example that a strategy brings with it. What cannot be told from another item, or is too short, is counted.
+All else is one: texts of the strategy, its notes and what its tools returned. So an example that a strategy brings with it
+is, with its key or without. `Scan` counts what it cannot look for: questions that are too short, or that lie within another
+item's, and keys of which too little is left without the lines of the examples.
 """
 
 from collections import Counter
@@ -122,6 +123,12 @@ class Scan:
     Args:
         items: of the test.
         examples: question, answer and rationale of the solved examples that strategies are shown.
+
+    Attributes:
+        overlaps: numbers of the items that the examples show.
+        short: how many keys are too short to be looked for.
+        brief: how many questions are.
+        untold: how many questions lie within that of another item, and are no find in its prompts.
     """
 
     def __init__(self, items: Sequence[Item], examples: Iterable[tuple[str, str, str | None]]) -> None:
@@ -136,7 +143,7 @@ class Scan:
         self.untold, self.brief = self._tell(clean)
         right = [[words for words in lines_of(one.key) if words not in self._examples] for one in items]
         self._key_lines = [lines if long(lines) else [] for lines in right]
-        self.short = self._key_lines.count([])  # keys that are too short to be looked for, but for what examples say
+        self.short = self._key_lines.count([])
         for number, lines in enumerate(self._key_lines):
             for words in lines:
                 self._keys.add(words, number)
@@ -190,7 +197,9 @@ class Scan:
             self._known[line] = found
         return found
 
-    def look(self, item: int, lines: Iterable[Shown], first: Sequence[str], said: Sequence[str] = ()) -> dict[str, list[int]]:
+    def look(
+        self, item: int, lines: Iterable[Shown], first: Sequence[str], said: Sequence[str] = ()
+    ) -> dict[str, list[int]]:
         """Return which other items the prompts of an item show, and whether its first one shows its own key.
 
         Args:
@@ -205,25 +214,26 @@ class Scan:
             found = self._look(line.text)
             for place in found.questions:
                 phrase = found.words[place.start : place.end]
-                if self._questions.owners(phrase) != {item} and phrase not in questions:
-                    if not self._may(own, found.words, place) and not heard.before(phrase, line, place.end):
-                        questions.add(phrase)
+                if phrase in questions or self._questions.owners(phrase) == {item}:
+                    continue
+                if not (_within(own.phrases, found.words, place) or self._excused(found.words, place, line, heard)):
+                    questions.add(phrase)
             for place in found.keys:
                 phrase = found.words[place.start : place.end]
-                if phrase not in keys and _joined(phrase) not in own.text:
-                    if not self._within(self._examples, found.words, place) and not heard.before(phrase, line, place.end):
-                        keys.add(phrase)
+                if phrase in keys or _joined(phrase) in own.text:
+                    continue
+                if not self._excused(found.words, place, line, heard):
+                    keys.add(phrase)
         hits = {
             "questions": self._questions_shown(item, own, questions), "keys": self._keys_shown(own, keys, item),
             "own": [item] if self._says_own(item, own, first) else [],
         }  # fmt: skip
         return {name: found for name, found in hits.items() if found}
 
-    def _may(self, own: _Own, words: Words, place: Place) -> bool:
-        return self._within(own.phrases, words, place) or self._within(self._examples, words, place)
-
-    def _within(self, phrases: _Phrases, words: Words, place: Place) -> bool:
-        return any(one.start <= place.start and place.end <= one.end for one in phrases.places(words))
+    def _excused(self, words: Words, place: Place, line: Shown, heard: "_Heard") -> bool:
+        """Return whether an example shows something, or the model had said it."""
+        phrase = words[place.start : place.end]
+        return _within(self._examples, words, place) or heard.before(phrase, line, place.end)
 
     def _questions_shown(self, item: int, own: _Own, shown: set[Words]) -> list[int]:
         """Return whose questions are shown: by a line that tells one, or by all lines but those that the item has as well."""
@@ -244,7 +254,9 @@ class Scan:
         found = list[int]()
         for number in set[int]().union(*(self._keys.owners(words) for words in shown)) - {item}:
             wanted = [words for words in self._key_lines[number] if _joined(words) not in own.text]
-            if all(words in shown for words in wanted) and (long(wanted) or len(wanted) == len(self._key_lines[number])):
+            if all(words in shown for words in wanted) and (
+                long(wanted) or len(wanted) == len(self._key_lines[number])
+            ):
                 found.append(number)
         return sorted(found)
 
@@ -254,10 +266,15 @@ class Scan:
             found = self._look(line)
             shown |= {
                 found.words[place.start : place.end] for place in found.keys
-                if not self._within(self._examples, found.words, place)
+                if not _within(self._examples, found.words, place)
             }  # fmt: skip
         wanted = [words for words in self._key_lines[item] if _joined(words) not in own.text]
         return bool(wanted) and all(words in shown for words in wanted)
+
+
+def _within(phrases: _Phrases, words: Words, place: Place) -> bool:
+    """Return whether a place in a line is part of one of some phrases there."""
+    return any(one.start <= place.start and place.end <= one.end for one in phrases.places(words))
 
 
 class _Heard:
