@@ -197,3 +197,9 @@ def test_a_report_says_how_much_could_not_be_looked_for() -> None:
         "prompts: 0 lines, none shows another item's question or key"
         " (not looked for: 1 key too short, 1 question too short, 2 questions within another item's)"
     )
+
+
+def test_a_question_without_a_word_is_too_short() -> None:
+    scan = Scan([Item("a", "\\", "4", 1), ITEMS[0]], ())
+    assert scan.brief == 1
+    assert look(scan, 0, "\\") == {}

@@ -105,7 +105,7 @@ class _Own:
     def __init__(self, question: str) -> None:
         words = words_of(question)
         self.lines = frozenset(lines_of(question))
-        self.phrases = _Phrases((*self.lines, words))
+        self.phrases = _Phrases((*self.lines, *filter(None, [words])))
         self.text = _joined(words)
 
 
@@ -139,7 +139,7 @@ class Scan:
         self.overlaps, clean = self._overlapping(said)
         self._examples = _Phrases(chain.from_iterable(clean))
         self._questions, self._keys = _Phrases(), _Phrases()
-        self._together: dict[int, list[Words]] = {}  # those that only together tell one
+        self._together: dict[int, list[Words]] = {}  # lines that tell an item only together
         self.untold, self.brief = self._tell(clean)
         right = [[words for words in lines_of(one.key) if words not in self._examples] for one in items]
         self._key_lines = [lines if long(lines) else [] for lines in right]
