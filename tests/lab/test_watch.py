@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from stratagem.core import Reply, Sample
 from stratagem.lab import compare
 from stratagem.lab._virtual import VirtualClock, VirtualLoop, run_virtually
 from stratagem.lab._watch import Seen, Watched, Witness, waves
@@ -11,14 +12,28 @@ from stratagem.models import open_model
 from stratagem.models.simulated import SimulatedModel
 
 
+def asking(message: str) -> Any:
+    """Return a request."""
+    head, asked = SimpleNamespace(instruction="Go on."), SimpleNamespace(name="goes_on")
+    return SimpleNamespace(message=message, signature=asked, head=head, steps=None, repair=())
+
+
 def shown(*messages: str) -> list[str]:
     """Return the lines that are kept of some prompts."""
     witness = Witness()
     for message in messages:
-        head, asked = SimpleNamespace(instruction="Go on."), SimpleNamespace(name="goes_on")
-        request: Any = SimpleNamespace(message=message, signature=asked, head=head, steps=None, repair=())
-        witness.sees(request)
+        witness.sees(asking(message))
     return list(witness.lines)
+
+
+def test_lines_have_the_number_of_replies_that_were_heard_before_and_grown_ones_of_each_part() -> None:
+    chain, witness = "A: " + "thought " * 20, Witness()
+    for message, reply in (("Q", "one"), (f"Q\n{chain}one", "two"), (f"Q\n{chain}one two", "two"), ("other", "three")):
+        witness.sees(asking(message))
+        witness.hears(Reply((Sample(reply),)))
+    assert witness.lines == {"Q": 0, "Go on.": 0, f"{chain}one two": 2, "other": 2}
+    assert witness.grown == {f"{chain}one two": [(len(f"{chain}one"), 1)]}
+    assert list(witness.said) == ["one", "two", "three"]
 
 
 def test_a_line_that_goes_on_is_kept_once_at_its_longest() -> None:

@@ -257,7 +257,7 @@ class _Work:
             for budget in range(len(wanted.budgets))
             for who in range(len(contestants))
         ]
-        self.scan = _scan.Scan(wanted.items, (f"{one[0]}\n{one[2] or ''}" for one in wanted.examples))
+        self.scan = _scan.Scan(wanted.items, wanted.examples)
         self.answers: dict[tuple[int, int], dict[str, Any]] = {}
 
     def perform(self) -> None:
@@ -286,7 +286,9 @@ class _Work:
     def _kept(self, said: dict[str, Any]) -> dict[str, Any]:
         """Return what is kept of an answer: of its prompts, what was found in them."""
         lines, first, prompts = said.pop("lines"), said.pop("first"), said.pop("prompts")
-        said["hits"] = self.scan.look(said["item"], lines, first)
+        replies, heard, grown = said.pop("said"), said.pop("heard"), said.pop("grown")
+        shown = (_scan.Shown(line, n, grown.get(line, ())) for line, n in zip(lines, heard, strict=True))
+        said["hits"] = self.scan.look(said["item"], shown, first, replies)
         said["lines"] = len(lines)
         said["prompts"] = {
             name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in sorted(prompts.items())

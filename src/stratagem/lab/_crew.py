@@ -219,7 +219,8 @@ def _given_up(job: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {
         "cell": job["cell"], "item": number, "text": "", "made": [], "stop": "error", "reason": reason, "needs": [],
         "calls": 0, "tokens": 0, "prompt_tokens": 0, "usd": None, "estimated": True,
-        "seconds": 0.0 if job["model"].startswith("sim") else limit, "waves": 0, "first": [], "lines": [], "unseen": 0, "prompts": {},
+        "seconds": 0.0 if job["model"].startswith("sim") else limit, "waves": 0, "first": [], "lines": [], "heard": [],
+        "grown": {}, "said": [], "unseen": 0, "prompts": {},
     }  # fmt: skip
 
 

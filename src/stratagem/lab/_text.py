@@ -103,9 +103,11 @@ def small_p(p: float) -> str:
 
 
 def scan_line(scan: Mapping[str, Any]) -> str:
-    """Return what the scan of the prompts found, in one line."""
+    """Return what the scan of the prompts found, and what it could not look for, in one line."""
+    unknown = ", ".join(f"{counted(scan[name], noun)} {why}" for name, noun, why in UNKNOWN if scan[name])
+    unknown = unknown and f" (not looked for: {unknown})"
     if scan["clean"]:
-        return f"prompts: {counted(scan['lines'], 'line')}, none shows another item's question or key"
+        return f"prompts: {counted(scan['lines'], 'line')}, none shows another item's question or key{unknown}"
     found: list[str] = []
     for name, short, one, many in SHOWN:
         if not scan[name]:
@@ -120,7 +122,7 @@ def scan_line(scan: Mapping[str, Any]) -> str:
         if not short:
             named = f" ({', '.join(scan[name][:3])}{', ...' if n > 3 else ''})"
         found.append(f"{n} {one if n == 1 else many}{named}")
-    return f"! prompts: {'; '.join(found)}"
+    return f"! prompts: {'; '.join(found)}{unknown}"
 
 
 SHOWN = (
@@ -138,6 +140,11 @@ SHOWN = (
         "first prompts show the item's own key",
     ),
     ("examples_among_items", "", "example is a test item", "examples are test items"),
+)
+UNKNOWN = (
+    ("keys_too_short", "key", "too short"),
+    ("questions_too_short", "question", "too short"),
+    ("questions_too_alike", "question", "within another item's"),
 )
 
 

@@ -66,10 +66,19 @@ class Watched:
 
 
 class Witness:
-    """What was seen for one item."""
+    """What was seen for one item.
+
+    Attributes:
+        lines: of its prompts, each once, and how many different replies had been heard when it was first shown.
+        grown: of a line that went on with others, how long each was and how many replies had been heard by then.
+        said: the replies.
+        first: lines of the first prompt.
+    """
 
     def __init__(self) -> None:
-        self.lines: dict[str, None] = {}
+        self.lines: dict[str, int] = {}
+        self.grown: dict[str, list[tuple[int, int]]] = {}
+        self.said: dict[str, None] = {}
         self.first: tuple[str, ...] = ()
         self.prompts: dict[str, str] = {}
         self.calls: list[Seen] = []
@@ -79,34 +88,42 @@ class Witness:
 
     def sees(self, request: Request) -> int:
         """Note a request; return the moment."""
-        lines = self.lines
+        lines, heard = self.lines, len(self.said)
         known = len(lines)
         for line in request.message.split("\n"):
-            lines[line] = None
+            lines.setdefault(line, heard)
             if len(line) > LONG:
                 self._grows(line)
         name = request.signature.name
         if name not in self.prompts:
             self.prompts[name] = request.head.instruction
-            lines.update(dict.fromkeys(request.head.instruction.split("\n")))
+            self._shown(request.head.instruction, heard)
         for turn in request.steps or ():
-            lines.update(dict.fromkeys(line for one in turn.observations for line in one.text.split("\n")))
+            for one in turn.observations:
+                self._shown(one.text, heard)
         for reply, complaint in request.repair:
-            lines.update(dict.fromkeys(f"{reply}\n{complaint}".split("\n")))
+            self._shown(f"{reply}\n{complaint}", heard)
         if not known:
             self.first = tuple(lines)
         self._moment += 1
         return self._moment
 
+    def _shown(self, text: str, heard: int) -> None:
+        for line in text.split("\n"):
+            self.lines.setdefault(line, heard)
+
     def _grows(self, line: str) -> None:
         """Forget a line with which this one begins: a chain that goes on would else be kept once for each of its calls."""
         before = self._begun.get(line[:LONG], "")
-        if line.startswith(before) and line[len(before) : len(before) + 1].isspace():
-            self.lines.pop(before, None)
+        if line.startswith(before) and line[len(before) : len(before) + 1].isspace() and before in self.lines:
+            earlier = [*self.grown.pop(before, ()), (len(before), self.lines.pop(before))]
+            self.grown[line] = [*self.grown.get(line, ()), *earlier]
         self._begun[line[:LONG]] = line
 
     def hears(self, reply: Reply) -> Reply:
-        """Note who gave a reply, where several may."""
+        """Note what a reply says, and who gave it where several may."""
+        for sample in reply.samples:
+            self.said[sample.text] = None
         if reply.by:
             self.by[reply.by] = self.by.get(reply.by, 0) + len(reply.samples)
         return reply

@@ -146,6 +146,7 @@ class Worker:
         return {
             "cell": cell, "item": number, **_frozen(answer), "seconds": round(took, 6), "waves": waves(witness.calls),
             "first": list(witness.first), "lines": lines[:MOST_LINES], "unseen": max(len(lines) - MOST_LINES, 0),
+            "heard": list(witness.lines.values())[:MOST_LINES], "grown": witness.grown, "said": list(witness.said)[:MOST_LINES],
             "prompts": witness.prompts, **({"stop": "error", "reason": error} if error else {}), **({"by": witness.by} if witness.by else {}),
         }  # fmt: skip
 
