@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.lab.test_guards import RIGHT, written
+
 SMALL = ("--task", "game24", "--model", "sim:skill=0.6", "--items", 6, "--processes", 1)
 TWO = ("compare", *SMALL, "--strategies", "direct,self_consistency(n=3)", "--budget", "tokens=700/1500")
 
@@ -102,8 +104,20 @@ def test_a_file_of_yours_is_compared_with_one_command(cli: Any) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_says_how_to_go_on_and_the_same_line_does(cli: Any, sent: signal.Signals, tmp_path: Path) -> None:
-    words = ("compare", *SMALL[:4], "--items", 300, "--processes", 1, "--strategies", "direct,self_consistency(n=20)",
-             "--no-baselines", "--out", "kept")  # fmt: skip
+    spec = written(cli.folder / "mine.py", f"import time\ntime.sleep(0.5)\n{RIGHT}")
+    words = (
+        "compare",
+        *SMALL[:4],
+        "--items",
+        10,
+        "--processes",
+        1,
+        "--strategies",
+        spec,
+        "--no-baselines",
+        "--out",
+        "kept",
+    )
     process = cli.start(*words)
     answers = cli.folder / "kept" / "answers.jsonl"
     from tests.cli.conftest import until
@@ -113,7 +127,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_line_does(cli: Any, sent: signal.
     out, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == ""
-    assert re.fullmatch(r"stopped: \d+ of 600 answers kept in kept; the same line goes on from there\n", said)
+    assert re.fullmatch(r"stopped: \d+ of 10 answers kept in kept; the same line goes on from there\n", said)
     kept = answers.read_bytes()
     assert cli(*words).exit_code == 0
     assert answers.read_bytes().startswith(kept)
