@@ -54,7 +54,29 @@ def test_a_number_that_is_denied_is_not_stated(text: str, found: float | None) -
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_is_read_as_it_is_written(value: float) -> None:
-    assert figure(repr(value)) == number(f"The answer is {value!r}.") == value
+    found = figure(repr(value))
+    assert found is not None
+    assert found == number(f"The answer is {value!r}.")
+    assert float(found) == value
+
+
+@given(st.integers(-(10**300), 10**300))
+def test_whole_numbers_are_read_exactly(value: int) -> None:
+    assert figure(str(value)) == number(f"The answer is {value:,}.") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("9007199254740993", 9007199254740993), ("9007199254740993.0", 9007199254740993), ("1e23", 10**23),
+        ("9007199254740993.5", None),  # as a float it is whole, and that is not what was written
+        ("0.99999999999999999999", None), ("1e-999999999", None), ("1e999999999", None), ("0e5", 0), ("2.3 million", 2300000),
+        ("12345678901234567 thousand", 12345678901234567000), ("1.1 dozen", 13.2), ("9007199254740993/1", 9007199254740993),
+        ("1" * 5000 + "/" + "1" * 5000, None), ("." + "0" * 400 + "1", None),
+    ],
+)  # fmt: skip
+def test_what_a_float_does_not_hold_is_not_rounded(text: str, found: float | None) -> None:
+    assert number(text) == found
 
 
 @given(st.text(max_size=80))

@@ -4,11 +4,14 @@ Rule 1: the last word with a digit in it counts, as a whole: what is no number a
         and so is what is only a part of one (`1 234`, `3 - 5`, `12 or 13`).
 Rule 2: what is denied is None: "It is not 12".
 Rule 3: when in doubt, None: None is wrong, never right.
+Rule 4: a number is exactly what is written: a whole one that no float holds is an `int`, and what a float would round to a
+        whole number is None.
 """
 
-import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 
 from stratagem.tasks._stated import announced, denies, doubtful, folded, leads_astray
 
@@ -19,7 +22,8 @@ _FIGURE = re.compile(
 )
 _EQUAL = re.compile(r"(?<![!<>])=")
 _TAG = re.compile(r"</?[A-Za-z]\w*>")
-_SCALES = {"dozen": 12.0, "hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_SCALES = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_LONGEST, _LARGEST = 4000, 330  # characters of a number, and the power of ten beyond which a float is 0 or infinite
 _OPERATORS = frozenset("-\u2212\u2013+*x×·/÷^<>≤≥≠") | {
     "**",
     "!=",
@@ -45,18 +49,38 @@ def figure(word: str) -> float | None:
     >>> figure("-$1,234.50"), figure("1/2"), figure(".5"), figure("10-5")
     (-1234.5, 0.5, 0.5, None)
     """
+    found = _exact(word)
+    return None if found is None else _stated(found)
+
+
+def _exact(word: str) -> Fraction | None:
+    """Return the number that a word is as a whole, as it is written."""
     bare = _EQUAL.split(word)[-1].lstrip(_FRONT).rstrip(_BACK)
     found = _FIGURE.fullmatch(bare) or (_FIGURE.fullmatch(bare[1:-1]) if bare[:1] == bare[-1:] == "$" else None)
-    if found is None or (found["sign"] and found["inner"]):
+    if found is None or len(bare) > _LONGEST or (found["sign"] and found["inner"]):
         return None
     if found["top"]:
-        below = float(found["bottom"])
-        value = float(found["top"]) / below if below else math.nan
+        below = int(found["bottom"])
+        if not below:
+            return None
+        value = Fraction(int(found["top"]), below)
     else:
-        value = float(found["plain"].replace(",", ""))
-    if not math.isfinite(value):
-        return None
+        written = Decimal(found["plain"].replace(",", ""))
+        if written and abs(written.adjusted()) > _LARGEST:
+            return None
+        value = Fraction(written)
     return -value if found["sign"] in ("-", "\u2212", "\u2013") or found["inner"] else value
+
+
+def _stated(value: Fraction) -> float | None:
+    """Return a number as a float, or as an int where it is whole and no float holds it; None if it would become another."""
+    try:
+        near = float(value)
+    except OverflowError:
+        return None
+    if value.denominator == 1:
+        return near if near == value else value.numerator
+    return None if near.is_integer() else near
 
 
 def number(text: str) -> float | None:
@@ -71,12 +95,11 @@ def number(text: str) -> float | None:
         return None
     words = lines[at].split()
     place = next(place for place in range(len(words) - 1, -1, -1) if any(map(str.isdigit, words[place])))
-    value = figure(words[place])
+    value = _exact(words[place])
     if value is None or _part(words, place) or _denied(words, place):
         return None
     after = folded(words[place + 1])[:1] if place + 1 < len(words) else []
-    scale = _SCALES.get(after[0], 1.0) if after and words[place][-1] not in ".,;:" else 1.0
-    return value * scale
+    return _stated(value * (_SCALES.get(after[0], 1) if after and words[place][-1] not in ".,;:" else 1))
 
 
 def _continues(before: Sequence[str], line: str) -> bool:
