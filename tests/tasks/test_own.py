@@ -135,6 +135,18 @@ def test_a_file_with_a_key_that_states_nothing_by_itself_is_compared_as_text(tmp
     assert suite.score("q0?", "london. paris. rome") == (1.0, True)
 
 
+def test_where_an_answer_begins_with_a_number_and_a_point_both_are_compared(tmp_path: Path) -> None:
+    suite = opened(
+        file_of(tmp_path, {"question": "q0?", "answer": "1. May"}, {"question": "q1?", "answer": "the Tiber"})
+    )
+    assert isinstance(suite, OwnSuite)
+    blind = opened("gone.jsonl", blind=suite.blind())
+    for made in (suite, blind):
+        assert made.task("q0?").answer("May").value == "May"
+        assert made.task("q0?").answer("It is 1. May").value == made.task("q0?").answer("1. May").value == "1 May"
+    assert [suite.score("q0?", said).right for said in ("1. May", "May", "2. May")] == [1, 0, 0]
+
+
 def test_whole_sentences_as_answers_are_compared_as_they_are(tmp_path: Path) -> None:
     suite = opened(file_of(tmp_path, {"question": "Conclude.", "answer": "All men are mortal."}))
     assert suite.score("Conclude.", "Answer: all men are mortal").right == 1

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from stratagem.tasks._stated import announced, denies, doubtful, folded, leads_astray
+from stratagem.tasks._stated import announced, denies, doubtful, folded, leads_astray, unmarked
 
 _FIGURE = re.compile(
     r"(?P<sign>[-+\u2212\u2013]?)[$€£¥]?(?P<inner>[-\u2212]?)"
@@ -106,7 +106,7 @@ def _continues(before: Sequence[str], line: str) -> bool:
     """Return whether a line goes on with what is denied, or is the last of several lines that have a number each and no word."""
     if not before:
         return False
-    one, other = figure(line.strip()), figure(before[-1].strip())
+    one, other = (None if "=" in said else figure(unmarked(said).strip()) for said in (line, before[-1]))
     return leads_astray(before[-1]) or (one is not None and other is not None and one != other)
 
 
@@ -117,6 +117,8 @@ def _part(words: Sequence[str], place: int) -> bool:
     if not place:
         return False
     near = words[place - 1].lower()
+    if place == 1 and near == "*":  # the mark of a list
+        return False
     if near in _OPERATORS or near.strip(",;") in _OPERATORS:
         return True
     if place > 1 and near in _BINDERS:

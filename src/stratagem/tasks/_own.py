@@ -28,6 +28,7 @@ ANSWERS = ("answer", "solution", "target", "output", "label")
 TRAINING_SPLITS = ("train", "training")
 ENDINGS = (".jsonl", ".csv")
 _NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?\s?%?")
+_NUMBERED = re.compile(r"\(?\d+[.)]\s")
 _SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
 SHOWN_LINES = 10  # of a file, in a note
 _PRECISION = 1e-9  # relative, of numbers that are not whole
@@ -56,7 +57,7 @@ def opened(spec: str, *, blind: Mapping[str, Any] | None = None) -> Suite:
         UsageError: there is no such suite or file, or the file is wrong; the line is named.
     """
     if blind is not None:
-        return OwnSuite(str(blind["name"]), (), blind["kind"], tuple(blind["choices"]))
+        return OwnSuite(str(blind["name"]), (), blind["kind"], tuple(blind["choices"]), numbered=blind["numbered"])
     if spec.lower().endswith(ENDINGS):
         return OwnSuite.read_file(Path(spec))
     if Path(spec).suffix and Path(spec).exists():
@@ -77,13 +78,16 @@ class OwnSuite(Suite):
         kind: how answers are compared: as numbers, as yes or no, as one of several letters, as short answers that may stand
             within a sentence, or as whole texts.
         choices: the answers that there are, for `choice`.
+        numbered: whether an answer begins with `1.`, so that this is no mark of a list in a reply.
     """
 
     about = "questions of your own"
     levels = (1,)
 
-    def __init__(self, name: str, rows: tuple[Row, ...], kind: Kind, choices: tuple[str, ...] = ()) -> None:
-        self.name, self.kind, self.choices = name, kind, choices
+    def __init__(
+        self, name: str, rows: tuple[Row, ...], kind: Kind, choices: tuple[str, ...] = (), *, numbered: bool = False
+    ) -> None:
+        self.name, self.kind, self.choices, self.numbered = name, kind, choices, numbered
         self._rows = rows
         self.output = {"number": float, "bool": bool, "phrase": str, "text": str}.get(kind) or Literal[choices]
 
@@ -104,7 +108,7 @@ class OwnSuite(Suite):
         kind, choices = _kind(rows)
         if kind == "number":
             rows = tuple(row._replace(key=_written(_as_number(row.key) or 0)) for row in rows)
-        made = OwnSuite(path.stem, rows, kind, choices)
+        made = OwnSuite(path.stem, rows, kind, choices, numbered=any(_NUMBERED.match(row.key) for row in rows))
         made._once(path.name)
         return made
 
@@ -140,7 +144,7 @@ class OwnSuite(Suite):
 
     def blind(self) -> dict[str, Any]:
         """Return what whoever runs strategies needs: all but the rows."""
-        return {"name": self.name, "kind": self.kind, "choices": list(self.choices)}
+        return {"name": self.name, "kind": self.kind, "choices": list(self.choices), "numbered": self.numbered}
 
     @cached_property
     def _known(self) -> Mapping[str, Row]:
@@ -183,7 +187,7 @@ class OwnSuite(Suite):
         """Return the value that an answer states, or None; whoever repeats the question has stated nothing by it."""
         said = text.replace(question, " ")
         if self.kind == "phrase":
-            return phrase(question, said)
+            return phrase(question, said, numbered=self.numbered)
         return self.extract(said)
 
     def extract(self, text: str) -> Any:
