@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from stratagem.tasks._stated import announced, denies, doubtful, folded, leads_astray, unmarked
+from stratagem.tasks._last import Found, astray, stated
+from stratagem.tasks._stated import announced, folded, leads_astray, unmarked
 
 _FIGURE = re.compile(
     r"(?P<sign>[-+\u2212\u2013]?)[$€£¥]?(?P<inner>[-\u2212]?)"
@@ -38,7 +39,6 @@ _OPERATORS = frozenset("-\u2212\u2013+*x×·/÷^<>≤≥≠") | {
     "over",
 }
 _BINDERS = frozenset({"and", "to", "through", "of"})
-_CLAUSES = re.compile(r"[,;!?](?=\s|\Z)|\.(?=\s|\Z)|[()]")
 _VERDICT = re.compile(r"\b(?:yes|true|false|no(?=\s*(?:[^\w\s]|\n|\Z)))\b", re.IGNORECASE)
 _FRONT, _BACK = "\"'“”\u2018’(*_`[{#~≈:\\", "\"'“”\u2018’)*_`]}>.,;:!?\\"
 
@@ -49,6 +49,8 @@ def figure(word: str) -> float | None:
     >>> figure("-$1,234.50"), figure("1/2"), figure(".5"), figure("10-5")
     (-1234.5, 0.5, 0.5, None)
     """
+    if len(word) < 16 and word.isascii() and word.isdigit():  # a float holds it
+        return float(word)
     found = _exact(word)
     return None if found is None else _stated(found)
 
@@ -89,17 +91,22 @@ def number(text: str) -> float | None:
     >>> number("6 + 6 = 12"), number("It is not 12"), number("5 million")
     (12.0, None, 5000000.0)
     """
-    lines = [line for line in announced(_TAG.sub(" ", text)).split("\n") if line.strip()]
+    if len(text) < 16 and text.isascii() and text.isdigit():  # most replies are the number alone
+        return float(text)
+    lines = [line for line in announced(_TAG.sub(" ", text) if "<" in text else text).split("\n") if line.strip()]
     at = next((at for at in range(len(lines) - 1, -1, -1) if any(map(str.isdigit, lines[at]))), None)
     if at is None or _continues(lines[:at], lines[at]):
         return None
     words = lines[at].split()
     place = next(place for place in range(len(words) - 1, -1, -1) if any(map(str.isdigit, words[place])))
-    value = _exact(words[place])
+    value = figure(words[place])
     if value is None or _part(words, place) or _denied(words, place):
         return None
     after = folded(words[place + 1])[:1] if place + 1 < len(words) else []
-    return _stated(value * (_SCALES.get(after[0], 1) if after and words[place][-1] not in ".,;:" else 1))
+    if not after or after[0] not in _SCALES or words[place][-1] in ".,;:":
+        return value
+    exact = _exact(words[place])
+    return None if exact is None else _stated(exact * _SCALES[after[0]])
 
 
 def _continues(before: Sequence[str], line: str) -> bool:
@@ -130,16 +137,17 @@ def _part(words: Sequence[str], place: int) -> bool:
 
 def _denied(words: Sequence[str], place: int) -> bool:
     """Return whether the clause of a number denies it, before or behind it."""
-    return _astray(" ".join(words[:place]), " ".join(words[place:]).lstrip(_FRONT))
+    return astray(" ".join(words[:place]), " ".join(words[place:]).lstrip(_FRONT))
 
 
-def _astray(before: str, behind: str) -> bool:
-    """Return whether a clause denies, or asks for, what stands between these two."""
-    clause = re.split(r"\d\S*", _CLAUSES.split(before)[-1])[-1]
-    end = _CLAUSES.search(behind)
-    if end and end[0] == "?":
-        return True
-    return doubtful(folded(clause)) or denies(folded(behind[: end.start()] if end else behind))
+def whole(text: str) -> int | None:
+    """Return the whole number that a text states last, or None.
+
+    >>> whole("6 + 6 = 12"), whole("12.0"), whole("12.5")
+    (12, 12, None)
+    """
+    value = number(text)
+    return int(value) if value is not None and value % 1 == 0 else None
 
 
 def verdict(text: str) -> bool | None:
@@ -148,16 +156,8 @@ def verdict(text: str) -> bool | None:
     >>> verdict("Yes, no doubt."), verdict("It is not true."), verdict("I say no")
     (True, None, False)
     """
-    said = announced(text)
-    found = list(_VERDICT.finditer(said))
-    if not found or clause_denies(said, found[-1]):
-        return None
-    return found[-1][0].lower() in ("yes", "true")
+    return stated(text, _verdicts)
 
 
-def clause_denies(text: str, found: "re.Match[str]") -> bool:
-    """Return whether the clause in which something was found denies it."""
-    head, _, line = text[: found.start()].rpartition("\n")
-    if not line.strip() and head.strip() and leads_astray(head.rstrip().rpartition("\n")[2]):
-        return True
-    return _astray(line, text[found.end() :].partition("\n")[0])
+def _verdicts(text: str) -> list[Found]:
+    return [Found(*one.span(), one[0].lower() in ("yes", "true")) for one in _VERDICT.finditer(text)]

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 from stratagem.core import Example, Json
 from stratagem.errors import UsageError
 from stratagem.tasks import _figures
+from stratagem.tasks._last import Found, stated
 from stratagem.tasks._stated import announced, phrase, short
 from stratagem.tasks._suite import Item, Suite
 
@@ -29,6 +30,8 @@ TRAINING_SPLITS = ("train", "training")
 ENDINGS = (".jsonl", ".csv")
 _NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?\s?%?")
 _NUMBERED = re.compile(r"\(?\d+[.)]\s")
+# A letter that is a word of a sentence, and no choice.
+_ARTICLE = re.compile(r"[AaI](?=\s+(?!(?:is|was|or|and|because|since|as|seems|must|but|not|are|fits)\b)[a-z])")
 _SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
 SHOWN_LINES = 10  # of a file, in a note
 _PRECISION = 1e-9  # relative, of numbers that are not whole
@@ -192,15 +195,17 @@ class OwnSuite(Suite):
 
     def extract(self, text: str) -> Any:
         """Return the value that a text states last; what it announces as its answer comes before all else."""
-        if self.kind == "number":
-            return _figures.number(text)
-        if self.kind == "bool":
-            return _figures.verdict(text)
-        said = announced(text)
+        if self.kind in ("number", "bool"):
+            return super().extract(text)
         if self.kind == "choice":
-            found = list(re.finditer("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in self.choices), said))
-            return None if not found or _figures.clause_denies(said, found[-1]) else found[-1][0]
-        return super().extract(said)
+            return stated(text, self._letters)
+        return super().extract(announced(text))
+
+    def _letters(self, text: str) -> list[Found]:
+        pattern = "|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in self.choices)
+        return [
+            Found(*one.span(), one[0]) for one in re.finditer(pattern, text) if not _ARTICLE.match(text, one.start())
+        ]
 
     def canonical(self, value: Any) -> Hashable:
         """Return a text without case, spaces at its ends, and the full stop."""

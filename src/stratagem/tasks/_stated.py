@@ -14,11 +14,15 @@ MOST_WORDS = 6  # of an answer that may stand within a sentence; longer ones are
 _FAR = 300  # characters before an answer that are looked at
 _BARE = 3  # words, at most, of an item of a list
 # What may announce an answer: the last one in a text counts.
-_ANSWER = re.compile(
-    r"(?<![^\s*_(#])answer\b[*_]*(?:[^\S\n]+(?P<verb>is|was|(?:would|should|must|will)[^\S\n]+be)\b)?[*_]*[^\S\n]*(?P<mark>[:=]?)[*_]*",
-    re.IGNORECASE,
+_SPOKEN = (
+    r"(?<![^\s*_(#])(?:%s)\b[*_]*(?:[^\S\n]+(?P<verb>is|was|(?:would|should|must|will)[^\S\n]+be)\b)?[*_]*[^\S\n]*"
+    r"(?P<mark>[:=]?)[*_]*"
 )
+_ANSWER = re.compile(_SPOKEN % "answer", re.IGNORECASE)
+ANSWER_OR_RESULT = re.compile(_SPOKEN % "answer|result", re.IGNORECASE)
+_MAY_ANNOUNCE = re.compile("answer|result", re.IGNORECASE)  # a search that costs a tenth of the others
 _BOXED = re.compile(r"\\boxed\{((?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]*\})*\})*)\}")
+_FENCE = re.compile(r"^[^\S\n]*```\w*[^\S\n]*$", re.MULTILINE)
 _FONT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf)\{([^{}]*)\}")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
 # Behind shorter words a full stop may be that of an abbreviation: St. Petersburg.
@@ -68,6 +72,7 @@ _FILLERS = _set(
     "sure ok okay yes well hmm certainly done great thanks thank you let let's me us we my think thinking step",
     "reasoning explanation solution answer final here conclusion note simulated",
 )
+OPENERS = _ANNOUNCERS | _JOINTS | _FILLERS  # words that may stand before an answer, with a comma or without
 _ASKING = _set("who what which where when why how did do does has have had can could will should in of on at for")
 _SIGNS = _set(
     "up down above below over under plus minus positive negative before after more less north south east west"
@@ -88,17 +93,27 @@ def announced(text: str) -> str:
     >>> announced("A wrong answer is 12")
     'A wrong answer is 12'
     """
-    spoken = next((one for one in reversed([*_ANSWER.finditer(text)]) if _announces(text, one)), None)
-    boxed = next((one for one in reversed([*_BOXED.finditer(text)]) if not denies(_before(text, one.start()))), None)
+    return plain(places(text)[0])
+
+
+def places(text: str, announces: "re.Pattern[str]" = _ANSWER) -> tuple[str, ...]:
+    """Return where an answer is looked for, best first: what is announced in one line or in a box, all behind it, the text."""
+    text = _FENCE.sub("", text) if "```" in text else text
+    heard = announces.finditer(text) if _MAY_ANNOUNCE.search(text) else ()
+    spoken = next((one for one in reversed([*heard]) if _announces(text, one)), None)
+    boxes = _BOXED.finditer(text) if "\\boxed" in text else ()
+    boxed = next((one for one in reversed([*boxes]) if not denies(_before(text, one.start()))), None)
     if boxed and not (spoken and spoken.start() > boxed.start()):
-        said = boxed[1].strip()
+        said = (boxed[1],)
     else:
-        said = _line(text[spoken.end() :]).strip() if spoken else ""
-    return plain(said or text.strip())
+        said = (_line(text[spoken.end() :]), text[spoken.end() :]) if spoken else ()
+    return tuple(dict.fromkeys(one.strip() for one in (*said, text) if one.strip())) or ("",)
 
 
 def plain(text: str) -> str:
     r"""Return a text without what LaTeX does to its look: `\text{Paris}` is Paris, `\frac{1}{2}` is 1/2."""
+    if "\\" not in text and "{" not in text:
+        return text
     text = _FRACTION.sub(r"\1/\2", _FONT.sub(r"\1", text))
     return text.replace("\\$", "$").replace("\\%", "%").replace("{,}", ",").replace("\\,", "").replace("\\!", "")
 
