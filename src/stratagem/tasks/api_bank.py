@@ -402,7 +402,7 @@ def _says(response: str, wanted: str) -> bool:
 
 
 def _figures(text: str) -> list[Found]:
-    words = ((*one.span(), figure(one[0])) for one in re.finditer(r"\S+", text))
+    words = ((*one.span(), figure(one[0])) for one in re.finditer(r"\S*[^\s.,;:!?)*]", text))
     return [Found(start, end, value) for start, end, value in words if value is not None]
 
 

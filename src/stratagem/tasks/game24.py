@@ -193,6 +193,8 @@ def _expressions(text: str) -> list[Found]:
     found: list[Found] = []
     for one in _WRITTEN.finditer(text):
         start, part = one.start(), one[0].rstrip()
+        if text[start - 1 : start] == "-":  # of a negative number
+            continue
         while part.count(")") > part.count("(") and part.endswith(")"):
             part = part[:-1].rstrip()
         while part.count("(") > part.count(")") and part.startswith("("):

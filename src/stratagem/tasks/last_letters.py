@@ -6,7 +6,7 @@ from typing import Any
 
 from stratagem.core import Json
 from stratagem.tasks._last import Found, stated
-from stratagem.tasks._stated import OPENERS
+from stratagem.tasks._stated import OPENERS, denies
 from stratagem.tasks._suite import Suite
 from stratagem.tasks._words import PEOPLE, SURNAMES
 
@@ -75,6 +75,9 @@ def _words(text: str) -> list[Found]:
     """Return the last word; before it the one that is offered beside it, if there is one."""
     found = list(_LETTERS.finditer(_TAIL.sub("", text)))
     made = [Found(*one.span(), re.sub(r"[^a-z]", "", one[0].casefold())) for one in found]
+    # What denies is no answer, unless it stands in quotes or is a sentence: `knt is wrong`.
+    while len(made) > 1 and denies([made[-1].value]) and text[made[-2].end : made[-1].start].isspace():
+        made.pop()
     if len(made) > 2 and made[-2].value in ("or", "and"):
         return [made[-3], made[-1]]
     if len(made) > 1 and re.search(r"[,\n]", text[made[-2].end : made[-1].start]) and made[-2].value not in OPENERS:
