@@ -264,6 +264,21 @@ def test_a_file_of_yours_is_a_task_and_its_answers_stay_here(tmp_path: Path, mon
     assert {row["accuracy"] for row in report.rows if row["strategy"] != "longer_chain(k)"} == {1.0}
 
 
+def test_what_was_left_out_of_a_file_is_said_in_every_form_of_the_report(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [("q0?", "test"), ("q1?", "train"), ("q0?", "test"), ("q1?", "test")]
+    file.write_text("".join(json.dumps({"question": one, "answer": 7, "split": split}) + "\n" for one, split in rows))
+    report = lab.compare(str(file), "direct", baselines=False, processes=1)
+    notes = [
+        "1 duplicate question left out: line 3",
+        "1 question is to train and to test, and no solved example is made of it: line 2",
+    ]
+    assert report.manifest["notes"] == report.plain()["manifest"]["notes"] == notes
+    assert report.rows[0]["items"] == 2
+    assert all(f"\n! mine: {note}\n" in f"{report}\n" for note in notes)
+    assert all(f">! mine: {note}</p>" in report.html() for note in notes)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

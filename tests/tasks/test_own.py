@@ -135,6 +135,18 @@ def test_a_file_with_a_key_that_states_nothing_by_itself_is_compared_as_text(tmp
     assert suite.score("q0?", "london. paris. rome") == (1.0, True)
 
 
+def test_where_an_answer_begins_with_a_number_and_a_point_both_are_compared(tmp_path: Path) -> None:
+    suite = opened(
+        file_of(tmp_path, {"question": "q0?", "answer": "1. May"}, {"question": "q1?", "answer": "the Tiber"})
+    )
+    assert isinstance(suite, OwnSuite)
+    blind = opened("gone.jsonl", blind=suite.blind())
+    for made in (suite, blind):
+        assert made.task("q0?").answer("May").value == "May"
+        assert made.task("q0?").answer("It is 1. May").value == made.task("q0?").answer("1. May").value == "1 May"
+    assert [suite.score("q0?", said).right for said in ("1. May", "May", "2. May")] == [1, 0, 0]
+
+
 def test_whole_sentences_as_answers_are_compared_as_they_are(tmp_path: Path) -> None:
     suite = opened(file_of(tmp_path, {"question": "Conclude.", "answer": "All men are mortal."}))
     assert suite.score("Conclude.", "Answer: all men are mortal").right == 1
@@ -211,6 +223,112 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, rows: list[str], 
         opened(file_of(tmp_path, *rows))
 
 
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        ("12345678901", ["12345678901", "12,345,678,901.0", "1.2345678901e10"], ["12345678902", "12345678900.9"]),
+        (12345678901234567890, ["12345678901234567890"], ["12345678901234567891", "12345678901234567889.5", "1.2e19"]),
+        ("-9007199254740993", ["−9,007,199,254,740,993"], ["-9007199254740992"]),
+        ("2.3 million", [], []),
+        ("2300000", ["2.3 million", "2.3e6"], ["2.3000001 million"]),
+        ("1e23", ["100000000000000000000000", "1E+23"], ["99999999999999991611392"]),
+        ("0.1", ["1/10", ".1", "0.10000000001"], ["0.1000001", "0.0"]),
+        ("0.0000000005", ["5e-10"], ["0", "6e-10"]),
+        ("123456789012345.678", ["123456789012345.678"], ["123457789012345.678"]),
+    ],
+)  # fmt: skip
+def test_whole_numbers_are_compared_exactly_and_others_to_nine_digits(
+    tmp_path: Path, key: object, right: list[str], wrong: list[str]
+) -> None:
+    suite = opened(file_of(tmp_path, {"question": "q0?", "answer": key}))
+    assert {said: suite.score("q0?", said).right for said in (*right, *wrong)} == {
+        **dict.fromkeys(right, 1.0), **dict.fromkeys(wrong, 0.0),
+    }  # fmt: skip
+    (item,) = suite.items(1)
+    assert suite.score("q0?", item.key) == (1.0, True)
+    assert all(suite.score("q0?", suite.wrong(suite.read("q0?"), n)) == (0.0, True) for n in range(8))
+
+
+def test_a_row_with_more_fields_than_the_header_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = file_of(tmp_path, "question,answer", "Which?,Paris", "Who, then?,Ada", name="t.csv")
+    with pytest.raises(UsageError, match=r"t\.csv, line 3 has 3 fields, but the header names 2") as caught:
+        opened(path)
+    assert "double quotes" in str(caught.value.remedy)
+
+
+def test_empty_fields_behind_a_row_lose_nothing_and_are_left_off(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, "question,answer", "Which?,Paris,,", name="t.csv"))
+    assert [(item.question, item.key) for item in suite.items(1)] == [("Which?", "Paris")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        (["question,answer,Answer", "Which?,Paris,Rome"], "t.csv"),
+        (["question,answer,answer", "Which?,Paris,Rome"], "t.csv"),
+        ([{"question": "Which?", "answer": "Paris", "Answer": "Rome"}], "t.jsonl"),
+        (['{"question": "Which?", "answer": "Paris", "answer": "Rome"}'], "t.jsonl"),
+    ],
+)
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, rows: list[object], name: str) -> None:
+    with pytest.raises(UsageError, match="line 1 has 'answer' twice"):
+        opened(file_of(tmp_path, *rows, name=name))
+
+
+def test_marks_that_only_look_like_the_end_of_a_line_end_no_row(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, "question,answer", "One\u2028two?,Paris", "Who?,Ada", name="t.csv"))
+    assert {item.question for item in suite.items(2)} == {"One\u2028two?", "Who?"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "notes"),
+    [
+        (["Paris", "Rome"], ()),
+        (["Paris", "Rome", "paris", "the Paris"], ("2 duplicate questions left out: lines 3, 4",)),
+        (["1000", "7", "1,000.0"], ("1 duplicate question left out: line 3",)),
+    ],
+)
+def test_duplicates_are_kept_once_and_said(tmp_path: Path, answers: list[str], notes: tuple[str, ...]) -> None:
+    rows = [{"question": "q1?" if n == 1 else "q0?", "answer": one} for n, one in enumerate(answers)]
+    suite = opened(file_of(tmp_path, *rows))
+    assert isinstance(suite, OwnSuite)
+    assert (len(suite), suite.notes) == (2, notes)
+
+
+def test_two_answers_to_one_question_are_refused_with_both_lines(tmp_path: Path) -> None:
+    rows = ["question,answer,split", "q0?,1,test", "q1?,2,", '"q0?",3,train']
+    with pytest.raises(UsageError, match=r"answers the same question twice: line 2 says '1', line 4 says '3'"):
+        opened(file_of(tmp_path, *rows, name="t.csv"))
+
+
+@pytest.mark.parametrize("first", ["train", "test"])
+def test_a_question_to_train_and_to_test_is_asked_shown_nowhere_and_said(tmp_path: Path, first: str) -> None:
+    second = {"train": "test", "test": "train"}[first]
+    rows = [
+        {"question": "q0?", "answer": "1", "split": first},
+        {"question": "q1?", "answer": "2", "split": "train"},
+        {"question": "q0?", "answer": "1", "split": second},
+    ]
+    suite = opened(file_of(tmp_path, *rows))
+    assert isinstance(suite, OwnSuite)
+    assert [item.question for item in suite.items(1)] == ["q0?"]
+    assert [one.question for one in suite.examples()] == ["q1?"]
+    line = 1 if first == "train" else 3
+    assert suite.notes == (f"1 question is to train and to test, and no solved example is made of it: line {line}",)
+
+
+def test_a_file_of_which_all_is_to_train_has_no_item_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no task"):
+        opened(file_of(tmp_path, {"question": "q0?", "answer": "1", "split": "train"}))
+
+
+def test_many_lines_are_named_by_the_first_ones(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, *({"question": "q0?", "answer": "1"} for _ in range(40))))
+    assert isinstance(suite, OwnSuite)
+    (note,) = suite.notes
+    assert note == "39 duplicate questions left out: lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 29 more"
+
+
 def test_what_is_no_file_of_tasks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         opened(str(tmp_path / "gone.csv"))
@@ -228,5 +346,8 @@ def test_more_items_than_rows_are_refused(tmp_path: Path) -> None:
     suite = opened(file_of(tmp_path, {"question": "q0", "answer": 7}))
     with pytest.raises(UsageError, match="has 1 item, 2 are wanted"):
         list(suite.items(2))
+    twice = opened(file_of(tmp_path, *({"question": "q0", "answer": 7} for _ in range(2))))
+    with pytest.raises(UsageError, match="has 1 item, 2 are wanted: 1 duplicate question left out: line 2"):
+        list(twice.items(2))
     with pytest.raises(UsageError, match="no level 2"):
         list(suite.items(1, level=2))

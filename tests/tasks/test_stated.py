@@ -53,6 +53,28 @@ RIVER = "Which river flows through Rome?"
         ("How much is a half of it?", "\\boxed{\\frac{1}{2}}", "1/2"),
         ("How much is it?", "It is .5", ".5"),
         ("What was the score?", "3–1", "3-1"),
+        (CAPITAL, "- Paris", "paris"),
+        (CAPITAL, "* Paris", "paris"),
+        (CAPITAL, "• **Paris**", "paris"),
+        (CAPITAL, "1. Paris", "paris"),
+        (CAPITAL, "1) The capital is Paris.", "paris"),
+        (CAPITAL, "The capital is:\n- Paris", "paris"),
+        (CAPITAL, "Answer:\n- Paris\nI hope that this helps.", "paris"),
+        (CAPITAL, "2. Paris", "2 paris"),  # the second of what?
+        ("How cold is it?", "- 5 degrees", "- 5 degrees"),  # a minus, or not
+        (CAPITAL, "The capital city is Paris", "paris"),
+        (CAPITAL, "The capital city of France is Paris.", "paris"),
+        (CAPITAL, "The name of the capital city would be Paris.", "paris"),
+        (CAPITAL, "Paris is the capital city of France.", "paris"),
+        (CAPITAL, "The answer would be Paris", "paris"),
+        (CAPITAL, "The correct answer should be: Paris", "paris"),
+        (CAPITAL, "That would be Paris", "paris"),
+        (CAPITAL, "That'd be Paris", "paris"),
+        (CAPITAL, "It’s Paris", "paris"),
+        (CAPITAL, "The largest city is Paris", "largest city is paris"),
+        (CAPITAL, "The capital city is not Paris", "capital city is not paris"),
+        (CAPITAL, "The answer would be Paris or Rome", "paris or rome"),
+        ("Which song is it?", "The King Is Dead", "king is dead"),  # a noun that the question has not, by itself, is no subject
     ],
 )  # fmt: skip
 def test_what_a_reply_states(question: str, text: str, found: str | None) -> None:
@@ -89,6 +111,13 @@ def test_what_a_reply_states(question: str, text: str, found: str | None) -> Non
         ("Lyon is the capital rather than\nParis", None),
         ("Instead of\nParis", None),
         ("London? Vienna? Paris!", None),
+        ("It is not:\n- Paris", None),
+        ("Answer:\n- Paris\n- Rome", None),
+        ("Answer:\n1. Rome\n2. Paris", None),
+        ("- The beautiful city of Rome\n- The even more beautiful city of Paris", None),
+        ("The answer would not be Paris", "answer would not be Paris"),
+        ("The wrong answer would be Paris", "wrong answer would be Paris"),
+        ("- not Paris", "not Paris"),
     ],
 )
 def test_what_is_denied_or_listed_or_asked_is_not_stated(text: str, found: str | None) -> None:
@@ -154,6 +183,11 @@ def test_what_a_number_counts_is_not_left_off(question: str, text: str, found: s
 def test_of_several_options_the_only_one_that_is_named_is_stated(question: str, text: str, found: str | None) -> None:
     said = phrase(question, text)
     assert (said and said.casefold()) == found
+
+
+def test_where_answers_begin_with_a_number_it_is_no_mark_of_a_list() -> None:
+    assert phrase("When is Labour Day?", "1. May", numbered=True) == "1 May"
+    assert phrase("When is Labour Day?", "1. May") == "May"
 
 
 @given(st.text(max_size=60), st.text(max_size=40))

@@ -334,7 +334,7 @@ def _report(
     title += " across capabilities: these strategies use different truth" if len(kinds) > 1 else ""
     manifest: dict[str, Any] = {
         "title": title, "simulated": bool(simulated), **wanted.cost(),
-        "task": wanted.suite.name, "capabilities": [list(kind) for kind in kinds],
+        "task": wanted.suite.name, **({"notes": list(wanted.suite.notes)} if wanted.suite.notes else {}), "capabilities": [list(kind) for kind in kinds],
         "specs": {one.name: list(dict.fromkeys(one.specs)) for one in contestants},
         "sources": {one.name: _source(one.specs[0]) for one in contestants},
         "prompts": dict(sorted(prompts.items())), "prompt_scan": _scan.summary(

@@ -169,7 +169,7 @@ class Sweep:
         ]  # fmt: skip
 
     def summary(self) -> list[str]:
-        """Return for each budget where the strategy pays, in words."""
+        """Return for each budget where the strategy pays, in words; and what is to be known of the items."""
         lines: list[str] = []
         for budget in dict.fromkeys(one["budget"] for one in self.grid):
             points = [one for one in self.grid if one["budget"] == budget]
@@ -180,7 +180,8 @@ class Sweep:
             where = [one[self.names[0]] for one in points if one["verdict"] == "pays"]
             found = f"; {self.names[0]} where it pays: {min(where):g} to {max(where):g}" if where else ""
             lines.append(f"{budget or 'no limit'}: {said} of {len(points)} points{found}")
-        return [*lines, *(f"{name} makes no difference to {self._strategy}" for name in self.idle)]
+        notes = (f"! {self.manifest['task']}: {note}" for note in self.manifest.get("notes", ()))
+        return [*lines, *notes, *(f"{name} makes no difference to {self._strategy}" for name in self.idle)]
 
     @cached_property
     def idle(self) -> list[str]:

@@ -158,8 +158,9 @@ def counted(n: int, noun: str) -> str:
 
 
 def notes_of(report: "Report") -> list[str]:
-    """Return what is said below the rows: what the scan found, and which models of a chain have answered."""
+    """Return what is said below the rows: of the prompts, of the items, and which models of a chain have answered."""
     lines = [scan_line(report.manifest["prompt_scan"])]
+    lines += [f"! {report.manifest['task']}: {note}" for note in report.manifest.get("notes", ())]
     for row in report.rows:
         if "answered_by" in row:
             gave = ", ".join(f"{spec} {counted(n, 'call')}" for spec, n in row["answered_by"].items())

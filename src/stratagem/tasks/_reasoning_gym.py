@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from stratagem.core import Json
 from stratagem.errors import CapabilityError, UsageError
+from stratagem.tasks._stated import ANSWER_OR_RESULT, places
 from stratagem.tasks._suite import Suite
 
 AUDITED = "0.1.25"  # of reasoning-gym
@@ -50,7 +51,6 @@ OTHERS = 32  # problems whose references are the wrong answers of others
 
 _TAG = re.compile(r"\[reasoning_gym:([a-z_0-9]+) (\d+)\]\n")
 _MARKED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
-_SAYS = re.compile(r"\b(?:answer|result)(?:\*\*)?(?: is|:)(?:\*\*|:)?", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 
 
@@ -180,9 +180,16 @@ class ReasoningGym(Suite):
         raise UsageError(f"{self.name} has no wrong answer to {self.render(problem)[:80]!r}")
 
     def extract(self, text: str) -> Any:
-        """Return what stands in the last answer tags, behind the last "answer is", or all of it; of that the last box."""
+        """Return what stands in the last answer tags, behind the last "answer is", or all of it; of that the last box.
+
+        "A wrong answer is" announces nothing.
+        """
         marked = _MARKED.findall(text)
-        said: str = marked[-1] if marked else _SAYS.split(text)[-1]
+        if marked:
+            said: str = marked[-1]
+        else:
+            *announced, everything = places(text, ANSWER_OR_RESULT)
+            said = announced[-1] if announced else everything
         boxed = _BOXED.findall(said)
         return (boxed[-1] if boxed else said).strip() or None
 

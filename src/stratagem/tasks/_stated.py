@@ -14,14 +14,22 @@ MOST_WORDS = 6  # of an answer that may stand within a sentence; longer ones are
 _FAR = 300  # characters before an answer that are looked at
 _BARE = 3  # words, at most, of an item of a list
 # What may announce an answer: the last one in a text counts.
-_ANSWER = re.compile(
-    r"(?<![^\s*_(#])answer\b[*_]*(?:[^\S\n]+(?P<verb>is|was)\b)?[*_]*[^\S\n]*(?P<mark>[:=]?)[*_]*", re.IGNORECASE
+_SPOKEN = (
+    r"(?<![^\s*_(#])(?:%s)\b[*_]*(?:[^\S\n]+(?P<verb>is|was|(?:would|should|must|will)[^\S\n]+be)\b)?[*_]*[^\S\n]*"
+    r"(?P<mark>[:=]?)[*_]*"
 )
+_ANSWER = re.compile(_SPOKEN % "answer", re.IGNORECASE)
+ANSWER_OR_RESULT = re.compile(_SPOKEN % "answer|result", re.IGNORECASE)
+_MAY_ANNOUNCE = re.compile("answer|result", re.IGNORECASE)  # a search that costs a tenth of the others
 _BOXED = re.compile(r"\\boxed\{((?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]*\})*\})*)\}")
+_FENCE = re.compile(r"^[^\S\n]*```\w*[^\S\n]*$", re.MULTILINE)
 _FONT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf)\{([^{}]*)\}")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
 # Behind shorter words a full stop may be that of an abbreviation: St. Petersburg.
 _SENTENCE = re.compile(r"(?<=\w{4}[.!?])[\"')]*\s+(?=[\"'(*]*[A-Z])")
+# The mark of an item of a list; and one that says nothing where it stands alone: before a number a dash is a minus.
+_LISTED = re.compile(r"\s*(?:[-*+•–—]|\(?\d{1,3}[.)])\s+\S")
+_MARKED = re.compile(r"\s*(?:[-•–—]\s+(?=[^\W\d]|[\"'“(*])|(?P<number>\(?1[.)]\s+(?=\D)))")
 _ENDED = re.compile(r"[.!?][\"')*_]*\s*\Z")
 _ASKS = re.compile(r"\?[\"')*_]*\s*\Z")
 _CLAUSE = re.compile(r"[,;:()\n]|[.!?]\s")
@@ -40,8 +48,14 @@ _ARTICLES = _set("a an the")
 _LINKS = _set("is are was were")
 _JOINTS = _ARTICLES | _LINKS | _set(
     "it its this that there they these he she i so then thus hence therefore be been being would called named",
-    "it's that's he's she's they're there's",
+    "it's that's he's she's they're there's it'd that'd",
 )  # fmt: skip
+# What a thing is: beside a word of the question, in `the capital city is`, such a word says nothing new.
+_KINDS = _set(
+    "name word term title place location city town village state country nation continent river lake mountain ocean sea island",
+    "planet person man woman author writer poet artist painter composer inventor scientist president king queen leader",
+    "language currency animal colour color element metal",
+)
 _DENIALS = _set(
     "no not none never neither nor nothing nobody cannot without except excluding exclude anything hardly unlikely doubt",
     "wrong incorrect incorrectly false falsely mistaken isnt arent wasnt werent dont doesnt didnt cant wont",
@@ -58,6 +72,7 @@ _FILLERS = _set(
     "sure ok okay yes well hmm certainly done great thanks thank you let let's me us we my think thinking step",
     "reasoning explanation solution answer final here conclusion note simulated",
 )
+OPENERS = _ANNOUNCERS | _JOINTS | _FILLERS  # words that may stand before an answer, with a comma or without
 _ASKING = _set("who what which where when why how did do does has have had can could will should in of on at for")
 _SIGNS = _set(
     "up down above below over under plus minus positive negative before after more less north south east west"
@@ -78,17 +93,27 @@ def announced(text: str) -> str:
     >>> announced("A wrong answer is 12")
     'A wrong answer is 12'
     """
-    spoken = next((one for one in reversed([*_ANSWER.finditer(text)]) if _announces(text, one)), None)
-    boxed = next((one for one in reversed([*_BOXED.finditer(text)]) if not denies(_before(text, one.start()))), None)
+    return plain(places(text)[0])
+
+
+def places(text: str, announces: "re.Pattern[str]" = _ANSWER) -> tuple[str, ...]:
+    """Return where an answer is looked for, best first: what is announced in one line or in a box, all behind it, the text."""
+    text = _FENCE.sub("", text) if "```" in text else text
+    heard = announces.finditer(text) if _MAY_ANNOUNCE.search(text) else ()
+    spoken = next((one for one in reversed([*heard]) if _announces(text, one)), None)
+    boxes = _BOXED.finditer(text) if "\\boxed" in text else ()
+    boxed = next((one for one in reversed([*boxes]) if not denies(_before(text, one.start()))), None)
     if boxed and not (spoken and spoken.start() > boxed.start()):
-        said = boxed[1].strip()
+        said = (boxed[1],)
     else:
-        said = _line(text[spoken.end() :]).strip() if spoken else ""
-    return plain(said or text.strip())
+        said = (_line(text[spoken.end() :]), text[spoken.end() :]) if spoken else ()
+    return tuple(dict.fromkeys(one.strip() for one in (*said, text) if one.strip())) or ("",)
 
 
 def plain(text: str) -> str:
     r"""Return a text without what LaTeX does to its look: `\text{Paris}` is Paris, `\frac{1}{2}` is 1/2."""
+    if "\\" not in text and "{" not in text:
+        return text
     text = _FRACTION.sub(r"\1/\2", _FONT.sub(r"\1", text))
     return text.replace("\\$", "$").replace("\\%", "%").replace("{,}", ",").replace("\\,", "").replace("\\!", "")
 
@@ -113,7 +138,10 @@ def _before(text: str, end: int) -> list[str]:
 
 
 def _line(text: str) -> str:
-    return next((line for line in text.split("\n") if line.strip()), "")
+    """Return the first line that is not empty; of a list, all of it."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    size = next((n for n, line in enumerate(lines) if not _LISTED.match(line)), len(lines))
+    return "\n".join(lines[: max(1, size)])
 
 
 def denies(words: Iterable[str]) -> bool:
@@ -138,12 +166,13 @@ def leads_astray(line: str) -> bool:
     return doubtful(words) or not _APART.isdisjoint(words)
 
 
-def phrase(question: str, text: str) -> str | None:
+def phrase(question: str, text: str, *, numbered: bool = False) -> str | None:
     """Return a short answer as it is compared; None if there is none, or if it is not clear which.
 
     Of what is announced, or else of the last line, the last sentence, without its marks, and at both ends without
     articles, `it is` and the words that the question has: they say nothing new. If nothing is left, with them. The one of
-    several options of the question that a sentence names, and besides it nothing new, is what it states.
+    several options of the question that a sentence names, and besides it nothing new, is what it states. The mark of a
+    list is left off where there is one item; `numbered` says that a `1.` belongs to the answer.
 
     >>> phrase("What is the capital of France?", "The capital is Paris.")
     'Paris'
@@ -155,7 +184,8 @@ def phrase(question: str, text: str) -> str | None:
     sentence = _last(announced(text))
     if sentence is None:
         return None
-    words = _words(sentence)
+    mark = _MARKED.match(sentence)
+    words = _words(sentence[mark.end() :] if mark and not (numbered and mark["number"]) else sentence)
     low = [word.casefold() for word in words]
     first, last = (_joints(low), len(low)) if denies(low) else _option(question, low) or _new(question, low)
     return " ".join(words[first:last] or words)
@@ -170,6 +200,8 @@ def _last(text: str) -> str | None:
     *earlier, sentence = said[-1]
     if _ASKS.search(sentence) or (not earlier and len(lines) > 1 and leads_astray(lines[-2])):
         return None
+    if len(lines) > 1 and _lists(lines):
+        return None
     item = _item(sentence)
     if item:
         if any(doubtful(folded(one)) for one in earlier):
@@ -178,6 +210,20 @@ def _last(text: str) -> str | None:
         if any(other and other != item for other in others):
             return None
     return sentence
+
+
+def unmarked(line: str) -> str:
+    """Return a line without the mark of an item of a list."""
+    found = _LISTED.match(line)
+    return line[found.end() - 1 :] if found else line
+
+
+def _lists(lines: Sequence[str]) -> bool:
+    """Return whether the last line is one of several different items of a list, and no sentence."""
+    last = folded(unmarked(lines[-1]))
+    if not _LISTED.match(lines[-1]) or not _LINKS.isdisjoint(last):
+        return False
+    return any(_LISTED.match(line) and folded(unmarked(line)) != last for line in lines[:-1])
 
 
 def _item(sentence: str) -> list[str] | None:
@@ -205,7 +251,22 @@ def _new(question: str, words: Sequence[str]) -> tuple[int, int]:
         first += 1
     while last > first and said[last - 1]:
         last -= 1
+    known = [one or (words[place] in _KINDS and place not in fixed) for place, one in enumerate(said)]
+    head, tail = first, last
+    while head < last and known[head]:
+        head += 1
+    while tail > first and known[tail - 1]:
+        tail -= 1
+    if _is_subject(asked, words[:head]):
+        first = head
+    if _is_subject(asked, words[tail:]):
+        last = max(first, tail)
     return first, last
+
+
+def _is_subject(asked: frozenset[str], words: Sequence[str]) -> bool:
+    """Return whether words say only what is asked for, and `is`."""
+    return not (_LINKS | {"be"}).isdisjoint(words) and any(word in asked and word not in _JOINTS for word in words)
 
 
 def _measures(question: str, asked: frozenset[str], words: Sequence[str]) -> set[int]:

@@ -15,11 +15,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from stratagem.core import Example, Inquiry, Json, Step, Task, Tool, Verdict, encoded
 from stratagem.core._inquiry import path_of
 from stratagem.errors import UsageError
+from stratagem.tasks import _figures
+from stratagem.tasks._last import last_of
 
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
 TRAINING = "training"  # the seed of solved examples: no item is one of them
@@ -78,6 +80,7 @@ class Suite(ABC):
         sizes: how many different problems a level has, those of the training split among them, where there are only so
             many that one may want more; other levels have no end that one meets.
         floor: the best answer that looks at no question, and the share of level 1 that it gets right.
+        notes: what reports say of the items, one sentence each: what was left out of a file, for example.
         stepwise: whether `steps` and `alive` are there, for strategies that search.
     """
 
@@ -89,6 +92,7 @@ class Suite(ABC):
     levels: tuple[int, ...] = (1, 2, 3)
     sizes: Mapping[int, int] = MappingProxyType({})
     floor: tuple[str, float] = ("", 0.0)
+    notes: tuple[str, ...] = ()
     stepwise: bool = False
 
     @abstractmethod
@@ -126,7 +130,11 @@ class Suite(ABC):
         raise NotImplementedError(f"{self.name} does not list the problems of level {level}")
 
     def extract(self, text: str) -> Any:
-        """Return the value that a text states last, or None."""
+        """Return the value that a text states last, or None: a number, yes or no, or an option by the rules of free replies."""
+        if self.output in (int, float, bool):
+            return {int: _figures.whole, float: _figures.number, bool: _figures.verdict}[self.output](text)
+        if get_origin(self.output) is Literal:
+            return last_of(text, get_args(self.output))
         return Task("", output=self.output).answer(text).value
 
     def canonical(self, value: Any) -> Hashable:

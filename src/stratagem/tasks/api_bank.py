@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from stratagem.core import Inquiry, Json, ModelRetry, Observation, Step, Tool, ToolCall, Transcript
+from stratagem.tasks._figures import figure
+from stratagem.tasks._last import Found, stated
 from stratagem.tasks._office import (
     ACCOUNTS,
     APIS,
@@ -30,6 +32,7 @@ from stratagem.tasks._words import PEOPLE
 
 _REQUEST = re.compile(r"API-Request:\s*\[\s*(\w+\(.*?\))\s*\]", re.DOTALL)
 _RESPONSE = re.compile(r"Response:\s*(.*)", re.DOTALL)
+_NAME = re.compile(rf"\b(?:{'|'.join(PEOPLE)})\b")
 _HEAD = "You assist the user of office {office}."
 _TOLD = {
     1: "These APIs fit:\n{docs}\nCall them, or none.",
@@ -392,4 +395,16 @@ def _made(calls: Calls) -> tuple[Call, ...]:
 
 
 def _says(response: str, wanted: str) -> bool:
-    return not wanted or re.search(rf"(?<![\w.]){re.escape(wanted)}(?![\w]|\.\d)", response) is not None
+    """Return whether a response states what the user wants to know: a number, or the name of somebody."""
+    if not wanted:
+        return True
+    return stated(response, _figures if wanted.isdigit() else _names) == (float(wanted) if wanted.isdigit() else wanted)
+
+
+def _figures(text: str) -> list[Found]:
+    words = ((*one.span(), figure(one[0])) for one in re.finditer(r"\S*[^\s.,;:!?)*]", text))
+    return [Found(start, end, value) for start, end, value in words if value is not None]
+
+
+def _names(text: str) -> list[Found]:
+    return [Found(*one.span(), one[0]) for one in _NAME.finditer(text)]

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from stratagem.core import Inquiry, Json, ModelRetry, Observation, Step, Tool, ToolCall, Transcript, Verdict
+from stratagem.tasks._last import Found, stated
 from stratagem.tasks._suite import Suite
 
 BLOCKS = {1: (4, 4), 2: (5, 6), 3: (7, 8)}  # fewest and most, by level
@@ -115,15 +116,8 @@ class Blocksworld(Suite):
         return "\n".join(plan)
 
     def extract(self, text: str) -> Any:
-        """Return the actions of the last block of lines that has any; a text between two actions begins a new block."""
-        blocks: list[list[str]] = [[]]
-        end = 0
-        for found in _ACTION.finditer(text):
-            if blocks[-1] and re.sub(r"[\s\d.,;:>*`-]", "", text[end : found.start()]):
-                blocks.append([])
-            blocks[-1].append(f"({found[1].lower()} {' '.join(found[2].lower().split())})")
-            end = found.end()
-        return tuple(blocks[-1]) or None
+        """Return the actions of the plan that is stated last; a text between two actions begins a new plan."""
+        return stated(text, _plans, in_one_line=False)
 
     def canonical(self, value: Any) -> Hashable:
         """Return the actions."""
@@ -241,6 +235,18 @@ class BlocksEnvironment:
         self._state = after
         done = _reached(after, _goal(self._problem))
         return Observation(_told(after) + (" The goal holds." if done else ""), result={"reward": float(done)})
+
+
+def _plans(text: str) -> list[Found]:
+    found: list[Found] = []
+    for one in _ACTION.finditer(text):
+        action = f"({one[1].lower()} {' '.join(one[2].lower().split())})"
+        last = found[-1] if found else None
+        if last is None or re.sub(r"[\s\d.,;:>*`-]", "", text[last.end : one.start()]):
+            found.append(Found(*one.span(), (action,)))
+        else:
+            found[-1] = Found(last.start, one.end(), (*last.value, action))
+    return found
 
 
 def _action_of(call: ToolCall) -> str:

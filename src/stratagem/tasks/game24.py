@@ -9,6 +9,7 @@ from itertools import combinations, combinations_with_replacement
 from typing import Any, NamedTuple, cast
 
 from stratagem.core import Json, Verdict
+from stratagem.tasks._last import Found, stated
 from stratagem.tasks._suite import Suite
 
 TARGET = 24
@@ -18,7 +19,19 @@ Values = tuple[Fraction, ...]
 _QUESTION = re.compile(r"Use each of the numbers ((?:\d+ )*\d+) exactly once")
 _LEFT = re.compile(r"\(left: ([^()]*)\)\s*$")
 _NEAT = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")"})
-_WRITTEN = re.compile(r"[\d(][\d\s+*/()-]*[\d)]")
+_WRITTEN = re.compile(r"[\d(][\d \t+*/()-]*[\d)]")
+_BRACKETS = re.compile(r"\\[][()]|\$")  # of a formula in LaTeX
+_LATEX = {
+    "\\times": "*",
+    "\\cdot": "*",
+    "\\div": "/",
+    "\\left": "",
+    "\\right": "",
+    "\\dfrac": "\\frac",
+    "\\tfrac": "\\frac",
+}
+_FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
+_LETTER = re.compile(r"(?<=[\d)])[ \t]*[xX][ \t]*(?=[\d(])")
 
 
 class Tree(NamedTuple):
@@ -107,14 +120,9 @@ class Game24(Suite):
         raise AssertionError(f"every expression of {numbers} makes {TARGET}")
 
     def extract(self, text: str) -> Any:
-        """Return the last expression with an operator that the text writes, without what it says it makes."""
-        neat = text.translate(_NEAT).replace("\\times", "*").replace("\\div", "/")
-        for line in reversed(neat.splitlines()):
-            for part in reversed(_WRITTEN.findall(line.replace("**", "?"))):
-                tree = parsed(part)
-                if tree is not None and tree.operator:
-                    return tree.text
-        return None
+        """Return the expression with an operator that a text states last, without what it says it makes."""
+        alone = parsed(text)
+        return alone.text if alone is not None and alone.operator else stated(_neat(text), _expressions)
 
     def canonical(self, value: Any) -> Hashable:
         """Return a form that does not depend on the order of summands or factors."""
@@ -169,6 +177,32 @@ class Game24(Suite):
         """Return whether 24 can still be made."""
         left = self.left(problem, path)
         return left is not None and reachable(left)
+
+
+def _neat(text: str) -> str:
+    """Return a text with the signs that `parsed` reads, as far as other signs and LaTeX mean the same."""
+    text = _BRACKETS.sub(" ", text).translate(_NEAT)
+    for name, sign in _LATEX.items():
+        text = text.replace(name, sign)
+    while (shorter := _FRACTION.sub(r"((\1)/(\2))", text)) != text:
+        text = shorter
+    return _LETTER.sub("*", text).replace("**", "`")
+
+
+def _expressions(text: str) -> list[Found]:
+    found: list[Found] = []
+    for one in _WRITTEN.finditer(text):
+        start, part = one.start(), one[0].rstrip()
+        if text[start - 1 : start] == "-":  # of a negative number
+            continue
+        while part.count(")") > part.count("(") and part.endswith(")"):
+            part = part[:-1].rstrip()
+        while part.count("(") > part.count(")") and part.startswith("("):
+            start, part = start + 1, part[1:]
+        tree = parsed(part)
+        if tree is not None and tree.operator:
+            found.append(Found(start, start + len(part), tree.text))
+    return found
 
 
 @lru_cache(200_000)

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from stratagem.core import Json
+from stratagem.tasks._last import Found, stated
 from stratagem.tasks._suite import Suite
 from stratagem.tasks._words import COUNTRIES
 
@@ -83,15 +84,8 @@ class KeywordCounting(Suite):
         return _written({name: n for name, n in counted.items() if n})
 
     def extract(self, text: str) -> Any:
-        """Return the last JSON object of names and whole numbers, as sorted pairs."""
-        for part in reversed(_OBJECT.findall(text)):
-            try:
-                found = json.loads(part)
-            except (ValueError, RecursionError):
-                continue
-            if found and all(type(n) is int and n >= 0 for n in found.values()):
-                return tuple(sorted((name.strip(), n) for name, n in found.items() if n))
-        return None
+        """Return the JSON object of names and whole numbers that is stated last, as sorted pairs."""
+        return stated(text.replace("\\{", "{").replace("\\}", "}"), _objects)
 
     def canonical(self, value: Any) -> Hashable:
         """Return the sorted pairs."""
@@ -105,6 +99,19 @@ class KeywordCounting(Suite):
     def rationale(self, problem: Json) -> str:
         """Return which countries each sentence names."""
         return "\n".join(f"{text} names {', '.join(_ANY.findall(text))}." for text in _sentences(problem))
+
+
+def _objects(text: str) -> list[Found]:
+    """Return the JSON objects of names and whole numbers; a country with 0 is as good as none."""
+    found: list[Found] = []
+    for part in _OBJECT.finditer(text):
+        try:
+            one = json.loads(part[0])
+        except (ValueError, RecursionError):
+            continue
+        if one and all(type(n) is int and n >= 0 for n in one.values()):
+            found.append(Found(*part.span(), tuple(sorted((name.strip(), n) for name, n in one.items() if n))))
+    return found
 
 
 def _sentences(problem: Json) -> list[str]:

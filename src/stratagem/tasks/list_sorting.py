@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from stratagem.core import Json
+from stratagem.tasks._last import Found, stated
 from stratagem.tasks._suite import Suite
 
 SIZES = {1: 16, 2: 32, 3: 64}
@@ -70,9 +71,8 @@ class ListSorting(Suite):
         return f"[{', '.join(map(str, digits))}]"
 
     def extract(self, text: str) -> Any:
-        """Return the last list of digits in square brackets."""
-        found = _LIST.findall(text)
-        return tuple(int(digit) for digit in re.findall(r"\d", found[-1])) if found else None
+        """Return the list of digits in square brackets that is stated last."""
+        return stated(text, _lists)
 
     def errors(self, problem: Json, value: tuple[int, ...]) -> int:
         """Return neighbours in the wrong order, plus how far the count of each digit is off."""
@@ -86,3 +86,7 @@ class ListSorting(Suite):
         digits: list[int] = problem
         counted = Counter(digits)
         return " ".join(f"{digit} occurs {counted[digit]} times." for digit in range(10) if counted[digit])
+
+
+def _lists(text: str) -> list[Found]:
+    return [Found(*one.span(), tuple(map(int, re.findall(r"\d", one[1])))) for one in _LIST.finditer(text)]

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from stratagem.core import Json
+from stratagem.tasks._last import Found, stated
 from stratagem.tasks._suite import Suite
 from stratagem.tasks._words import COLOURS, PEOPLE
 
@@ -65,9 +66,8 @@ class ShuffledObjects(Suite):
         return different[number % len(different)]
 
     def extract(self, text: str) -> Any:
-        """Return the last colour that is named."""
-        found = _COLOUR.findall(text)
-        return found[-1].lower() if found else None
+        """Return the colour that is stated last."""
+        return stated(text, _colours)
 
     def canonical(self, value: Any) -> Hashable:
         """Return the colour."""
@@ -80,6 +80,10 @@ class ShuffledObjects(Suite):
             held = _held(problem, problem["swaps"][: n + 1])
             told.append(f"{one} and {other} swap: {one} holds {held[one]}, {other} holds {held[other]}.")
         return " ".join([*told, f"At the end {problem['asked']} holds the {self.solve(problem)} ball."])
+
+
+def _colours(text: str) -> list[Found]:
+    return [Found(*one.span(), one[0].lower()) for one in _COLOUR.finditer(text)]
 
 
 def _held(problem: Json, swaps: list[list[str]]) -> dict[str, str]:

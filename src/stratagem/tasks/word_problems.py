@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from stratagem.core import Json, Task
+from stratagem.core import Json
 from stratagem.tasks._suite import Suite
 from stratagem.tasks._words import PEOPLE, THINGS
 
@@ -93,10 +93,6 @@ class WordProblems(Suite):
         slips += [answer + slip for slip in (1, -1, 10, -10, 2, -2, 100)]
         different = list(dict.fromkeys(slip for slip in slips if slip != answer and slip >= 0))
         return str(different[number % len(different)])
-
-    def extract(self, text: str) -> Any:
-        """Return the last whole number of the text."""
-        return Task("", output=int).answer(text).value
 
     def rationale(self, problem: Json) -> str:
         """Return the numbers one after the other."""

@@ -1,0 +1,84 @@
+"""What a free reply states last of a kind that can be told by its form: a colour, a letter, a list, a plan.
+
+Rule 1: of what is announced, or else of all, the last one counts.
+Rule 2: what is denied or asked, before it, behind it or in the line that leads to it, is None.
+Rule 3: whoever offers several states none: `red or blue`, `red, blue`, and each on a line of its own.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from stratagem.tasks._stated import denies, doubtful, folded, leads_astray, places, plain
+
+_CLAUSES = re.compile(r"[,;!?](?=\s|\Z)|\.(?=\s|\Z)|[()]")
+_APART = re.compile(r"[.!?:]")
+# What stands between things that are offered, and nothing else.
+_BETWEEN = frozenset(
+    {"or", "and", "either", "maybe", "perhaps", "possibly", "/", "|", "&", "a", "an", "the", "one", "ball"}
+)
+
+
+class Found(NamedTuple):
+    """Something of the wanted form: where it begins and ends in a text, and its value, which can be compared."""
+
+    start: int
+    end: int
+    value: Any
+
+
+def stated(text: str, find: Callable[[str], Sequence[Found]], *, in_one_line: bool = True) -> Any:
+    """Return the value of what a text states last, or None.
+
+    Args:
+        text: of a reply.
+        find: finds what has the form, in order.
+        in_one_line: whether the line that an announcement begins has all of it.
+
+    >>> colours = lambda text: [Found(*one.span(), one[0]) for one in re.finditer("red|blue", text)]
+    >>> stated("Not red. It is blue.", colours), stated("It is not red.", colours), stated("red or blue", colours)
+    ('blue', None, None)
+    """
+    alone = find(text)
+    if len(alone) == 1 and alone[0][:2] == (0, len(text)):  # most replies are the thing alone
+        return alone[0].value
+    where = places(text)
+    for said in map(plain, where if in_one_line or len(where) < 3 else where[1:]):
+        found = find(said)
+        if found:
+            return None if _denied(said, found[-1]) or _offered(said, found) else found[-1].value
+    return None
+
+
+def last_of(text: str, options: Sequence[Any]) -> Any:
+    """Return the option that a text names last, or None; of options that begin alike the longer one is looked for first."""
+    by_name = {str(one): one for one in sorted(options, key=lambda one: len(str(one)), reverse=True)}
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in by_name))
+    return stated(text, lambda said: [Found(*one.span(), by_name[one[0]]) for one in pattern.finditer(said)])
+
+
+def _denied(text: str, found: Found) -> bool:
+    head, _, line = text[: found.start].rpartition("\n")
+    if not line.strip(" \t*_#>-\"'`") and head.strip() and leads_astray(head.rstrip().rpartition("\n")[2]):
+        return True
+    return astray(line, text[found.end :].partition("\n")[0])
+
+
+def astray(before: str, behind: str) -> bool:
+    """Return whether a clause denies, or asks for, what stands between these two."""
+    clause = re.split(r"\d\S*", _CLAUSES.split(before)[-1])[-1]
+    end = _CLAUSES.search(behind)
+    if end and end[0] == "?":
+        return True
+    return doubtful(folded(clause)) or denies(folded(behind[: end.start()] if end else behind))
+
+
+def _offered(text: str, found: Sequence[Found]) -> bool:
+    """Return whether the last one is one of several that are offered."""
+    last = found[-1]
+    other = next((one for one in reversed(found) if one.value != last.value), None)
+    if other is None or found[-2] is not other:
+        return False
+    between = text[other.end : last.start]
+    words = folded(between)
+    return not _APART.search(between) and ("or" in words or _BETWEEN.issuperset(words))
