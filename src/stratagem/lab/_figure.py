@@ -30,6 +30,7 @@ MARKERS, DASHES = ("o", "s", "^", "D", "v", "P", "X", "*"), ("-", "--", "-.", ":
 WIDE, HIGH = 7.2, 4.4  # inches
 LABELS = 18  # names that have room beside the curves of one panel
 FORMATS = ("svg", "png")
+FIGURES = 'Write `figure("svg")`, or `figure("png", dpi=150)`.'
 
 
 def style(number: int, *, baseline: bool) -> dict[str, Any]:
@@ -244,12 +245,17 @@ def apart(ends: Sequence[tuple[float, str, str]], gap: float = 0.052) -> list[tu
     return [(y - over, name, colour) for y, name, colour in placed]
 
 
+def without_matplotlib() -> CapabilityError:
+    """Return what is said where figures cannot be drawn."""
+    return CapabilityError("figures need the package matplotlib", remedy='pip install "stratagem[lab]"')
+
+
 def _figure(high: float = HIGH) -> Any:
     """Return a figure of this many inches, with room for one panel and the names beside its curves."""
     try:
         import matplotlib
     except ModuleNotFoundError:
-        raise CapabilityError("figures need the package matplotlib", remedy='pip install "stratagem[lab]"') from None
+        raise without_matplotlib() from None
     from matplotlib.figure import Figure
 
     matplotlib.rcParams.update({
@@ -280,9 +286,9 @@ def _titled(figure: Any, title: str) -> None:
 def _written(figure: Any, format: str, dpi: int) -> bytes:  # noqa: A002
     """Return a figure's bytes, without date, version or random names."""
     if format not in FORMATS:
-        raise UsageError(f"a figure is {' or '.join(FORMATS)}, got {format!r}")
-    if not 30 <= dpi <= 1200:
-        raise UsageError(f"dpi must be from 30 to 1200, got {dpi}")
+        raise UsageError(f"a figure is {' or '.join(FORMATS)}, got {format!r}", remedy=FIGURES)
+    if isinstance(dpi, str) or not 30 <= dpi <= 1200:  # pyright: ignore[reportUnnecessaryIsInstance]  (callers without types)
+        raise UsageError(f"dpi must be from 30 to 1200, got {dpi!r}", remedy=FIGURES)
     target = io.BytesIO()
     nothing = {"Date": None, "Creator": None} if format == "svg" else {"Software": None}
     figure.savefig(target, format=format, dpi=dpi, metadata=nothing)
