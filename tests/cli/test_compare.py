@@ -147,7 +147,9 @@ def test_without_matplotlib_a_figure_is_refused_before_the_work(cli: Any, monkey
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 @pytest.mark.parametrize("form", ["--json", "--jsonl"])
-def test_a_reader_that_leaves_ends_the_command_quietly(cli: Any, form: str) -> None:
+@pytest.mark.parametrize("unbuffered", [None, "1"])
+def test_a_reader_that_leaves_ends_the_command_quietly(cli: Any, form: str, unbuffered: str | None) -> None:
+    cli.env["PYTHONUNBUFFERED"] = unbuffered
     # More than a pipe holds, so that the writer meets the closed end.
     process = cli.start("compare", *SMALL[:4], "--items", 300, "--processes", 1, "--strategies", "direct",
                         "--no-baselines", form)  # fmt: skip
