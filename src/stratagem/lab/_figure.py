@@ -280,7 +280,7 @@ def _titled(figure: Any, title: str) -> None:
     import textwrap
 
     high = figure.get_size_inches()[1]
-    figure.text(0.02, 1 - 0.13 / high, textwrap.fill(title, TITLE_WIDE), fontsize=11, va="top", ha="left")
+    figure.text(0.02, 1 - 0.132 / high, textwrap.fill(title, TITLE_WIDE), fontsize=11, va="top", ha="left")
 
 
 def _written(figure: Any, format: str, dpi: int) -> bytes:  # noqa: A002

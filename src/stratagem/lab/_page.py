@@ -38,7 +38,7 @@ figure svg{width:100%;min-width:560px;height:auto;display:block}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;line-height:20px;width:100%}
 th,td{padding:2px 10px 2px 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;color:var(--soft);white-space:nowrap}tbody th{font-weight:400;color:var(--text);white-space:normal;overflow-wrap:anywhere;min-width:10em}
+th{font-weight:600;color:var(--soft);white-space:nowrap}tbody th{font-weight:400;color:var(--text);white-space:normal;overflow-wrap:anywhere;min-width:12em}
 caption{text-align:left;color:var(--soft);padding:0 0 4px}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 summary{cursor:pointer;margin:8px 0}pre{font:13px/20px ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
