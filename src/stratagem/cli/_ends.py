@@ -241,9 +241,7 @@ def _whole(stream: Any) -> Any:
 
     if not isinstance(getattr(stream, "buffer", None), io.RawIOBase):
         return stream
-    return open(  # noqa: SIM115  (the descriptor stays whoever's it is)
-        stream.fileno(), "w", 1, encoding=stream.encoding, errors=stream.errors, closefd=False
-    )
+    return open(stream.fileno(), "w", 1, encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 
 def _let_go_of_the_pipe() -> None:

@@ -84,7 +84,8 @@ def sign_flips(differences: Sequence[float], seed: int) -> float:
     values, counts = numpy.unique(numpy.abs(found[found != 0]), return_counts=True)
     least = abs(float(found.sum())) - 1e-9  # sums of the same numbers in another order
     if math.prod(int(count) + 1 for count in counts) <= RESAMPLES:
-        sums, shares = numpy.zeros(1), numpy.ones(1)
+        sums: Any = numpy.zeros(1)
+        shares: Any = numpy.ones(1)
         for value, count in zip(values, counts, strict=True):
             plus = numpy.arange(count + 1)
             sums = (sums[:, None] + value * (2 * plus - count)).ravel()
