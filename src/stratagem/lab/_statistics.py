@@ -78,14 +78,14 @@ def sign_flips(differences: Sequence[float], seed: int) -> float:
     >>> sign_flips([0.5, 0.25, 0.25], 1), sign_flips([1, 1, 1, 1, 1, 1, 0], 1) == mcnemar(0, 6)
     (0.25, True)
     """
-    import numpy
+    import numpy as typed
 
+    numpy: Any = typed  # its types do not follow arrays of arrays
     found = numpy.asarray(differences, dtype=float)
     values, counts = numpy.unique(numpy.abs(found[found != 0]), return_counts=True)
     least = abs(float(found.sum())) - 1e-9  # sums of the same numbers in another order
     if math.prod(int(count) + 1 for count in counts) <= RESAMPLES:
-        sums: Any = numpy.zeros(1)
-        shares: Any = numpy.ones(1)
+        sums, shares = numpy.zeros(1), numpy.ones(1)
         for value, count in zip(values, counts, strict=True):
             plus = numpy.arange(count + 1)
             sums = (sums[:, None] + value * (2 * plus - count)).ravel()
