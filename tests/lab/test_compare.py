@@ -335,7 +335,7 @@ def test_a_suite_that_decides_several_things_shows_each(tmp_path: Path) -> None:
     assert row["parts"]["needed"] > row["parts"]["called"]
     assert re.search(r"95 % +needed +chosen +called +responded +unparsed", str(made))
     assert f"{row['parts']['chosen']:.3f}" in str(made)
-    assert '<th class="n">chosen</th>' in made.html()
+    assert '<th scope="col" class="n">chosen</th>' in made.html()
 
 
 def test_the_table_of_items_has_what_was_given_beside_what_is_right(tmp_path: Path) -> None:

@@ -108,12 +108,7 @@ def compare(
         task, strategies, model, budget, items, seed, level, examples, max_tokens, across=across_capabilities, with_baselines=baselines,
         published=not withheld,
     )  # fmt: skip
-    if base_url or api_key_env:
-        from stratagem.models import check_address
-        from stratagem.models.routes import check_variable
-
-        check_address(wanted.models, "base_url" if base_url else "api_key_env")
-        check_variable(api_key_env, "api_key_env")
+    _check_address(wanted.models, base_url, api_key_env)
     made = [_plan.checked_strategy(one) for one in wanted.strategies]
     kinds = _plan.needs_of(made, across=across_capabilities)
     _check_truth(wanted, kinds)
@@ -149,6 +144,15 @@ def _check_packages() -> None:
     for name in ("numpy", "scipy"):
         if find_spec(name) is None:
             raise CapabilityError(f"comparisons need the package {name}", remedy='pip install "stratagem[lab]"')
+
+
+def _check_address(models: Sequence[str], base_url: str | None, api_key_env: str | None) -> None:
+    if base_url or api_key_env:
+        from stratagem.models import check_address
+        from stratagem.models.routes import check_variable
+
+        check_address(models, "base_url" if base_url else "api_key_env")
+        check_variable(api_key_env, "api_key_env")
 
 
 def _how(
