@@ -74,7 +74,22 @@ def test_a_strategy_below_its_share_fails_the_command(cli: Any) -> None:
         (("--fail-below", "react=0.5"), "no strategy 'react' was compared"),
         (("--html", "nowhere/r.html"), "there is no folder 'nowhere'"),
         (("--html", "."), "'.' is a folder"),
-        (("--seed-file", "gone"), "cannot be read"),
+        (("--html", "r", "--svg", "./r"), "--svg and --html name one file, 'r'"),
+        (("--seed-file", "gone"), "cannot be read: No such file or directory\nremedy: Check its path."),
+        (("--seed-file", "gone", "--seed", 0), "--seed and --seed-file exclude each other"),
+        (("--level", 9), "got 9\nremedy: Choose one of 1, 2, 3; the first is the easiest."),
+        (("--seed", -1), "a seed is a whole number from 0 up, or a text, got -1\nremedy: Write one, such as 7."),
+        (("--budget", "tokns=3"), "did you mean 'tokens'?\nremedy: Write limits such as"),
+        (("--strategies", "drect"), "did you mean 'direct'?\nremedy: `stratagem catalog` lists strategies"),
+        (
+            ("--strategies", "direct(k=3)"),
+            "`direct` has no parameter 'k'\nremedy: `stratagem catalog` lists strategies",
+        ),
+        (("--strategies", "direct, direct"), "is there twice\nremedy: Name each strategy once."),
+        (("--model", "sim:skill=0.60"), "the model 'sim:skill=0.6' is there twice\nremedy: Name each model once."),
+        (("--model", "sim:skill=3"), "got '3'\nremedy: `stratagem models` lists what can be opened here"),
+        (("--task", "gone.jsonl"), "cannot be read: No such file or directory\nremedy: Check the path"),
+        (("--budget", "tokens=5/5"), "a value is there twice\nremedy: Name each value once."),
         (("--json", "--jsonl"), "exclude each other"),
     ],
 )
@@ -82,6 +97,67 @@ def test_mistakes_are_usage_errors(cli: Any, words: tuple[str, ...], said: str) 
     result = cli("compare", *SMALL, "--strategies", "direct", "--no-baselines", *words)
     assert result.exit_code == 2
     assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the seed file 'seed' is empty: a short one is found by trying"),
+        (b"   15 bytes long \n\n", "the seed file 'seed' has 13 of the 16 bytes that a withheld seed needs"),
+        ("é".encode() * 7 + b"e", "has 15 of the 16 bytes"),
+        (b"\xff\xfe" * 16, "the seed in 'seed' is no text in UTF-8"),
+    ],
+)
+def test_a_withheld_seed_that_can_be_found_by_trying_is_refused(cli: Any, content: bytes, said: str) -> None:
+    (cli.folder / "seed").write_bytes(content)
+    result = cli("compare", *SMALL, "--strategies", "direct", "--no-baselines", "--seed-file", "seed")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "remedy: Use a long random text: `python -c 'import secrets;" in result.stderr
+
+
+def test_a_page_may_be_in_the_folder_that_the_comparison_makes(cli: Any) -> None:
+    result = cli(
+        "compare", *SMALL, "--strategies", "direct", "--no-baselines", "--out", "kept", "--html", "kept/r.html"
+    )
+    assert result.exit_code == 0
+    assert (cli.folder / "kept" / "r.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk, as Linux has one")
+@pytest.mark.parametrize("verb", ["compare", "simulate"])
+def test_a_report_is_printed_though_its_page_cannot_be_written(cli: Any, verb: str) -> None:
+    own = ("--strategies", "direct", "--no-baselines") if verb == "compare" else ("direct", "--vary", "skill=0.2/0.6")
+    result = cli(verb, "--task", "game24", "--items", 2, "--processes", 1, *own, "--html", "/dev/full", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["schema"] == 1
+    assert result.stderr == "! --html: '/dev/full' could not be written: No space left on device\n"
+
+
+def test_without_matplotlib_a_figure_is_refused_before_the_work(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else there(name))
+    result = cli("compare", *SMALL, "--strategies", "direct", "--no-baselines", "--out", "kept", "--png", "r.png")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: figures need the package matplotlib\n")
+    assert not (cli.folder / "kept").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.parametrize("form", ["--json", "--jsonl"])
+@pytest.mark.parametrize("unbuffered", [None, "1"])
+def test_a_reader_that_leaves_ends_the_command_quietly(cli: Any, form: str, unbuffered: str | None) -> None:
+    cli.env["PYTHONUNBUFFERED"] = unbuffered
+    # More than a pipe holds, so that the writer meets the closed end.
+    process = cli.start("compare", *SMALL[:4], "--items", 300, "--processes", 1, "--strategies", "direct",
+                        "--no-baselines", form)  # fmt: skip
+    with process:
+        assert process.stdout.readline().startswith("{")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_a_withheld_seed_is_read_from_a_file(cli: Any) -> None:

@@ -126,6 +126,21 @@ def test_the_page_is_one_file_without_script_that_loads_nothing(report: lab.Repo
     assert len(page) < 150_000
 
 
+def test_each_table_of_a_page_has_a_caption_and_says_what_its_heads_are_of(report: lab.Report) -> None:
+    page = report.html()
+    tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
+    assert len(tables) >= 3
+    for table in tables:
+        assert re.match(r"<table><caption>[^<]+</caption><thead><tr>", table)
+        head, _, body = table.partition("</thead>")
+        assert not re.search(r'<th(?!ead| scope="col"[ >])', head)
+        assert not re.search(r"<th[^>]*></th>", head)
+        assert [row.count('<th scope="row"') for row in body.split("<tr>")[1:]] == [1] * body.count("<tr>")
+    assert '<th scope="row">self_consistency(n=3)</th>' in tables[0]
+    # What scrolls by itself can be reached without a mouse, and says what it is.
+    assert page.count('role="region" aria-label="') == len(tables) == page.count('<div class="wide"')
+
+
 def test_the_page_says_what_the_report_says(report: lab.Report) -> None:
     page = report.html()
     assert "simulated" in report.title

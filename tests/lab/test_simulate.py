@@ -37,7 +37,7 @@ def test_what_cannot_be_varied_is_refused(text: str, said: str) -> None:
 
 
 def test_other_models_and_too_many_parameters_are_refused() -> None:
-    with pytest.raises(UsageError, match="only simulated models"):
+    with pytest.raises(UsageError, match="only a simulated model has a competence"):
         lab.simulate("direct", "game24", "skill=0.1/0.2", model="offline")
     with pytest.raises(UsageError, match="vary one parameter, or two"):
         lab.simulate("direct", "game24", ["skill=0.1/0.2", "skill=0.3/0.4"])

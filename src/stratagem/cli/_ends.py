@@ -228,6 +228,20 @@ def _robust_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    sys.stdout = _whole(sys.stdout)
+
+
+def _whole(stream: Any) -> Any:
+    """Return a stream that writes all or raises.
+
+    With PYTHONUNBUFFERED there is no buffer that writes again what a pipe or a disk did not take: the rest would be lost
+    without a word.
+    """
+    import io
+
+    if not isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+        return stream
+    return open(stream.fileno(), "w", 1, encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 
 def _let_go_of_the_pipe() -> None:

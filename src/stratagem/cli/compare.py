@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from stratagem.cli._ends import CANCELLED, usage
+from stratagem.cli._ends import CANCELLED, USAGE, usage
 from stratagem.cli._output import Mode, say, shown, table, warn
 from stratagem.cli._settings import Verb, offers, reaching, speaking
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from stratagem.lab import Report
 
 MISSED = 1
+FILES = ("svg", "png", "html")
 LEVEL = "Of difficulty: 1 is easy, 3 is hard; a file has one."
 
 
@@ -77,8 +79,9 @@ def on_task(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the items and of all dice.")
 @click.option(
-    "--seed-file", metavar="FILE", type=click.Path(), help="A withheld seed: the report has neither it nor a question."
-)
+    "--seed-file", metavar="FILE", type=click.Path(),
+    help="Instead of --seed: a withheld one of 16 bytes or more. The report has neither it nor a question.",
+)  # fmt: skip
 @click.option(
     "--across-capabilities", is_flag=True, help="Compare strategies that use different truth; the title says so."
 )
@@ -112,8 +115,7 @@ def compare(mode: Mode, **given: Any) -> int:
         raise usage("--json and --jsonl exclude each other", "Choose one.")
     limits = [_limit(one) for one in given["fail_below"]]
     seed = given["seed"] if given["seed_file"] is None else secret(given["seed_file"])
-    for name in ("html", "png", "svg"):
-        check_writable(given[name], f"--{name}")
+    check_files(given)
     from stratagem.lab import compare as perform
 
     mode.aim(*given["model"])
@@ -135,15 +137,17 @@ def compare(mode: Mode, **given: Any) -> int:
     finally:
         shown_progress.close()
     checked = [(least, _at_most(report, name)) for name, least in limits]
-    write_files(report, given)
+    lost = write_files(report, given)
     _print(mode, report)
     warn_of_errors(report)
+    for line in lost:
+        warn(line)
     missed = [(least, row) for least, row in checked if row["accuracy"] < least]
     for least, row in missed:
         where = row["budget"] or "no limit"
         model = row.get("model") or report.manifest["models"][0]
         warn(f"! {row['strategy']} reached {row['accuracy']:.3f} at {where} with {model}, less than {least:g}")
-    return MISSED if missed else 0
+    return USAGE if lost else MISSED if missed else 0
 
 
 def stop_on_sigterm() -> None:
@@ -154,13 +158,22 @@ def stop_on_sigterm() -> None:
 
 
 def secret(path: str) -> str:
-    """Return a withheld seed: what a file holds."""
+    """Return a withheld seed: what a file holds. `--seed` beside it says something else, and is refused."""
+    if click.get_current_context().get_parameter_source("seed") is ParameterSource.COMMANDLINE:
+        raise usage("--seed and --seed-file exclude each other", "Leave one of them out; the file withholds its seed.")
+    from stratagem.lab._given import LONG, SHORTEST
+
     try:
         seed = Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as failure:
-        raise usage(f"the seed in {path!r} cannot be read: {getattr(failure, 'strerror', None) or failure}") from None
-    if not seed:
-        raise usage(f"the seed file {path!r} is empty", "Write a long random text into it.")
+    except OSError as failure:
+        raise usage(f"the seed in {path!r} cannot be read: {failure.strerror}", "Check its path.") from None
+    except UnicodeDecodeError:
+        raise usage(f"the seed in {path!r} is no text in UTF-8", LONG) from None
+    if len(seed.encode()) < SHORTEST:
+        said = (
+            "is empty" if not seed else f"has {len(seed.encode())} of the {SHORTEST} bytes that a withheld seed needs"
+        )
+        raise usage(f"the seed file {path!r} {said}: a short one is found by trying", LONG)
     return seed
 
 
@@ -204,11 +217,30 @@ def printing_aside() -> "contextlib.redirect_stdout[Any]":
     return contextlib.redirect_stdout(sys.stderr)
 
 
-def check_writable(path: str | None, flag: str) -> None:
-    """Refuse a file that could not be written, before the work begins."""
-    if path is None:
-        return
+def check_files(given: dict[str, Any]) -> None:
+    """Refuse files that could not be written, and one that two would be written to, before the work begins."""
+    found: dict[Path, str] = {}
+    for name in FILES:
+        if given[name] is None:
+            continue
+        check_writable(given[name], f"--{name}", given["out"])
+        other = found.setdefault(Path(given[name]).resolve(), name)
+        if other != name:
+            raise usage(f"--{other} and --{name} name one file, {given[name]!r}", "Name two.")
+    if found:
+        from importlib.util import find_spec
+
+        if find_spec("matplotlib") is None:
+            from stratagem.lab._figure import without_matplotlib
+
+            raise without_matplotlib()
+
+
+def check_writable(path: str, flag: str, out: str | None = None) -> None:
+    """Refuse a file that could not be written, before the work begins; the folder `out` will be there by then."""
     place = Path(path)
+    if out is not None and place.resolve().parent == Path(out).resolve() and not Path(out).exists():
+        return
     if not place.resolve().parent.is_dir():
         raise usage(f"{flag}: there is no folder {str(place.parent)!r}", "Make it first.")
     if place.is_dir():
@@ -217,20 +249,33 @@ def check_writable(path: str | None, flag: str) -> None:
         raise usage(f"{flag}: {path!r} cannot be written", "Name a file that you may write.")
 
 
-def write_files(report: Any, given: dict[str, Any]) -> None:
-    """Write the page and the figures that were asked for."""
-    for name in ("svg", "png"):
+def write_files(report: Any, given: dict[str, Any]) -> list[str]:
+    """Write the page and the figures that were asked for; return a line for each that could not be written.
+
+    The report is printed all the same: what was paid for is not lost by a full disk.
+    """
+    lost: list[str] = []
+    for name in FILES:
         if given[name]:
-            Path(given[name]).write_bytes(report.figure(name))
-    if given["html"]:
-        Path(given["html"]).write_text(report.html(), "utf-8")
+            try:
+                _write(report, name, Path(given[name]))
+            except OSError as failure:
+                lost.append(f"! --{name}: {given[name]!r} could not be written: {failure.strerror}")
+    return lost
+
+
+def _write(report: Any, name: str, path: Path) -> None:
+    if name != "html":
+        path.write_bytes(report.figure(name))
+    else:
+        path.write_text(report.html(), "utf-8")
         from stratagem.lab._page import MOST_ITEMS
 
         if len(getattr(report, "items", ())) > MOST_ITEMS:
             from stratagem.cli._output import json_text
 
             lines = "".join(json_text(one) + "\n" for one in report.items)
-            Path(given["html"]).with_suffix(".items.jsonl").write_text(lines, "utf-8")
+            path.with_suffix(".items.jsonl").write_text(lines, "utf-8")
 
 
 def _print(mode: Mode, report: "Report") -> None:
@@ -308,7 +353,7 @@ class Line:
 __all__ = [
     "LEVEL",
     "Line",
-    "check_writable",
+    "check_files",
     "compare",
     "on_task",
     "printing_aside",

@@ -4,13 +4,13 @@ from typing import Any
 
 import click
 
-from stratagem.cli._ends import usage
-from stratagem.cli._output import Mode, say, table
+from stratagem.cli._ends import USAGE, usage
+from stratagem.cli._output import Mode, say, table, warn
 from stratagem.cli._settings import Verb, offers, speaking
 from stratagem.cli.compare import (
     LEVEL,
     Line,
-    check_writable,
+    check_files,
     on_task,
     printing_aside,
     stop_on_sigterm,
@@ -61,8 +61,7 @@ def simulate(mode: Mode, strategy: str, **given: Any) -> int:
 
     Exit status: 0, 2 usage, 70 unexpected, 130 cancelled.
     """
-    for name in ("html", "png", "svg"):
-        check_writable(given[name], f"--{name}")
+    check_files(given)
     if len(given["vary"]) > 2:
         raise usage(f"--vary is there {len(given['vary'])} times", "Vary one parameter or two.")
     from stratagem.lab import simulate as perform
@@ -80,7 +79,7 @@ def simulate(mode: Mode, strategy: str, **given: Any) -> int:
         return line.stopped()
     finally:
         line.close()
-    write_files(sweep, given)
+    lost = write_files(sweep, given)
     if mode.json:
         mode.document(sweep.plain())
     else:
@@ -91,4 +90,6 @@ def simulate(mode: Mode, strategy: str, **given: Any) -> int:
         for one in sweep.summary():
             say(one)
     warn_of_errors(sweep.report)
-    return 0
+    for one in lost:
+        warn(one)
+    return USAGE if lost else 0

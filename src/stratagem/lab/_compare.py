@@ -3,13 +3,13 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stratagem.core import Strategy
+from stratagem.core import Budget, Strategy
 from stratagem.errors import CapabilityError, UsageError
-from stratagem.lab import _plan, _scan
+from stratagem.lab import _given, _plan, _scan
 from stratagem.lab._crew import Crew, Halt, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
@@ -20,9 +20,11 @@ from stratagem.lab._suites import check_apart, full_spec, source_of, suite_of
 from stratagem.lab._text import counted
 from stratagem.tasks import Score
 from stratagem.tasks._own import OwnSuite
+from stratagem.tasks._suite import EXAMPLES
 
 CHUNK = 10  # items of a job: small enough that no process waits long for another at the end
 WIDTH = 8  # items at once in one process, with models that are waited for
+MOST_PROCESSES, MOST_WIDTH = 256, 1_000
 LOCAL_WIDTH = 2  # likewise where the model computes here: what waits for it would be counted as its time
 
 
@@ -36,14 +38,15 @@ class Progress(NamedTuple):
 
 
 Listener = Callable[[Progress], None]
+Limits = str | Budget | Mapping[str, float | Sequence[float]] | None
 
 
 def compare(
-    task: str,
-    strategies: Sequence[Strategy | str] | str,
+    task: str | Path,
+    strategies: Iterable[Strategy | str] | Strategy | str,
     *,
     model: str | Sequence[str] = "sim:",
-    budget: str = "",
+    budget: Limits = "",
     items: int | None = None,
     seed: int | str = 0,
     level: int = 1,
@@ -67,18 +70,20 @@ def compare(
     Args:
         task: name of a suite, a file of yours with a question and an answer in each row (JSON lines or CSV), or
             `FILE.py:NAME`, a suite of yours.
-        strategies: specs, or one text with commas between them; strategies must have a name by which they are found.
+        strategies: one, several, or one text of specs with commas between them; they must have a name by which they are
+            found.
         model: spec, or several.
-        budget: limits of each item; one of them may be a list, such as `tokens=2000/8000/32000`.
+        budget: limits of each item, as a text, a `Budget` or a mapping; one of them may be a list, such as
+            `tokens=2000/8000/32000` or `{"tokens": [2000, 8000, 32000]}`.
         items: how many; 100 if left out, of a file all.
-        seed: of the items and of all dice.
+        seed: of the items and of all dice: a number from 0 up, or a text.
         level: of difficulty.
         examples: solved examples of the training split that a task carries.
         max_tokens: of each reply; what the model may write and the budget pays for, if left out.
         out: folder that keeps answers; a comparison that was stopped goes on from there.
         across_capabilities: compare strategies that use different truth, and say so in the title.
         baselines: whether self-consistency, best-of-n and a longer chain are compared as well.
-        withheld: the seed is a secret: neither it nor a question is in the report.
+        withheld: the seed is a secret, of at least 16 bytes: neither it nor a question is in the report.
         processes: one for each core if left out, and one alone where a model computes on this machine.
         width: items at once in each process; if left out 8, 2 where a model computes on this machine, and with simulated
             models always 1.
@@ -97,20 +102,17 @@ def compare(
     """
     refuse_inside()
     _check_packages()
+    kept, processes, width = _how(out, processes, width, on_progress)
+    task = _given.task_given(task)
     wanted = _wanted(
         task, strategies, model, budget, items, seed, level, examples, max_tokens, across=across_capabilities, with_baselines=baselines,
         published=not withheld,
     )  # fmt: skip
-    if base_url or api_key_env:
-        from stratagem.models import check_address
-        from stratagem.models.routes import check_variable
-
-        check_address(wanted.models, "base_url" if base_url else "api_key_env")
-        check_variable(api_key_env, "api_key_env")
+    _check_address(wanted.models, base_url, api_key_env)
     made = [_plan.checked_strategy(one) for one in wanted.strategies]
     kinds = _plan.needs_of(made, across=across_capabilities)
     _check_truth(wanted, kinds)
-    folder = Folder(Path(out) if out is not None else None)
+    folder = Folder(kept)
     began = time.monotonic()
     setup = {
         "task": wanted.task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
@@ -144,27 +146,59 @@ def _check_packages() -> None:
             raise CapabilityError(f"comparisons need the package {name}", remedy='pip install "stratagem[lab]"')
 
 
+def _check_address(models: Sequence[str], base_url: str | None, api_key_env: str | None) -> None:
+    if base_url or api_key_env:
+        from stratagem.models import check_address
+        from stratagem.models.routes import check_variable
+
+        check_address(models, "base_url" if base_url else "api_key_env")
+        check_variable(api_key_env, "api_key_env")
+
+
+def _how(
+    out: Any, processes: Any, width: Any, on_progress: Any
+) -> tuple[Path | None, int | None, int | None]:  # fmt: skip
+    """Check what says how a comparison is made, and not what it compares."""
+    if on_progress is not None and not callable(on_progress):
+        raise UsageError(f"on_progress is a function of one `Progress`, got {on_progress!r}", remedy="Leave it out.")
+    return (
+        _given.folder_given(out),
+        None if processes is None else _given.whole("processes", processes, 1, MOST_PROCESSES),
+        None if width is None else _given.whole("width", width, 1, MOST_WIDTH),
+    )
+
+
 def _wanted(
-    task: str, strategies: Sequence[Strategy | str] | str, model: str | Sequence[str], budget: str, items: int | None,
+    task: str, strategies: Iterable[Strategy | str] | Strategy | str, model: str | Sequence[str], budget: Limits, items: int | None,
     seed: int | str, level: int, examples: int, max_tokens: int | None, *, across: bool, with_baselines: bool, published: bool,
 ) -> Wanted:  # fmt: skip
     """Check what the caller asks for, before anything is started."""
-    if max_tokens is not None and max_tokens < 1:
-        raise UsageError(f"max_tokens must be at least 1, got {max_tokens}")
-    specs = _plan.split_specs(strategies) if isinstance(strategies, str) else list(strategies)
+    seed = _given.seed_given(seed, withheld=not published)
+    examples = _given.whole("examples", examples, 0, EXAMPLES)
+    items, max_tokens = (
+        None if one is None else _given.whole(name, one, 1)
+        for name, one in (("items", items), ("max_tokens", max_tokens))
+    )
+    specs = _given.strategies_given(strategies)
     if not specs:
         raise UsageError("there is no strategy to compare", remedy="Name at least one.")
-    names = [one.strip() if isinstance(one, str) else _plan.checked_strategy(one)[0] for one in specs]
-    _check_once(names)
-    models = [model] if isinstance(model, str) else list(model)
-    if not models or len(set(models)) < len(models):
-        raise UsageError("there is no model" if not models else "a model is there twice")
-    models = [_model(one) for one in models]
-    suite = suite_of(task)
+    with _given.advised(_given.OF_STRATEGIES):
+        names = [one.strip() if isinstance(one, str) else _plan.checked_strategy(one)[0] for one in specs]
+        _check_once(names)
+    with _given.advised(_given.OF_MODELS):
+        models = [_model(one) for one in _given.models_given(model)]
+    twice = next((one for at, one in enumerate(models) if one in models[:at]), None)
+    if twice is not None:
+        raise UsageError(f"the model {twice!r} is there twice", remedy="Name each model once.")
+    with _given.advised(_given.LIMITS):
+        budgets = _plan.budgets_of(_given.budget_given(budget))
+    with _given.advised(_given.OF_FILES):
+        suite = suite_of(task)
     check_apart(task, names)
+    level = _plan.level_of(suite, level)
     return Wanted(
         full_spec(task), level, seed, published, tuple(names),
-        tuple(models), _plan.budgets_of(budget), _plan.items_of(suite, items, seed=seed, level=level),
+        tuple(models), budgets, _plan.items_of(suite, items, seed=seed, level=level),
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
         across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
         source_of(task, suite),
@@ -178,9 +212,10 @@ def _check_once(names: Sequence[str]) -> None:
         known = found.setdefault(_plan.checked_strategy(name)[0], name)
         if known is not name:
             spelled = "" if known == name else f", as {known!r} too"
-            raise UsageError(f"the strategy {name!r} is there twice{spelled}")
+            raise UsageError(f"the strategy {name!r} is there twice{spelled}", remedy="Name each strategy once.")
 
 
+OTHER_TRUTH = "Take another task, or give the strategy a judge that asks the model, such as `self_check`."
 ANSWERING = "Compare with a simulated model, `sim:skill=0.7`, or a real one, `local:smollm2` or `PROVIDER:NAME`."
 
 
@@ -200,7 +235,8 @@ def _model(spec: str) -> str:
         return spec
     if len(links) > 1:
         raise UsageError(
-            f"a simulated model is no part of a chain: {spec!r}", remedy="Name it alone; `--model` may be repeated."
+            f"a simulated model is no part of a chain: {spec!r}",
+            remedy="Name it by itself: several models are compared.",
         )
     return open_model(spec).spec
 
@@ -210,9 +246,13 @@ def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
     problem = wanted.suite.read(wanted.items[0].question)
     used = {name for kind in kinds for name in kind}
     if "checker" in used and wanted.suite.checker(problem) is None:
-        raise UsageError(f"the task {wanted.suite.name} has no public checker, which a strategy needs")
+        raise UsageError(
+            f"the task {wanted.suite.name} has no public checker, which a strategy needs", remedy=OTHER_TRUTH
+        )
     if "reward" in used and wanted.suite.environment(problem) is None:
-        raise UsageError(f"the task {wanted.suite.name} has no environment, whose reward a strategy needs")
+        raise UsageError(
+            f"the task {wanted.suite.name} has no environment, whose reward a strategy needs", remedy=OTHER_TRUTH
+        )
 
 
 def _pilot(crew: Crew, wanted: Wanted, out: Path | None) -> dict[str, Any]:

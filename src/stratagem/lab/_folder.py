@@ -62,13 +62,15 @@ class Folder:
             self._lock = (self.path / LOCK).open("a")
         except OSError as failure:
             message = f"the folder {str(self.path)!r} cannot be used: {failure.strerror}"
-            raise UsageError(message, remedy="Check `--out`.") from None
+            raise UsageError(
+                message, remedy="Name another folder for `out`, or make it one that you may write to."
+            ) from None
         self._take()
         try:
             known: dict[str, Any] | None = json.loads(stored.read_text("utf-8")) if stored.exists() else None
         except ValueError:
             message = f"{PLAN} in {str(self.path)!r} is damaged"
-            raise UsageError(message, remedy="Choose another folder: `--out`.") from None
+            raise UsageError(message, remedy="Choose another folder for `out`.") from None
         if known is not None:
             self._same(known["wanted"], identity)
         return known
@@ -83,7 +85,7 @@ class Folder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             message = f"another process works in {str(self.path)!r}"
-            raise UsageError(message, remedy="Wait for it, or choose another folder.") from None
+            raise UsageError(message, remedy="Wait for it, or choose another folder for `out`.") from None
 
     def _same(self, known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
         """Refuse another comparison, and say in words what is different: what was asked for before what follows from it."""
@@ -103,7 +105,7 @@ class Folder:
                 said = f"a comparison with {_said(name, before)}; this asks for {_said(name, now)}"
             raise UsageError(
                 f"the folder {str(self.path)!r} holds {said}",
-                remedy="Choose another folder with `--out`, or ask for the same as before.",
+                remedy="Choose another folder (`--out`), or ask for the same as before.",
             )
 
     def plan(self, form: Mapping[str, Any]) -> None:

@@ -89,7 +89,7 @@ def _tree(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text("utf-8"), str(path))
     except (OSError, ValueError, SyntaxError) as failure:
-        raise UsageError(f"{str(path)!r} cannot be read: {failure}") from None
+        raise UsageError(f"{str(path)!r} cannot be read: {failure}", remedy="Correct the file, or its path.") from None
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:

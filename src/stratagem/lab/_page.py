@@ -32,16 +32,17 @@ STYLE = (
     + """*{box-sizing:border-box}
 body{margin:0 auto;padding:24px 16px;max-width:1100px;background:var(--bg);color:var(--text);font:14px/20px system-ui,sans-serif}
 h1{font-size:20px;line-height:28px;font-weight:600;margin:0 0 8px}h2{font-size:16px;line-height:24px;font-weight:600;margin:24px 0 8px}
-p{margin:0 0 8px}.soft{color:var(--soft)}.bad{color:var(--bad)}
-figure{margin:16px 0;border:1px solid var(--line);border-radius:6px;padding:8px;max-width:820px}
-figure svg{width:100%;height:auto;display:block}
+p{margin:0 0 8px}h1,p,summary{overflow-wrap:anywhere}.soft{color:var(--soft)}.bad{color:var(--bad)}
+figure{margin:16px 0;border:1px solid var(--line);border-radius:6px;padding:8px;max-width:820px;overflow-x:auto}
+figure svg{width:100%;min-width:560px;height:auto;display:block}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;line-height:20px;width:100%}
 th,td{padding:2px 10px 2px 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;color:var(--soft);white-space:nowrap}
+th{font-weight:600;color:var(--soft);white-space:nowrap}tbody th{font-weight:400;color:var(--text);white-space:normal;overflow-wrap:anywhere;min-width:12em}
+caption{text-align:left;color:var(--soft);padding:0 0 4px}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 summary{cursor:pointer;margin:8px 0}pre{font:13px/20px ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
-@media print{:root{color-scheme:light}body{max-width:none;padding:0}details{display:block}figure{break-inside:avoid}}
+@media print{:root{color-scheme:light}body{max-width:none;padding:0}details{display:block}figure{break-inside:avoid}figure svg{min-width:0}}
 """
 )
 
@@ -94,19 +95,20 @@ def _body(report: "Report", *, most_items: int) -> str:
 
 def _picture(report: "Report") -> str:
     """Return the figure as SVG within the page, with its text alternative; its table are the rows below."""
-    said = f"Accuracy against budget, one curve per strategy. {report.title}. The table of rows has the same numbers."
+    panels = ", one panel per model" if len(report.manifest["models"]) > 1 else ""
+    said = f"Accuracy against budget, one curve per strategy{panels}. {report.title}. The table of rows has the same numbers."
     return _drawn(report.figure("svg"), said)
 
 
 def _drawn(data: bytes, said: str) -> str:
     drawn = themed(data.decode())
     svg = drawn[drawn.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{_safe(said)}"', 1)
-    return f"<figure>{svg}</figure>"
+    return f'<figure role="group" aria-label="Figure" tabindex="0">{svg}</figure>'
 
 
 def _rows(report: "Report") -> str:
     heads = _text.heads_of(report)
-    return _table(heads, _text.cells_of(report), set(range(3, len(heads))))
+    return _table(heads, _text.cells_of(report), set(range(3, len(heads))), "Each strategy at each budget", named=1)
 
 
 def _tests(report: "Report") -> str:
@@ -130,7 +132,7 @@ def _tests(report: "Report") -> str:
         ]
         for one in report.tests
     ]  # fmt: skip
-    return _table(heads, rows, {2, 3, 4, 5, 6, 7, 8})
+    return _table(heads, rows, {2, 3, 4, 5, 6, 7, 8}, "Differences of accuracy, item by item", named=1)
 
 
 def _failures(report: "Report") -> str:
@@ -139,7 +141,7 @@ def _failures(report: "Report") -> str:
         [name_of(one), one["budget"] or "no limit", one["kind"], str(one["items"]), one["first"], one["reason"]]
         for one in report.failures
     ]
-    return _table(heads, rows, {3})
+    return _table(heads, rows, {3}, "How often a row ended without an answer")
 
 
 def _items(report: "Report", most: int) -> str:
@@ -148,7 +150,9 @@ def _items(report: "Report", most: int) -> str:
     rows = [[one["id"], one["question"], one["key"], *map(_mark, one["right"], one["given"])] for one in shown]
     more = len(report.items) - len(shown)
     note = f"<p>{more:,} more are in the JSON lines beside this file.</p>" if more else ""
-    return _details(f"{len(shown):,} items, each with each row", _table(heads, rows, set()) + note)
+    return _details(
+        f"{len(shown):,} items, each with each row", _table(heads, rows, set(), "Items, and what each row gave") + note
+    )
 
 
 def _mark(right: float, given: str) -> str:
@@ -162,14 +166,25 @@ def _details(summary: str, inner: str, *, open_: bool = False) -> str:
     return f"<details{' open' if open_ else ''}><summary>{_safe(summary)}</summary>{inner}</details>"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> str:
-    def cell(tag: str, at: int, value: str) -> str:
-        kind = ' class="n"' if at in numbers else ""
-        return f"<{tag}{kind}>{_safe(value)}</{tag}>"
+def _table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int], caption: str, named: int | None = 0
+) -> str:
+    """Return a table that scrolls by itself where the page is narrow; the column `named` says what its row is about."""
 
-    head = "".join(cell("th", at, one) for at, one in enumerate(heads))
-    body = "".join(f"<tr>{''.join(cell('td', at, one) for at, one in enumerate(row))}</tr>\n" for row in rows)
-    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+    def cell(at: int, value: str, scope: str) -> str:
+        tag, of = ("th", f' scope="{scope}"') if scope and value else ("td", "")
+        kind = ' class="n"' if at in numbers else ""
+        return f"<{tag}{of}{kind}>{_safe(value)}</{tag}>"
+
+    head = "".join(cell(at, one, "col") for at, one in enumerate(heads))
+    body = "".join(
+        "<tr>" + "".join(cell(at, one, "row" if at == named else "") for at, one in enumerate(row)) + "</tr>\n"
+        for row in rows
+    )
+    return (
+        f'<div class="wide" role="region" aria-label="{_safe(caption)}" tabindex="0"><table><caption>{_safe(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>"
+    )
 
 
 def _safe(value: Any) -> str:
@@ -202,5 +217,5 @@ def sweep_body(sweep: "Sweep") -> str:
     scan = sweep.report.manifest["prompt_scan"]
     return "\n".join([
         f"<h1>{_safe(sweep.title)}</h1>", f'<p class="{"soft" if scan["clean"] else "bad"}">{_safe(_text.scan_line(scan))}</p>',
-        drawn, said, "<h2>Grid</h2>", _table(heads, rows, numbers),
+        drawn, said, "<h2>Grid</h2>", _table(heads, rows, numbers, "What each point of the grid shows", named=None),
     ])  # fmt: skip

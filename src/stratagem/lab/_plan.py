@@ -126,7 +126,7 @@ def budgets_of(text: str) -> tuple[str, ...]:
         parts[lists[0]] = f"{name}={value.strip()}"
         made.append(str(budget_of(",".join(parts))))
     if len(set(made)) < len(made):
-        raise UsageError(f"budget {text!r}: a value is there twice")
+        raise UsageError(f"budget {text!r}: a value is there twice", remedy="Name each value once.")
     return tuple(made)
 
 
@@ -171,7 +171,7 @@ def needs_of(made: Sequence[tuple[str, Strategy]], *, across: bool) -> list[tupl
         )
         raise UsageError(
             f"these strategies use different truth ({said})",
-            remedy="Compare those of one kind, or say `--across-capabilities`: the title then says so.",
+            remedy="Compare those of one kind, or say `--across-capabilities` (`across_capabilities=True`): the title then says so.",
         )
     return kinds
 
@@ -230,9 +230,20 @@ def seed_of(seed: int | str, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big") >> 1
 
 
+def level_of(suite: Suite, level: int) -> int:
+    """Return a level, if a suite has it."""
+    if isinstance(level, bool) or level not in suite.levels:
+        known = ", ".join(map(str, suite.levels))
+        only = (
+            "A file of yours has one level: leave it out."
+            if isinstance(suite, OwnSuite)
+            else f"Choose one of {known}; the first is the easiest."
+        )
+        raise UsageError(f"{suite.name} has the levels {known}, got {level!r}", remedy=only)
+    return int(level)
+
+
 def items_of(suite: Suite, n: int | None, *, seed: int | str, level: int) -> tuple[Item, ...]:
     """Return the items of a comparison; of a file, all of them where no number is given."""
-    if n is not None and n < 1:
-        raise UsageError(f"items must be at least 1, got {n}")
     wanted = n if n is not None else len(suite) if isinstance(suite, OwnSuite) else ITEMS
     return tuple(suite.items(wanted, seed=seed, level=level))

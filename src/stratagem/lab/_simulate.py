@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from stratagem.core import Strategy
 from stratagem.errors import UsageError
-from stratagem.lab._compare import Listener, compare
+from stratagem.lab import _given
+from stratagem.lab._compare import Limits, Listener, compare
 from stratagem.lab._crew import refuse_inside
 from stratagem.lab._report import SCHEMA, Report
 from stratagem.lab._statistics import ALPHA, holm
@@ -20,6 +21,7 @@ from stratagem.lab._text import small_p
 from stratagem.models._competence import Competence
 
 MOST_POINTS = 400
+RANGES = "Write `skill=0.5:0.95:10`, from, to, how many; or `skill=0.5/0.7/0.9`."
 
 
 class Varied(NamedTuple):
@@ -40,7 +42,6 @@ def varied(text: str) -> Varied:
     """
     name, equals, said = text.partition("=")
     name = name.strip()
-    remedy = "Write `skill=0.5:0.95:10`, from, to, how many; or `skill=0.5/0.7/0.9`."
     try:
         if "/" in said or ":" not in said:
             values = tuple(float(one) for one in said.split("/"))
@@ -48,15 +49,15 @@ def varied(text: str) -> Varied:
             low, high, count = said.split(":")
             first, last, n = float(low), float(high), int(count)
             if not 2 <= n <= MOST_POINTS:
-                raise UsageError(f"vary {text!r}: from 2 to {MOST_POINTS} values, got {n}", remedy=remedy)
+                raise UsageError(f"vary {text!r}: from 2 to {MOST_POINTS} values, got {n}", remedy=RANGES)
             values = tuple(round(first + (last - first) * at / (n - 1), 6) for at in range(n))
     except ValueError as failure:
         if isinstance(failure, UsageError):
             raise
-        raise UsageError(f"vary {text!r} is no range", remedy=remedy) from None
+        raise UsageError(f"vary {text!r} is no range", remedy=RANGES) from None
     if not equals or len(set(values)) < len(values):
         raise UsageError(
-            f"vary {text!r}: a value is there twice" if equals else f"vary {text!r} is no range", remedy=remedy
+            f"vary {text!r}: a value is there twice" if equals else f"vary {text!r} is no range", remedy=RANGES
         )
     for value in values:
         Competence.parse(f"{name}={_number(value)}")  # says what is wrong with name or value
@@ -222,13 +223,36 @@ class Sweep:
         return self._points[row["model"]] if "model" in row else next(iter(self._points.values()))
 
 
+def _one(given: Any) -> Strategy | str:
+    """Return the strategy that is swept.
+
+    Raises:
+        UsageError: there are several, or it is a task.
+    """
+    from stratagem.session._loading import strategy_of
+    from stratagem.tasks import names
+
+    found = _given.strategies_given(given)
+    if len(found) != 1:
+        raise UsageError(
+            f"one strategy is swept, got {len(found)}", remedy="Sweep each by itself; `compare` compares several."
+        )
+    if isinstance(found[0], str) and found[0] in names():
+        raise UsageError(
+            f"{found[0]!r} is a task", remedy="The strategy comes first, then the task, then what is varied."
+        )
+    with _given.advised(_given.OF_STRATEGIES):
+        strategy_of(found[0])
+    return found[0]
+
+
 def simulate(
     strategy: Strategy | str,
-    task: str,
+    task: str | Path,
     vary: str | Sequence[str],
     *,
     model: str = "sim:",
-    budget: str = "",
+    budget: Limits = "",
     items: int | None = None,
     seed: int | str = 0,
     level: int = 1,
@@ -257,17 +281,25 @@ def simulate(
         UsageError: a model that is not simulated, an unknown parameter, or what `compare` refuses.
     """
     refuse_inside()
-    if model.partition(":")[0] != "sim":
-        raise UsageError(f"only simulated models have a competence to vary, not {model!r}", remedy="Use `compare`.")
-    given = [varied(one) for one in ([vary] if isinstance(vary, str) else vary)]
+    strategy = _one(strategy)
+    if not isinstance(model, str) or model.partition(":")[0] != "sim":  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(
+            f"only a simulated model has a competence to vary, not {model!r}",
+            remedy="Write `sim:`, or `sim:` with what stays as it is; real models are compared by `compare`.",
+        )
+    if not isinstance(vary, str | list | tuple):
+        raise UsageError(f"vary is a text, or two of them, got {vary!r}", remedy=RANGES)
+    with _given.advised(RANGES):
+        given = [varied(one) for one in ([vary] if isinstance(vary, str) else vary)]
     names = [one.name for one in given]
     if not 1 <= len(given) <= 2 or len(set(names)) < len(names):
-        raise UsageError(f"vary one parameter, or two different ones, got {', '.join(names) or 'none'}")
+        raise UsageError(f"vary one parameter, or two different ones, got {', '.join(names) or 'none'}", remedy=RANGES)
     values = list(product(*(one.values for one in given)))
     if len(values) > MOST_POINTS:
-        raise UsageError(f"{len(values)} points are more than {MOST_POINTS}")
+        raise UsageError(f"{len(values)} points are more than {MOST_POINTS}", remedy="Vary over fewer values.")
     points = [dict(zip(names, one, strict=True)) for one in values]
-    specs = [f"sim:{Competence.parse(_spec(model, point).partition(':')[2])}" for point in points]
+    with _given.advised(_given.OF_MODELS):
+        specs = [f"sim:{Competence.parse(_spec(model, point).partition(':')[2])}" for point in points]
     report = compare(
         task, [strategy], model=specs, budget=budget, items=items, seed=seed, level=level, examples=examples, out=out,
         processes=processes, on_progress=on_progress,

@@ -69,6 +69,32 @@ def bootstrap(differences: Sequence[float], seed: int) -> tuple[float, float, fl
     return float(low), float(high), min(1.0, 2 * (tail + 1) / (RESAMPLES + 1))
 
 
+def sign_flips(differences: Sequence[float], seed: int) -> float:
+    """Return the two-sided p of a permutation test: without a difference each item's sign is as likely the other one.
+
+    With differences of 1 and -1 it is McNemar's exact test. A few items cannot be significant, however alike they are:
+    of a bootstrap they would be, since it draws only what occurred.
+
+    >>> sign_flips([0.5, 0.25, 0.25], 1), sign_flips([1, 1, 1, 1, 1, 1, 0], 1) == mcnemar(0, 6)
+    (0.25, True)
+    """
+    import numpy as typed
+
+    numpy: Any = typed  # its types do not follow arrays of arrays
+    found = numpy.asarray(differences, dtype=float)
+    values, counts = numpy.unique(numpy.abs(found[found != 0]), return_counts=True)
+    least = abs(float(found.sum())) - 1e-9  # sums of the same numbers in another order
+    if math.prod(int(count) + 1 for count in counts) <= RESAMPLES:
+        sums, shares = numpy.zeros(1), numpy.ones(1)
+        for value, count in zip(values, counts, strict=True):
+            plus = numpy.arange(count + 1)
+            sums = (sums[:, None] + value * (2 * plus - count)).ravel()
+            shares = (shares[:, None] * _scipy().binom.pmf(plus, count, 0.5)).ravel()
+        return min(1.0, float(shares[numpy.abs(sums) >= least].sum()))
+    plus = numpy.random.default_rng(seed).binomial(counts, 0.5, size=(RESAMPLES, len(values)))
+    return float((numpy.abs((2 * plus - counts) @ values) >= least).sum() + 1) / (RESAMPLES + 1)
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """Return the p values corrected for their number (Holm 1979), in their order.
 
@@ -142,7 +168,7 @@ class Compared(NamedTuple):
         difference: of the accuracies, second less first.
         low: of the 95 % interval of the difference.
         high: likewise.
-        p: of McNemar's exact test; of the bootstrap where there is partial credit.
+        p: of McNemar's exact test; where there is partial credit, of the same test of signs for differences of any size.
         p_bootstrap: of the paired bootstrap.
         power: probability to notice a difference of 5 points, at the discordance that was found and the level of the test.
         detectable: the difference that would be noticed with a probability of 80 %, likewise.
@@ -176,7 +202,8 @@ def compared(a: Sequence[float], b: Sequence[float], seed: int, tests: int = 1) 
     shares = all(score in (0, 1) for score in (*a, *b))
     discordant = (a_only + b_only) / n
     return Compared(
-        a_only, b_only, sum(differences) / n, low, high, mcnemar(a_only, b_only) if shares else p_bootstrap, p_bootstrap,
+        a_only, b_only, sum(differences) / n, low, high,
+        mcnemar(a_only, b_only) if shares else sign_flips(differences, seed), p_bootstrap,
         *_both(n, round(discordant, 2), ALPHA / max(tests, 1)),
     )  # fmt: skip
 
