@@ -1,7 +1,7 @@
 """Strategies, judges, operations: bounds, settings, spec strings."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 from hypothesis import given
@@ -114,6 +114,17 @@ async def test_needs_of_what_is_given_with_the_call_are_carried_too() -> None:
     run = scripted({answer: lambda question, notes: "yes"})
     assert (await trying(run, Task("?"), judge=self_check)).needs == frozenset()
     assert (await trying(run, Task("?"), judge=self_check, actor=trying)).needs == {"checker"}
+
+
+async def test_a_strategy_that_uses_a_truth_itself_says_so() -> None:
+    @strategy(calls="0", needs="labels")
+    async def trained(run: Run, task: Task) -> Answer:
+        return task.answer("yes")
+
+    assert (await trained(scripted({}), Task("?"))).needs == {"labels"}
+    assert trying.using(actor=trained).needs == {"checker", "labels"}
+    with pytest.raises(UsageError, match="needs must be one of nothing, checker, reward, labels, got 'key'"):
+        strategy(calls="0", needs=cast("Any", "key"))(trained.fn)
 
 
 @pytest.mark.parametrize("formula", ["m", "n ** 2", "n / 2", "abs(n)", "n.real"])

@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import Answer, Capabilities, MemoryJournal, Run, Task, Usage, signature, strategy, tool
+from stratagem.core import (
+    Answer,
+    Capabilities,
+    MemoryJournal,
+    Run,
+    Task,
+    Usage,
+    Verdict,
+    judge,
+    signature,
+    strategy,
+    tool,
+)
 from stratagem.errors import (
     BadReply,
     BudgetExhausted,
@@ -444,3 +456,20 @@ async def test_five_unparsable_replies_running_end_the_run_as_unparsed(opened: A
     async with opened(WORLD, repairs=4) as s:
         answer = await s.run(unreadable, "?")
         assert (answer.stop, answer.usage.calls) == ("unparsed", 5)
+
+
+async def test_an_answer_carries_the_truth_of_every_judge_that_was_called(opened: Any) -> None:
+    @judge(calls="0", needs="checker")
+    async def tested(run: Run, task: Task, answer: Answer) -> Verdict:
+        return Verdict(True, 1.0)
+
+    @strategy(calls="0")
+    async def asking(run: Run, task: Task) -> Answer:
+        answer = task.answer("42")
+        await tested(run, task, answer)
+        return answer
+
+    async with opened({}) as s:
+        answer = await s.run(asking, "?", run_id="mine")
+        assert answer.needs == {"checker"}
+        assert (await s.resume("mine")).needs == {"checker"}

@@ -35,7 +35,7 @@ from stratagem.errors import (
 )
 
 UNWRITABLE = (ValueError, TypeError, AttributeError, RecursionError)  # of a draw that is no text, or no JSON
-BREATH = 64  # effects without a pause after which siblings, timers and Ctrl-C get a turn
+BREATH = 64  # effects of a run without a pause after which siblings, timers and Ctrl-C get a turn
 _TAGS: dict[str, bytes] = {
     "tool": b"o",
     "memory": b"m",
@@ -120,7 +120,7 @@ def performed(strand: Strand, request: Request, need: Need, sample: int = -1) ->
     except UNWRITABLE:
         return _in_the_end(strand, request, need, sample, begun, made)  # which says what is wrong
     durable, seq = _kept(strand, request, need, sample, begun, result, made.usage)
-    if durable is not None or services.turns % BREATH == 0:
+    if durable is not None or world.turns % BREATH == 0:
         return _waited(durable, (drawn, seq))
     return drawn, seq
 
@@ -136,7 +136,7 @@ def _kept(
         for meter in strand.meters:
             meter.spend(usage, 1)
     services.in_flight -= 1
-    services.turns += 1
+    world.turns += 1
     book = world.book
     seq = book.seq
     durable = book.add(
@@ -198,7 +198,7 @@ async def _awaited(
             durable, seq = _kept(strand, request, need, sample, begun, result, made.usage)
             if durable is not None:
                 await durable
-            elif services.turns % BREATH == 0:
+            elif strand.world.turns % BREATH == 0:
                 await asyncio.sleep(0)
             return drawn, seq
     elif not isinstance(made, StratagemError):
@@ -307,9 +307,9 @@ async def settled(strand: Strand, durable: Awaitable[None] | None) -> None:
     if durable is not None:
         await durable
         return
-    services = strand.world.services
-    services.turns += 1
-    if services.turns % BREATH == 0:
+    world = strand.world
+    world.turns += 1
+    if world.turns % BREATH == 0:
         await asyncio.sleep(0)
 
 

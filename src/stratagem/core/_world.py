@@ -55,7 +55,7 @@ class Services:
 
     __slots__ = (
         "_models", "_open_model", "_options", "clock", "in_flight", "journal", "memory", "model", "policy", "repairs",
-        "sandbox", "seed", "strict", "tools", "turns",
+        "sandbox", "seed", "strict", "tools",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +79,7 @@ class Services:
         self.policy: Policy = policy if policy is not None else ReadOnly()
         self.sandbox, self.seed, self.repairs, self.strict = sandbox, seed, repairs, strict
         self.clock: Clock = clock if clock is not None else SystemClock()
-        self.in_flight = self.turns = 0
+        self.in_flight = 0
         self._models: dict[str, Model] = {}
         self._options: dict[tuple[tuple[str, Any], ...], Options] = {}
 
@@ -126,8 +126,8 @@ class World:
     """Settings, book and counters of one run."""
 
     __slots__ = (
-        "_held", "_replies", "allowed", "asked", "asking", "began", "book", "company", "feeds", "gate", "heads", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
-        "run_id", "seed", "services", "started", "used",
+        "_held", "_replies", "allowed", "asked", "asking", "began", "book", "company", "feeds", "gate", "heads", "needs", "notes", "number", "origin", "prompts", "questions", "refusal", "replaying",
+        "run_id", "seed", "services", "started", "turns", "used",
     )  # fmt: skip
 
     def __init__(
@@ -147,6 +147,7 @@ class World:
         self.heads: dict[Any, Ready] = {}
         self.gate = Gate(opened=replaying or not book.recorded)
         self.asked: list[Any] = []
+        self.needs: frozenset[str] = frozenset()  # the truth that was used until now
         self.notes: list[tuple[str, str, dict[str, Json]]] = []
         self.questions: dict[str, dict[str, Json]] = {}  # those that are open, in the order of asking
         self.asking: Callable[[], None] | None = None  # called at each question that waits for an answer
@@ -155,6 +156,7 @@ class World:
         self._replies: dict[str, asyncio.Future[Json]] = {}
         self.refusal: BudgetExhausted | None = None
         self.seed, self.number = services.seed, 0
+        self.turns = 0  # effects without a wait: of this run alone, so that none depends on what ran before
         self.started = services.clock.stamp()
         self.began = int(services.clock.wall() * 1e6)
         rows = book.all_rows

@@ -57,6 +57,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual time in seconds."""
         return self._jumping.skipped
 
+    def restart(self) -> None:
+        """Begin at 0 again: what is measured from here does not depend on how late it had become."""
+        self._jumping.skipped = 0.0
+
 
 class VirtualClock(SystemClock):
     """The clock of a session that runs in a `VirtualLoop`."""

@@ -40,6 +40,7 @@ from stratagem.core import (
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
 from stratagem.lab._suites import suite_of
+from stratagem.lab._truth import as_declared
 from stratagem.lab._virtual import VirtualClock, VirtualLoop
 from stratagem.lab._watch import WITNESS, Watched, Witness, waves
 from stratagem.models import open_model, takes_address
@@ -139,9 +140,11 @@ class Worker:
     ) -> dict[str, Any]:
         witness = Witness()
         WITNESS.set(witness)
-        started, begun = time.monotonic(), self._loop.time()
-        answer, error = await ended(strategy, self.task(question), budget, services, seed, self._options)
-        took = self._loop.time() - begun if self._virtual else time.monotonic() - started
+        self._loop.restart()
+        started = time.monotonic()
+        task = as_declared(self.task(question), strategy.needs)
+        answer, error = await ended(strategy, task, budget, services, seed, self._options)
+        took = self._loop.time() if self._virtual else time.monotonic() - started
         lines = list(witness.lines)
         return {
             "cell": cell, "item": number, **_frozen(answer), "seconds": round(took, 6), "waves": waves(witness.calls),

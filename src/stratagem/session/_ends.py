@@ -129,7 +129,10 @@ async def ended(world: World, answer: Answer | None, state: str) -> None:
 
 def filled(answer: Answer, run: Run, world: World) -> Answer:
     usage = run.strand.meters[0].usage(round(world.active(), 3))
-    return replace(answer, usage=usage, run_id=world.run_id, label=run.strand.label, counts=world.book.counts())
+    return replace(
+        answer, usage=usage, needs=answer.needs | world.needs, run_id=world.run_id, label=run.strand.label,
+        counts=world.book.counts(),
+    )  # fmt: skip
 
 
 def end_of(world: World, answer: Answer | None, state: State, failure: Exception | None = None) -> bytes:
