@@ -121,7 +121,7 @@ def test_processes_are_told_questions_and_no_key(monkeypatch: pytest.MonkeyPatch
     told: list[str] = []
     tell = _crew.Crew._tell
 
-    def overheard(self: _crew.Crew, hand: int, form: Any) -> None:
+    def overheard(self: _crew.Crew, hand: Any, form: Any) -> None:
         told.append(json.dumps(form))
         tell(self, hand, form)
 

@@ -16,8 +16,9 @@ SMALL: dict[str, Any] = {"budget": "calls=1", "items": 2, "baselines": False, "p
 
 def refused(*given: Any, **settings: Any) -> tuple[str, str]:
     """Return message and remedy of a comparison that is refused."""
+    what: Any = given or ("game24", [direct])
     with pytest.raises(UsageError) as caught:
-        lab.compare(*(given or ("game24", [direct])), **{**SMALL, **settings})
+        lab.compare(*what, **{**SMALL, **settings})
     return str(caught.value), caught.value.remedy
 
 
