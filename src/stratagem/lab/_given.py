@@ -21,6 +21,7 @@ OF_FILES = "Check the path, which begins at the folder where the program runs, a
 OF_MODELS = (
     "`stratagem models` lists what can be opened here; `sim:` and its parameters stand in the manual, on comparing."
 )
+PRICES = 'Write `{"vllm:NAME": {"input_per_mtok": 0.1, "output_per_mtok": 0.4}}`, in USD per million tokens.'
 LONG = "Use a long random text: `python -c 'import secrets; print(secrets.token_hex(32))'` makes one."
 
 
@@ -155,6 +156,25 @@ def budget_given(given: Any) -> str:
         f"a budget is a text, a `Budget` or a mapping of limits, got {given!r}",
         remedy=f"{LIMITS} The same as a mapping: {{'tokens': [2000, 8000, 32000]}}.",
     )
+
+
+def prices_given(given: Any, models: Sequence[str]) -> dict[str, Any]:
+    """Return the user's own prices of those models that are compared.
+
+    Raises:
+        UsageError: they are no prices.
+    """
+    if given is not None and not (isinstance(given, Mapping) and all(isinstance(spec, str) for spec in given)):  # pyright: ignore[reportUnknownVariableType]
+        raise UsageError(f"prices are a mapping from the specs of models, got {given!r}", remedy=PRICES)
+    if not given:
+        return {}
+    from stratagem.models.prices import own_price
+    from stratagem.models.routes import check_tables
+
+    check_tables(given, None)
+    own_price(given, "")
+    links = [one.strip() for model in models for one in model.split("|")]
+    return {spec: dict(given[spec]) for spec in links if spec in given}
 
 
 def folder_given(given: Any) -> Path | None:
