@@ -142,13 +142,12 @@ def paying(points: Sequence[Sequence[tuple[float, float]]]) -> list[Paying]:
     pays = holm([p for p, _ in beaten])
     costs = iter(holm([p if gain < 0 else 1.0 for point in points for gain, p in point]))
     found: list[Paying] = []
-    for point, (p, at), corrected in zip(points, beaten, pays, strict=True):
+    for point, (least, of_least), corrected in zip(points, beaten, pays, strict=True):
         worse = [(next(costs), p if gain < 0 else 1.0, at) for at, (gain, p) in enumerate(point)]
-        if all(gain > 0 for gain, _ in point):
-            found.append(Paying("pays" if corrected < ALPHA else "unresolved", p, corrected, at))
-        else:
-            corrected, p, at = min(worse)
-            found.append(Paying("costs" if corrected < ALPHA else "unresolved", p, corrected, at))
+        wins = all(gain > 0 for gain, _ in point)
+        decides, p, at = (corrected, least, of_least) if wins else min(worse)
+        verdict = "unresolved" if decides >= ALPHA else "pays" if wins else "costs"
+        found.append(Paying(verdict, p, decides, at))
     return found
 
 
