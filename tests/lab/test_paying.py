@@ -21,9 +21,12 @@ def sweeps(own: float, baselines: list[float], points: int, seed: int) -> list[l
         mine = dice.random((points, 1, ITEMS)) < own
         others = dice.random((points, len(baselines), ITEMS)) < numpy.array(baselines)[None, :, None]
         won, lost = (mine & ~others).sum(2).tolist(), (~mine & others).sum(2).tolist()
-        found.append([
-            [((a - b) / ITEMS, exact(b, a)) for a, b in zip(*pair, strict=True)] for pair in zip(won, lost, strict=True)
-        ])
+        found.append(
+            [
+                [((a - b) / ITEMS, exact(b, a)) for a, b in zip(*pair, strict=True)]
+                for pair in zip(won, lost, strict=True)
+            ]
+        )
     return found
 
 

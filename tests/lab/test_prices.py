@@ -39,7 +39,9 @@ def test_what_a_cache_knew_costs_what_any_prompt_costs(model: str, said: Said) -
 def test_a_budget_of_money_pays_for_as_many_calls_whether_a_cache_knew_the_prompt_or_not() -> None:
     with serving(lambda body: Said("7", cached=len(str(body)) // 8)) as server:
         warm = row(server, "self_consistency(n=50)", budget="usd=1.5")
-    with serving(lambda body: Said("7" + " 7" * (len(str(body)) // 8))) as server:  # as many tokens, and none of them cached
+    with serving(
+        lambda body: Said("7" + " 7" * (len(str(body)) // 8))
+    ) as server:  # as many tokens, and none of them cached
         cold = row(server, "self_consistency(n=50)", budget="usd=1.5")
     assert 1 < warm["calls_per_item"] < 50
     assert (warm["calls_per_item"], warm["usd"]) == (cold["calls_per_item"], cold["usd"])

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stratagem.core import Budget, Strategy, StrategyFunction
 from stratagem.errors import UsageError
@@ -164,17 +164,18 @@ def prices_given(given: Any, models: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: they are no prices.
     """
-    if given is not None and not (isinstance(given, Mapping) and all(isinstance(spec, str) for spec in given)):  # pyright: ignore[reportUnknownVariableType]
-        raise UsageError(f"prices are a mapping from the specs of models, got {given!r}", remedy=PRICES)
-    if not given:
+    if given is None:
         return {}
+    prices = cast("Mapping[str, Any]", given)
+    if not isinstance(given, Mapping) or any(not isinstance(spec, str) for spec in prices):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"prices are a mapping from the specs of models, got {given!r}", remedy=PRICES)
     from stratagem.models.prices import own_price
     from stratagem.models.routes import check_tables
 
-    check_tables(given, None)
-    own_price(given, "")
+    check_tables(prices, None)
+    own_price(prices, "")
     links = [one.strip() for model in models for one in model.split("|")]
-    return {spec: dict(given[spec]) for spec in links if spec in given}
+    return {spec: dict(prices[spec]) for spec in links if spec in prices}
 
 
 def folder_given(given: Any) -> Path | None:

@@ -93,7 +93,11 @@ class Report:
         front: list[dict[str, Any]] = []
         for row in sorted(self.rows, key=lambda row: (row[self._cost], -row["accuracy"])):
             last = front[-1] if front else None
-            if last is None or row["accuracy"] > last["accuracy"] or _point(row, self._cost) == _point(last, self._cost):
+            if (
+                last is None
+                or row["accuracy"] > last["accuracy"]
+                or _point(row, self._cost) == _point(last, self._cost)
+            ):
                 front.append(row)
         keys = ("strategy", "model", "budget", "accuracy", "tokens_per_item", "usd")
         return [{key: row[key] for key in keys if key in row} for row in front]

@@ -185,8 +185,12 @@ class Worker:
         return SimulatedModel(spec, self._oracle)
 
     def _real_model(self, spec: str) -> Model:
-        names = ("base_url", "api_key_env") if takes_address(spec) else ()
-        model = open_model(spec, prices=self._setup.get("prices"), **{name: self._setup.get(name) for name in names})
+        url, variable = self._setup.get("base_url"), self._setup.get("api_key_env")
+        placed = takes_address(spec)
+        model = open_model(
+            spec, base_url=url if placed else None, api_key_env=variable if placed else None,
+            prices=self._setup.get("prices"),
+        )  # fmt: skip
         # A discount would be paid to whoever asks second, so what a strategy costs would depend on the others.
         in_full = getattr(model, "price_in_full", None)
         if in_full is not None:
