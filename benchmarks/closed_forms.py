@@ -39,6 +39,7 @@ def simulated(strategy: Strategy, spec: str, n: int) -> tuple[float, float]:
 
 
 trial = reflexion.using(actor=chain_of_thought, judge=self_check, trials=4)
+SELDOM = "sim:skill=0.2,tpr=0.95,fpr=0.02,spread=5"  # right so seldom that late trials are reached
 search = tree_of_thoughts.using(evaluate=value_each.using(votes=1), depth=3, width=3, branching=4)
 
 CASES: Mapping[str, tuple[Strategy, str, Callable[[], float]]] = {
@@ -55,6 +56,16 @@ CASES: Mapping[str, tuple[Strategy, str, Callable[[], float]]] = {
     "  lessons that bring 30 %": (
         trial, "sim:skill=0.4,tpr=0.9,fpr=0.2,spread=4,lesson=0.3",
         lambda: retried(0.4, 4, 0.9, 0.2, lesson=0.3, spread=4)[0],
+    ),
+    "reflexion(trials=6), of low skill": (trial.using(trials=6), SELDOM, lambda: retried(0.2, 6, 0.95, 0.02, spread=5)[0]),
+    "reflexion(trials=10), of low skill": (
+        trial.using(trials=10), SELDOM, lambda: retried(0.2, 10, 0.95, 0.02, spread=5)[0],
+    ),
+    "reflexion(trials=4, memory=1), of low skill": (
+        trial.using(memory=1), SELDOM, lambda: retried(0.2, 4, 0.95, 0.02, spread=5)[0],
+    ),
+    "reflexion(trials=10, memory=1), of low skill": (
+        trial.using(trials=10, memory=1), SELDOM, lambda: retried(0.2, 10, 0.95, 0.02, spread=5)[0],
     ),
     "tree_of_thoughts, 3 levels, 3 of 4 a path": (
         search, "sim:step=0.3,tpr=0.8,fpr=0.2",

@@ -120,3 +120,12 @@ def test_without_the_extra_its_line_is_said(cli: Any, monkeypatch: pytest.Monkey
     assert result.exit_code == 2
     assert 'pip install "stratagem[openai]"' in result.stderr
     assert 'pip install "stratagem[openai]"' in cli("models").stdout
+
+
+def test_a_comparison_pays_by_the_prices_of_the_settings(cli: Any, server: ModelServer) -> None:
+    server.add(Said("7"))
+    (cli.folder / "stratagem.toml").write_text('[prices."vllm:m"]\ninput_per_mtok = 1000\noutput_per_mtok = 1000\n')
+    asks = ("--task", "word_problems", "--strategies", "direct", "--items", "1", "--no-baselines", "--max-tokens", "9")
+    result = cli("compare", *asks, "--model", "vllm:m", "--base-url", server.url, "--json")
+    (row,) = json.loads(result.stdout)["rows"]
+    assert row["usd"] == pytest.approx(row["tokens_per_item"] / 1000)

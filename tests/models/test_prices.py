@@ -9,6 +9,7 @@ import pytest
 
 from stratagem.core import Usage
 from stratagem.errors import UsageError
+from stratagem.models.chain import Chain
 from stratagem.models.prices import PROVIDERS, Price, Rates, _entry, listable, listed_price, own_price, table
 from tests.models._backend import Gated, said
 
@@ -148,6 +149,23 @@ async def test_a_price_that_the_table_lacks_stays_unknown(monkeypatch: pytest.Mo
     assert reply.usage is not None
     assert reply.usage.usd is None
     assert (gated.model.capabilities.priced, gated.model.priced_by) == (False, "")
+
+
+async def test_a_model_or_a_chain_that_prices_in_full_grants_no_discount_and_no_surcharge_of_a_cache() -> None:
+    own = {"input_per_mtok": 1, "output_per_mtok": 10, "cached_per_mtok": 0.1, "cache_written_per_mtok": 2}
+    reply = said(prompt_tokens=100, cached_tokens=50, cache_written_tokens=40)
+
+    async def cost(model: Any, gated: Gated) -> Usage | None:
+        return (await model.complete(gated.request())).usage
+
+    gated = Gated(reply, prices={"openai:m": own})
+    paid = await cost(gated.model, gated)
+    assert paid is not None
+    assert paid.usd == pytest.approx((10 + 50 * 0.1 + 40 * 2 + 5 * 10) / 1e6)
+    for model in (gated.model, Chain((gated.model, Gated(said(), spec="openai:n").model), "openai:m|openai:n")):
+        gated.model._full = False
+        model.price_in_full()
+        assert await cost(model, gated) == paid._replace(usd=150e-6)
 
 
 async def test_a_server_on_this_machine_costs_no_look_into_the_table(monkeypatch: pytest.MonkeyPatch) -> None:

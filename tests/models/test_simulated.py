@@ -279,3 +279,69 @@ async def test_garbled_and_refused_replies_come_as_often_as_stated():
 def test_an_oracle_reads_the_question_and_nothing_else():
     oracle = WORDS.oracle()
     assert oracle.right(Inquiry("answer", "x", str, {"question": ONE.question})) == ONE.key
+
+
+@signature
+def learn(question: str, attempt: str, lessons: tuple[str, ...]) -> Annotated[str, Role("lessons")]:
+    """Say what to do better."""
+    ...
+
+
+@signature
+def criticise(question: str, attempt: str) -> Annotated[str, Role("feedback")]:
+    """Say what is wrong."""
+    ...
+
+
+async def told(*asks, spec="sim:"):
+    """Ask each thing once at temperature 0; return the replies."""
+    from stratagem.core import strategy
+
+    replies = []
+
+    @strategy(calls=f"{len(asks)}")
+    async def asks_all(run, task):
+        """Ask."""
+        for declared, inputs in asks:
+            replies.append(await run.ask(declared, **inputs))
+        return task.answer("done")
+
+    async with stratagem.open(model=SimulatedModel(spec, WORDS.oracle()), journal="memory") as session:
+        await session.run(asks_all, ONE.question)
+    return replies
+
+
+async def test_every_lesson_is_a_text_of_its_own_and_of_the_same_length():
+    other = [*WORDS.items(2)][1]
+    first, again, elsewhere = await told(
+        (learn, {"question": ONE.question, "attempt": "1", "lessons": ()}),
+        (learn, {"question": ONE.question, "attempt": "1", "lessons": ()}),
+        (learn, {"question": other.question, "attempt": "1", "lessons": ()}),
+    )
+    assert first == again
+    chain = [first]
+    for _ in range(9):  # as many as the code of the paper makes, of which only the last is shown
+        chain += await told((learn, {"question": ONE.question, "attempt": "1", "lessons": (chain[-1],)}))
+    assert len({elsewhere, *chain}) == 11
+    assert {len(one) for one in (elsewhere, *chain)} == {62}
+
+
+async def test_a_lesson_is_the_same_whatever_was_wrong_at_any_competence():
+    asks = [(learn, {"question": ONE.question, "attempt": one, "lessons": ()}) for one in ("1", "2")]
+    assert len({*await told(*asks), *await told(*asks, spec="sim:skill=0.1,judge=0.6")}) == 1
+    assert await told(*asks[:1]) != await told(*asks[:1], spec="sim:seed=1")
+
+
+async def test_a_lesson_without_earlier_ones_and_feedback_differ_by_what_they_are_about():
+    steps = Transcript()
+    replies = await told(
+        *((reflect, {"question": ONE.question, "steps": steps, "feedback": one}) for one in ("bad", "worse")),
+        *((criticise, {"question": ONE.question, "attempt": one}) for one in ("1", "2")),
+    )
+    assert len(set(replies)) == 4
+    assert len(replies[0]) == len(replies[1])
+    assert len(replies[2]) == len(replies[3])
+
+
+async def test_lessons_that_are_drawn_differ():
+    assert len(set(await asked(learn, "sim:", n=20, question=ONE.question, attempt="1", lessons=()))) == 20

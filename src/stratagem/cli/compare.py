@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from stratagem.cli._ends import CANCELLED, USAGE, usage
 from stratagem.cli._output import Mode, say, shown, table, warn
-from stratagem.cli._settings import Verb, offers, reaching, speaking
+from stratagem.cli._settings import Verb, offers, reaching, speaking, tables
 
 if TYPE_CHECKING:
     from stratagem.lab import Report
@@ -130,7 +130,7 @@ def compare(mode: Mode, **given: Any) -> int:
                 given["task"], given["strategies"], model=given["model"], budget=given["budget"], items=given["items"], seed=seed,
                 level=given["level"], examples=given["examples"], max_tokens=given["max_tokens"], out=given["out"], across_capabilities=given["across_capabilities"],
                 baselines=not given["no_baselines"], withheld=given["seed_file"] is not None, processes=given["processes"],
-                width=given["width"], on_progress=shown_progress, **mode.server,
+                width=given["width"], on_progress=shown_progress, prices=tables().get("prices"), **mode.server,
             )  # fmt: skip
     except KeyboardInterrupt:
         return shown_progress.stopped()

@@ -56,7 +56,8 @@ from stratagem.cli.compare import (
 def simulate(mode: Mode, strategy: str, **given: Any) -> int:
     """Sweep a STRATEGY over simulated competence and budget, beside the honest baselines.
 
-    It pays where it is better than the best baseline, noticed by a paired test that is corrected for the number of points.
+    It pays where it is better than every baseline, and is worse where it is worse than one, as paired tests notice it that are
+    corrected for their number.
     Nothing here is a language model: what it shows is how a strategy uses the competence that it is given.
 
     Exit status: 0, 2 usage, 70 unexpected, 130 cancelled.

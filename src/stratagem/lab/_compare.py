@@ -60,6 +60,7 @@ def compare(
     width: int | None = None,
     base_url: str | None = None,
     api_key_env: str | None = None,
+    prices: Mapping[str, Any] | None = None,
     on_progress: Listener | None = None,
 ) -> Report:
     """Compare strategies on the same items under the same enforced budget.
@@ -89,6 +90,8 @@ def compare(
             models always 1.
         base_url: where the OpenAI-compatible server of the models is.
         api_key_env: environment variable with the key for that address.
+        prices: of models by spec, in USD per million tokens, as `stratagem.open` takes them. What a provider's cache knew
+            is paid like any other prompt, since it depends on who asked before.
         on_progress: called after every answer.
 
     Returns:
@@ -105,8 +108,8 @@ def compare(
     kept, processes, width = _how(out, processes, width, on_progress)
     task = _given.task_given(task)
     wanted = _wanted(
-        task, strategies, model, budget, items, seed, level, examples, max_tokens, across=across_capabilities, with_baselines=baselines,
-        published=not withheld,
+        task, strategies, model, budget, items, seed, level, examples, max_tokens, prices, across=across_capabilities,
+        with_baselines=baselines, published=not withheld,
     )  # fmt: skip
     _check_address(wanted.models, base_url, api_key_env)
     made = [_plan.checked_strategy(one) for one in wanted.strategies]
@@ -116,6 +119,7 @@ def compare(
     began = time.monotonic()
     setup = {
         "task": wanted.task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
+        "prices": wanted.prices,
     }  # fmt: skip
     try:
         identity = {**wanted.cost(), "sources": {spec: _source(spec) for spec in wanted.strategies}}
@@ -170,7 +174,7 @@ def _how(
 
 def _wanted(
     task: str, strategies: Iterable[Strategy | str] | Strategy | str, model: str | Sequence[str], budget: Limits, items: int | None,
-    seed: int | str, level: int, examples: int, max_tokens: int | None, *, across: bool, with_baselines: bool, published: bool,
+    seed: int | str, level: int, examples: int, max_tokens: int | None, prices: Any, *, across: bool, with_baselines: bool, published: bool,
 ) -> Wanted:  # fmt: skip
     """Check what the caller asks for, before anything is started."""
     seed = _given.seed_given(seed, withheld=not published)
@@ -201,7 +205,7 @@ def _wanted(
         tuple(models), budgets, _plan.items_of(suite, items, seed=seed, level=level),
         tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
         across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
-        source_of(task, suite),
+        source_of(task, suite), _given.prices_given(prices, models),
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ PLAN, ANSWERS, LOCK = "plan.json", "answers.jsonl", "lock"
 WORDS: Mapping[str, str] = {
     "task": "the task {}", "level": "level {}", "seed": "seed {}", "items": "{}", "strategies": "the strategies {}",
     "models": "the models {}", "budgets": "the budgets {}", "examples": "{}", "max_tokens": "max_tokens {}",
-    "across_capabilities": "across_capabilities {}", "baselines": "baselines {}",
+    "across_capabilities": "across_capabilities {}", "baselines": "baselines {}", "prices": "prices {}",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stratagem.core import Budget, Strategy, StrategyFunction
 from stratagem.errors import UsageError
@@ -21,6 +21,7 @@ OF_FILES = "Check the path, which begins at the folder where the program runs, a
 OF_MODELS = (
     "`stratagem models` lists what can be opened here; `sim:` and its parameters stand in the manual, on comparing."
 )
+PRICES = 'Write `{"vllm:NAME": {"input_per_mtok": 0.1, "output_per_mtok": 0.4}}`, in USD per million tokens.'
 LONG = "Use a long random text: `python -c 'import secrets; print(secrets.token_hex(32))'` makes one."
 
 
@@ -155,6 +156,26 @@ def budget_given(given: Any) -> str:
         f"a budget is a text, a `Budget` or a mapping of limits, got {given!r}",
         remedy=f"{LIMITS} The same as a mapping: {{'tokens': [2000, 8000, 32000]}}.",
     )
+
+
+def prices_given(given: Any, models: Sequence[str]) -> dict[str, Any]:
+    """Return the user's own prices of those models that are compared.
+
+    Raises:
+        UsageError: they are no prices.
+    """
+    if given is None:
+        return {}
+    prices = cast("Mapping[str, Any]", given)
+    if not isinstance(given, Mapping) or any(not isinstance(spec, str) for spec in prices):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"prices are a mapping from the specs of models, got {given!r}", remedy=PRICES)
+    from stratagem.models.prices import own_price
+    from stratagem.models.routes import check_tables
+
+    check_tables(prices, None)
+    own_price(prices, "")
+    links = [one.strip() for model in models for one in model.split("|")]
+    return {spec: dict(prices[spec]) for spec in links if spec in prices}
 
 
 def folder_given(given: Any) -> Path | None:

@@ -68,6 +68,7 @@ class Wanted(NamedTuple):
     blind: Mapping[str, Any] | None
     suite: Suite
     source: str  # of the suite, if it is none of ours
+    prices: Mapping[str, Any]  # the user's own, of the models that are compared
 
     def cost(self) -> dict[str, Any]:
         """Return what must be equal for two comparisons to be the same, as JSON."""
@@ -78,6 +79,7 @@ class Wanted(NamedTuple):
             "strategies": list(self.strategies), "models": list(self.models), "budgets": list(self.budgets),
             "examples": len(self.examples), "across_capabilities": self.across, "baselines": self.baselines,
             **({} if self.max_tokens is None else {"max_tokens": self.max_tokens}),
+            **({"prices": dict(self.prices)} if self.prices else {}),
             "seed": self.seed if self.published else "sha256:" + hashlib.sha256(str(self.seed).encode()).hexdigest()[:16],
         }  # fmt: skip
 

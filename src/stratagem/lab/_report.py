@@ -89,10 +89,15 @@ class Report:
 
     @cached_property
     def pareto(self) -> list[dict[str, Any]]:
-        """The rows that no other beats in accuracy at the same cost or less."""
+        """The rows than which no other is more accurate for as much or less, or as accurate for less; equal ones stand together."""
         front: list[dict[str, Any]] = []
         for row in sorted(self.rows, key=lambda row: (row[self._cost], -row["accuracy"])):
-            if not front or row["accuracy"] > front[-1]["accuracy"]:
+            last = front[-1] if front else None
+            if (
+                last is None
+                or row["accuracy"] > last["accuracy"]
+                or _point(row, self._cost) == _point(last, self._cost)
+            ):
                 front.append(row)
         keys = ("strategy", "model", "budget", "accuracy", "tokens_per_item", "usd")
         return [{key: row[key] for key in keys if key in row} for row in front]
@@ -235,6 +240,11 @@ class Report:
         for one in said:
             counted.update(one.get("by", {}))
         return {"answered_by": dict(counted)} if len(links) > 1 else {}
+
+
+def _point(row: Mapping[str, Any], cost: str) -> tuple[float, float]:
+    """Return where a row stands between accuracy and cost."""
+    return row["accuracy"], row[cost]
 
 
 def _cut(text: str) -> str:

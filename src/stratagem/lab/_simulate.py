@@ -1,7 +1,8 @@
 """`simulate`: at which competence of a model, and at which budget, does a strategy pay?
 
 Every point of a grid is a simulated model, and a comparison of the strategy with the honest baselines. The strategy pays
-where it is better than the best of them, noticed by a paired test that is corrected for the number of points.
+where it is better than each of them, and is worse where it is worse than one, as paired tests notice it that are corrected for
+how many there are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from stratagem.lab import _given
 from stratagem.lab._compare import Limits, Listener, compare
 from stratagem.lab._crew import refuse_inside
 from stratagem.lab._report import SCHEMA, Report
-from stratagem.lab._statistics import ALPHA, holm
+from stratagem.lab._statistics import paying
 from stratagem.lab._text import small_p
 from stratagem.models._competence import Competence
 
@@ -105,26 +106,29 @@ class Sweep:
 
     @cached_property
     def grid(self) -> list[dict[str, Any]]:
-        """One object for each competence and budget: the strategy, the best baseline, and what a paired test says."""
+        """One object for each competence and budget: the strategy, the best baseline, and what paired tests say of all."""
         found: list[dict[str, Any]] = []
+        points: list[list[dict[str, Any]]] = []
         tests = {(one.get("model"), one["budget"], one["b"]): one for one in self.report.tests}
         groups: dict[tuple[Any, str], list[dict[str, Any]]] = {}
         for row in self.report.rows:
             groups.setdefault((row.get("model"), row["budget"]), []).append(row)
         for (model, budget), rows in groups.items():
             own = next(row for row in rows if not row["baseline"])
-            best = max((row for row in rows if row["baseline"]), key=lambda row: row["accuracy"])
+            baselines = [row for row in rows if row["baseline"]]
+            points.append([tests[model, budget, row["strategy"]] for row in baselines])
+            best = max(baselines, key=lambda row: row["accuracy"])
             test = tests[model, budget, best["strategy"]]
             low, high = test["interval"]
             found.append({
                 **self._point(own), "budget": budget, "accuracy": own["accuracy"], "interval": own["interval"],
                 "best_baseline": best["strategy"], "baseline_accuracy": best["accuracy"],
                 "baseline_interval": best["interval"], "gain": round(own["accuracy"] - best["accuracy"], 6),
-                "gain_interval": [0.0 - high, 0.0 - low], "p": test["p"],
+                "gain_interval": [0.0 - high, 0.0 - low],
             })  # fmt: skip
-        for one, p in zip(found, holm([one["p"] for one in found]), strict=True):
-            one["p_holm"] = float(f"{p:.6g}")
-            one["verdict"] = "unresolved" if p >= ALPHA else "pays" if one["gain"] > 0 else "costs"
+        said = paying([[(0.0 - test["difference"], test["p"]) for test in point] for point in points])
+        for one, point, (verdict, p, corrected, at) in zip(found, points, said, strict=True):
+            one |= {"against": point[at]["b"], "p": p, "p_holm": float(f"{corrected:.6g}"), "verdict": verdict}
         return found
 
     def plain(self) -> dict[str, Any]:

@@ -109,6 +109,48 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
+class Paying(NamedTuple):
+    """Whether a strategy pays at one point of a grid.
+
+    Attributes:
+        verdict: `pays`, better than every baseline; `costs`, worse than at least one; else `unresolved`.
+        p: of the comparison that decides: with the baseline that is least surely beaten, or that most surely beats.
+        p_holm: the same, corrected.
+        against: which baseline that is.
+    """
+
+    verdict: str
+    p: float
+    p_holm: float
+    against: int
+
+
+def paying(points: Sequence[Sequence[tuple[float, float]]]) -> list[Paying]:
+    """Say of each point of a grid whether a strategy pays.
+
+    Whoever must be better than every baseline has as many chances to fail as there are baselines, so the largest p counts as
+    it is (an intersection-union test, Berger 1982) and is corrected for the number of points. Whoever is worse if worse than
+    any has as many chances to be so: each p is corrected for points times baselines.
+
+    Args:
+        points: for each point, and each baseline there, the gain over it and the two-sided p of the paired test.
+
+    >>> paying([[(0.2, 0.01), (0.1, 0.03)], [(0.1, 0.5), (-0.3, 0.001)]])
+    [Paying(verdict='unresolved', p=0.03, p_holm=0.06, against=1), Paying(verdict='costs', p=0.001, p_holm=0.004, against=1)]
+    """
+    beaten = [max((p if gain > 0 else 1.0, at) for at, (gain, p) in enumerate(point)) for point in points]
+    pays = holm([p for p, _ in beaten])
+    costs = iter(holm([p if gain < 0 else 1.0 for point in points for gain, p in point]))
+    found: list[Paying] = []
+    for point, (least, of_least), corrected in zip(points, beaten, pays, strict=True):
+        worse = [(next(costs), p if gain < 0 else 1.0, at) for at, (gain, p) in enumerate(point)]
+        wins = all(gain > 0 for gain, _ in point)
+        decides, p, at = (corrected, least, of_least) if wins else min(worse)
+        verdict = "unresolved" if decides >= ALPHA else "pays" if wins else "costs"
+        found.append(Paying(verdict, p, decides, at))
+    return found
+
+
 def power(n: int, discordant: float, difference: float, alpha: float = ALPHA) -> float:
     """Return the probability that the exact paired test notices a difference.
 

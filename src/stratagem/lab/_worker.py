@@ -61,7 +61,7 @@ class Worker:
 
     Args:
         setup: `task` (spec), `blind` (what a task file says without its answers), `examples`, `max_tokens`, `base_url`,
-            `api_key_env`.
+            `api_key_env`, `prices`.
         out: where results are written.
     """
 
@@ -185,9 +185,17 @@ class Worker:
         return SimulatedModel(spec, self._oracle)
 
     def _real_model(self, spec: str) -> Model:
-        if not takes_address(spec):
-            return open_model(spec)
-        return open_model(spec, base_url=self._setup.get("base_url"), api_key_env=self._setup.get("api_key_env"))
+        url, variable = self._setup.get("base_url"), self._setup.get("api_key_env")
+        placed = takes_address(spec)
+        model = open_model(
+            spec, base_url=url if placed else None, api_key_env=variable if placed else None,
+            prices=self._setup.get("prices"),
+        )  # fmt: skip
+        # A discount would be paid to whoever asks second, so what a strategy costs would depend on the others.
+        in_full = getattr(model, "price_in_full", None)
+        if in_full is not None:
+            in_full()
+        return model
 
 
 def written(out: IO[str], form: Mapping[str, Any]) -> None:

@@ -111,6 +111,13 @@ class Chain:
         costs = [worth(prompt, completion) for one in self._models if (worth := one.capabilities.worth) is not None]
         return max(costs, default=0)
 
+    def price_in_full(self) -> None:
+        """Price every prompt as if no cache had known any of it."""
+        for model in self._models:
+            in_full: Callable[[], None] | None = getattr(model, "price_in_full", None)
+            if in_full is not None:
+                in_full()
+
     def refuses(self, request: Request) -> frozenset[str]:
         """Return the fields that one of the models cannot honour."""
         return frozenset[str]().union(*(model.refuses(request) for model in self._models))

@@ -104,6 +104,7 @@ class Gateway:
         self._backend = backend
         self._price: Price | None = None
         self._learning: asyncio.Future[Price | None] | None = None
+        self._full = False
         self._learnt = not listable(spec, backend.origin)
         self.priced_by = "" if self._learnt else table()
 
@@ -120,6 +121,13 @@ class Gateway:
         if (price := own_price(prices, self.spec)) is not None:
             self._learnt = True
             self._priced(price)
+
+    def price_in_full(self) -> None:
+        """Price every prompt as if no cache of the provider's had known or kept any of it.
+
+        Else a call costs less if another has asked the like before it, whoever that was.
+        """
+        self._full = True
 
     def refuses(self, request: Request) -> frozenset[str]:
         """Return the options that the provider does not honour, and `media` for attachments that it cannot read."""
@@ -312,7 +320,8 @@ class Gateway:
         total = Usage()
         for part in parts:
             if part.usd is None and rates is not None:
-                total += part._replace(usd=rates.nano(part) / 1e9)
+                priced = part._replace(cached_tokens=0, cache_written_tokens=0) if self._full else part
+                total += part._replace(usd=rates.nano(priced) / 1e9)
             else:
                 total += part
         return total._replace(calls=1, unpriced=0)

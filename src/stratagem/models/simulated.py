@@ -31,8 +31,10 @@ _sha256 = hashlib.sha256
 REFUSAL = "I cannot help with that."
 GARBLED = "(unreadable)"
 REASONING = "Simulated reasoning."
-LESSON = "Simulated lesson: the last attempt was wrong; try another way."
+LESSON = "Simulated lesson {}: the attempt was wrong; try otherwise."
+FEEDBACK = "Simulated feedback {}."
 CRITIQUE = "Simulated feedback."
+LETTERS = 6  # that tell one lesson, or one feedback, from another
 MOST_MISSING = 20  # steps of an unfinished path that are looked for
 
 
@@ -189,6 +191,10 @@ class _Dice:
         """Return a number from 0 to n - 1."""
         return self.word() * n >> 32
 
+    def letters(self, count: int) -> str:
+        """Return so many letters."""
+        return "".join([chr(97 + self(26)) for _ in range(count)])
+
 
 class _Form:
     """How a signature is understood, and how a reply to it is written."""
@@ -294,10 +300,19 @@ class _Speaker:
         return self.oracle.right(self.asked) or (self.asked.question,)
 
     def lesson(self) -> str:
-        return LESSON
+        """Return a lesson that no other is like, so that the attempt that follows it is another draw.
+
+        Where earlier lessons are given, those make the difference and not the attempt: so models that failed in different
+        ways meet the same luck again.
+        """
+        dice, given = self.dice, self.asked.given
+        if "lessons" in given and not self.request.options.get("temperature"):
+            said = "\x00".join((self.asked.question, *map(str, given["lessons"]))).encode(errors="replace")
+            dice = _Dice(_sha256(self.can.seed.to_bytes(8, "big") + said).digest())
+        return LESSON.format(dice.letters(LETTERS))
 
     def feedback(self) -> str:
-        return CRITIQUE
+        return FEEDBACK.format(self.dice.letters(LETTERS))
 
     def act(self) -> Any:
         said = self.reply(self.can.skill)

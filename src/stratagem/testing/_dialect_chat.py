@@ -82,8 +82,9 @@ def _detail(text: str, signature: str | None = None) -> dict[str, Any]:
 def _usage(body: Any, said: Said, draws: int) -> dict[str, Any]:
     """Return counts: a token is a word, or four characters of the request."""
     completion = sum(len(pieces(said.of(draw))) for draw in range(draws)) + len(said.calls)
-    prompt = len(json.dumps(body.get("messages"))) // 4
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    prompt = len(json.dumps(body.get("messages"))) // 4 + said.cached
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {**counts, "prompt_tokens_details": {"cached_tokens": said.cached}} if said.cached else counts
 
 
 def _logprob(token: str) -> dict[str, Any]:
