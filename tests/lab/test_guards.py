@@ -179,6 +179,25 @@ def test_obvious_looks_are_refused_by_file_and_line_also_in_files_beside(tmp_pat
         assert str(caught.value).startswith(f"helper.py, line {number}: a strategy that is compared may not {said}")
 
 
+def test_who_waits_for_something_else_than_the_run_is_ended_after_its_seconds(tmp_path: Path) -> None:
+    body = "import asyncio\nawait run.ask(reply, question=task.question)\nwhile True:\n    await asyncio.sleep(0.1)"
+    spec = written(tmp_path / "mine.py", body)
+    report = lab.compare("word_problems", f"{spec},direct", **SETTINGS, budget="seconds=2")
+    assert [(row["accuracy"], row["calls_per_item"]) for row in report.rows] == [(0.0, 1.0), (1.0, 1.0)]
+    (failure,) = report.failures
+    assert failure["reason"] == "OutOfTime: did not end within 32 s; 2 were allowed (mine.py, line 14)"
+
+
+def test_a_file_that_hands_on_a_strategy_of_another_is_read_before_it_is_executed(tmp_path: Path) -> None:
+    written(tmp_path / "other.py", RIGHT)
+    (tmp_path / "mine.py").write_text(
+        f"import os\nfrom other import mine\nopen({str(tmp_path / 'seen')!r}, 'w').close()\n"
+    )
+    with pytest.raises(UsageError, match=r"mine\.py, line 1: a strategy that is compared may not import 'os'"):
+        lab.compare("word_problems", f"{tmp_path / 'mine.py'}:mine", **SETTINGS)
+    assert not (tmp_path / "seen").exists()
+
+
 def test_what_only_a_program_executes_may_import_what_it_needs(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     spec = written(path, RIGHT, before="from __future__ import annotations\nimport re\n")

@@ -148,6 +148,8 @@ def checked_strategy(given: Strategy | str) -> tuple[str, Strategy]:
     Raises:
         UsageError: it has no spec, or its file looks into the process that runs it.
     """
+    if isinstance(given, str):
+        look_at(given)  # the file that is named is executed, even if what it names comes from another
     made = strategy_of(given)
     spec = spec_of(made)
     if not spec:

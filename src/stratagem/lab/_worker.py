@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -39,6 +39,7 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
+from stratagem.lab._crew import GRACE
 from stratagem.lab._suites import suite_of
 from stratagem.lab._truth import as_declared
 from stratagem.lab._virtual import VirtualClock, VirtualLoop
@@ -228,7 +229,8 @@ async def ended(
     plan, run, world = _begun(strategy, task, budget, services, seed, options)
     await check_model(services, options, budget)
     try:
-        return (await outcome(plan, run, world))[0], ""
+        async with _in_time(budget.seconds, services):
+            return (await outcome(plan, run, world))[0], ""
     except BaseException as failure:  # a user's code may raise anything
         first = _first(failure)
         if isinstance(first, ENDING) and not isinstance(first, UnparsedReply | Refused):
@@ -237,6 +239,27 @@ async def ended(
         if isinstance(first, asyncio.CancelledError) and mine is not None and mine.cancelling():
             raise  # another item has ended the job
         return saved(run, world, "no_answer", ""), _last_line(first)
+
+
+class OutOfTime(Exception):
+    """A strategy goes on although its seconds are over: it waits for something that is not asked for through `run`."""
+
+
+@contextlib.asynccontextmanager
+async def _in_time(seconds: float | None, services: Services) -> AsyncGenerator[None]:
+    """End what is far over its limit of seconds; the core ends what asks for anything."""
+    if seconds is None:
+        yield
+        return
+    most, begun = seconds + GRACE, services.clock.stamp()
+    try:
+        async with services.clock.limit(most):
+            yield
+    except TimeoutError as failure:
+        if services.clock.stamp() - begun < most * 1e6:
+            raise  # a limit of its own
+        where = None if failure.__cause__ is None else failure.__cause__.__traceback__
+        raise OutOfTime(f"did not end within {most:g} s; {seconds:g} were allowed").with_traceback(where) from None
 
 
 def _begun(
