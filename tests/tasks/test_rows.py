@@ -146,7 +146,7 @@ MUST = "must be a text or a number that is not empty, got"
         ),
         (
             ['{"question": "d?", "answer": '], "t.jsonl",
-            "t.jsonl, line 1 is not JSON: Expecting value: line 1 column 30 (char 29)", OBJECT,
+            "t.jsonl, line 1 is not JSON: Expecting value, at character 30", OBJECT,
         ),
         (["[1]"], "t.jsonl", "t.jsonl, line 1 is no object", OBJECT),
         (
@@ -179,3 +179,10 @@ def test_a_file_without_a_task_says_what_makes_one(tmp_path: Path) -> None:
     assert refused(tmp_path, {"question": "q?", "answer": 1, "split": "Train"})[1] == (
         "Rows whose `split` says train or training are examples: leave it empty in the others."
     )
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000 + "]" * 100_000], ids=["digits", "brackets"])
+def test_json_that_python_cannot_hold_is_refused_with_its_line(tmp_path: Path, value: str) -> None:
+    message, remedy = refused(tmp_path, *answered(1), f'{{"question": "q?", "answer": {value}}}')
+    assert message.startswith("mine.jsonl, line 2 cannot be read as JSON: ")
+    assert remedy == OBJECT

@@ -108,8 +108,11 @@ def _objects(path: Path, text: str) -> list[_Record]:
             continue
         try:
             one = json.loads(line, object_pairs_hook=_Pairs)
-        except ValueError as failure:
-            raise UsageError(f"{path.name}, line {number} is not JSON: {failure}", remedy=OBJECT) from None
+        except json.JSONDecodeError as failure:
+            what = f"{failure.msg}, at character {failure.pos + 1}"
+            raise UsageError(f"{path.name}, line {number} is not JSON: {what}", remedy=OBJECT) from None
+        except (ValueError, RecursionError) as failure:  # a number of very many digits, or very many brackets
+            raise UsageError(f"{path.name}, line {number} cannot be read as JSON: {failure}", remedy=OBJECT) from None
         if not isinstance(one, _Pairs):
             raise UsageError(f"{path.name}, line {number} is no object", remedy=OBJECT)
         found.append((number, _object(f"{path.name}, line {number}", one)))
