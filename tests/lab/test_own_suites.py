@@ -1,5 +1,6 @@
 """`FILE.py:NAME` as the task of a comparison: a suite that somebody wrote."""
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,33 @@ def test_what_is_no_suite_is_refused_by_name(products: Path, name: str, said: st
     with pytest.raises(UsageError, match=said) as caught:
         suite_of(f"{products}{name}")
     assert remedy in str(caught.value.remedy)
+
+
+def test_a_suite_that_is_not_in_its_file_is_answered_with_those_that_are(products: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("from stratagem.tasks import Suite\n")
+    named = ", ".join(f"`{products}:{name}`" for name in ("Products", "made", "Nothing", "Nameless", "Failing"))
+    for path, remedy in (
+        (products, f"Name a suite that is in the file: {named}."),
+        (tmp_path / "empty.py", f"Write a class of `stratagem.tasks.Suite` into {tmp_path / 'empty.py'}, and name it."),
+    ):
+        with pytest.raises(UsageError) as caught:
+            lab.compare(f"{path}:Product", "direct", **SETTINGS)
+        assert caught.value.remedy == remedy
+
+
+def test_notes_on_a_file_stand_in_every_form_of_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("prompt,question,answer,split\np,q1?,1,\np,q2?,2,\np,q3?,none,\np,q4?,4,train\np,q5?,5,\n")
+    notes = [
+        "'question' was taken as the question and 'answer' as the answer; 'prompt' was left",
+        "4 of 5 answers are numbers; line 4 is not ('none'), so all are compared as text",
+        "1 row is an example: split says train",
+    ]
+    report = lab.compare(path, "direct", processes=1, **SETTINGS)
+    assert report.manifest["notes"] == notes
+    for note in notes:
+        assert f"! mine: {note}" in str(report)
+        assert f"! mine: {html.escape(note)}" in report.html()
 
 
 def test_a_file_that_fails_or_is_not_there_is_named(tmp_path: Path) -> None:

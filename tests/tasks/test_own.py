@@ -314,7 +314,10 @@ def test_a_question_to_train_and_to_test_is_asked_shown_nowhere_and_said(tmp_pat
     assert [item.question for item in suite.items(1)] == ["q0?"]
     assert [one.question for one in suite.examples()] == ["q1?"]
     line = 1 if first == "train" else 3
-    assert suite.notes == (f"1 question is to train and to test, and no solved example is made of it: line {line}",)
+    assert suite.notes == (
+        f"1 question is to train and to test, and no solved example is made of it: line {line}",
+        "1 row is an example: split says train",
+    )
 
 
 def test_a_file_of_which_all_is_to_train_has_no_item_and_says_so(tmp_path: Path) -> None:
@@ -349,5 +352,13 @@ def test_more_items_than_rows_are_refused(tmp_path: Path) -> None:
     twice = opened(file_of(tmp_path, *({"question": "q0", "answer": 7} for _ in range(2))))
     with pytest.raises(UsageError, match="has 1 item, 2 are wanted: 1 duplicate question left out: line 2"):
         list(twice.items(2))
+    few = opened(file_of(tmp_path, *({"question": f"q{n}", "answer": one} for n, one in enumerate("12345x"))))
+    with pytest.raises(UsageError, match=r"has 6 items, 7 are wanted$"):  # how they are compared makes them no fewer
+        list(few.items(7))
+    shown = opened(
+        file_of(tmp_path, {"question": "q0", "answer": 7, "split": "train"}, {"question": "q1", "answer": 8})
+    )
+    with pytest.raises(UsageError, match=r"has 1 item, 2 are wanted: 1 row is an example: split says train$"):
+        list(shown.items(2))
     with pytest.raises(UsageError, match="no level 2"):
         list(suite.items(1, level=2))

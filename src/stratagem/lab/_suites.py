@@ -12,7 +12,7 @@ from typing import Any
 
 from stratagem.errors import StratagemError, UsageError
 from stratagem.lab._looking import files_of
-from stratagem.session._loading import named_in_file
+from stratagem.session._loading import load_file, named_in_file
 from stratagem.tasks import Suite
 from stratagem.tasks._own import ENDINGS, opened
 
@@ -31,7 +31,7 @@ def suite_of(spec: str, *, blind: Mapping[str, Any] | None = None) -> Suite:
         raise UsageError(f"{spec!r} names a file and no suite in it", remedy=f"Write `{spec}:NAME`.")
     if not _in_file(spec):
         return opened(spec, blind=blind)
-    made = named_in_file(spec)
+    made = _named(spec)
     if isinstance(made, type) and issubclass(made, Suite):
         made = _begun(spec, made)
     if not isinstance(made, Suite):
@@ -40,6 +40,26 @@ def suite_of(spec: str, *, blind: Mapping[str, Any] | None = None) -> Suite:
     if lacks:
         raise UsageError(f"the suite {spec!r} has no {' and no '.join(lacks)}", remedy="Each is a text in its class.")
     return made
+
+
+def _named(spec: str) -> Any:
+    file, _, _ = spec.rpartition(":")
+    module = load_file(Path(file))  # a file that is not there or fails is another mistake than a name
+    try:
+        return named_in_file(spec)
+    except UsageError as failure:
+        own = [
+            name
+            for name, one in vars(module).items()
+            if isinstance(one, Suite)
+            or (isinstance(one, type) and issubclass(one, Suite) and one.__module__ == module.__name__)
+        ]
+        failure.remedy = (
+            f"Name a suite that is in the file: {', '.join(f'`{file}:{name}`' for name in own)}."
+            if own
+            else f"Write a class of `stratagem.tasks.Suite` into {file}, and name it."
+        )
+        raise
 
 
 def _begun(spec: str, kind: type[Suite]) -> Suite:

@@ -7,46 +7,34 @@ Rule 2: whoever runs strategies gets the suite without its answers (`blind`): it
         nothing else.
 """
 
-import csv
-import io
-import json
 import random
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from stratagem.core import Example, Json
 from stratagem.errors import UsageError
 from stratagem.tasks import _figures
 from stratagem.tasks._last import Found, stated
+from stratagem.tasks._rows import Row, counted, lines, read_rows, split_notes
 from stratagem.tasks._stated import announced, phrase, short
 from stratagem.tasks._suite import Item, Suite
 
-QUESTIONS = ("question", "problem", "prompt", "input")
-ANSWERS = ("answer", "solution", "target", "output", "label")
-TRAINING_SPLITS = ("train", "training")
 ENDINGS = (".jsonl", ".csv")
 _NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?\s?%?")
 _NUMBERED = re.compile(r"\(?\d+[.)]\s")
 # A letter that is a word of a sentence, and no choice.
 _ARTICLE = re.compile(r"[AaI](?=\s+(?!(?:is|was|or|and|because|since|as|seems|must|but|not|are|fits)\b)[a-z])")
-_SUM = re.compile(r"<<[^<>]*>>")  # GSM8K writes what a calculator is asked for between the words
-SHOWN_LINES = 10  # of a file, in a note
 _PRECISION = 1e-9  # relative, of numbers that are not whole
+_MOST = 0.8  # of the answers: who has so many of one form meant all to have it
 Kind = Literal["number", "bool", "choice", "phrase", "text"]
-
-
-class Row(NamedTuple):
-    """One row of a file, and the line on which it ends."""
-
-    line: int
-    id: str
-    question: str
-    key: str
-    rationale: str
-    training: bool
+_FORMS: Mapping[Kind, tuple[str, Callable[[str], bool]]] = {
+    "number": ("numbers", lambda key: bool(_NUMBER.fullmatch(key)) and _as_number(key) is not None),
+    "bool": ("yes or no", lambda key: key.lower() in ("yes", "no", "true", "false")),
+    "choice": ("single letters", lambda key: len(key) == 1 and key.isalpha()),
+}
 
 
 def opened(spec: str, *, blind: Mapping[str, Any] | None = None) -> Suite:
@@ -91,32 +79,23 @@ class OwnSuite(Suite):
         self, name: str, rows: tuple[Row, ...], kind: Kind, choices: tuple[str, ...] = (), *, numbered: bool = False
     ) -> None:
         self.name, self.kind, self.choices, self.numbered = name, kind, choices, numbered
-        self._rows = rows
+        self._rows, self._fewer = rows, ()
         self.output = {"number": float, "bool": bool, "phrase": str, "text": str}.get(kind) or Literal[choices]
 
     @staticmethod
     def read_file(path: Path) -> "OwnSuite":
         """Return the suite of a file; `UsageError` names the line that is wrong."""
-        try:
-            text = path.read_text("utf-8-sig")
-        except OSError as failure:
-            raise UsageError(f"the tasks in {str(path)!r} cannot be read: {failure.strerror}") from None
-        except UnicodeDecodeError:
-            raise UsageError(f"the tasks in {str(path)!r} are not UTF-8", remedy="Convert the file to UTF-8.") from None
-        found = _records(path, text)
-        rows = tuple(_row(path, number, one) for number, one in found)
-        if all(row.training for row in rows):
-            what = "there is no task" if not rows else "all rows are to train with, and there is no task"
-            raise UsageError(f"{what} in {str(path)!r}")
-        kind, choices = _kind(rows)
+        rows, said = read_rows(path)
+        kind, choices, odd = _kind(rows)
         if kind == "number":
             rows = tuple(row._replace(key=_written(_as_number(row.key) or 0)) for row in rows)
         made = OwnSuite(path.stem, rows, kind, choices, numbered=any(_NUMBERED.match(row.key) for row in rows))
-        made._once(path.name)
+        made._fewer = made._once(path.name)
+        made.notes = (*said, *odd, *made._fewer)
         return made
 
-    def _once(self, name: str) -> None:
-        """Leave out rows that say what others say; `UsageError` for one question with two answers.
+    def _once(self, name: str) -> tuple[str, ...]:
+        """Return why there are fewer items than rows; leave out rows that say what others say; `UsageError` for one question with two answers.
 
         What is to train and to test is asked, and no example shows it.
         """
@@ -139,10 +118,11 @@ class OwnSuite(Suite):
             if known.training:
                 found[row.question] = row
         self._rows = tuple(row for row in self._rows if found[row.question] is row)
-        self.notes = (
-            *([f"{_counted(again, 'duplicate question')} left out: {_lines(again)}"] if again else ()),
-            *([f"{_counted(shared, 'question')} {'is' if len(shared) == 1 else 'are'} to train and to test, and no solved "
-               f"example is made of {'it' if len(shared) == 1 else 'them'}: {_lines(shared)}"] if shared else ()),
+        return (
+            *([f"{counted(again, 'duplicate question')} left out: {lines(again)}"] if again else ()),
+            *([f"{counted(shared, 'question')} {'is' if len(shared) == 1 else 'are'} to train and to test, and no solved "
+               f"example is made of {'it' if len(shared) == 1 else 'them'}: {lines(shared)}"] if shared else ()),
+            *split_notes(self._rows),
         )  # fmt: skip
 
     def blind(self) -> dict[str, Any]:
@@ -238,9 +218,9 @@ class OwnSuite(Suite):
             raise UsageError(f"{self.name} is a file: it has no level {level}")
         rows = [row for row in self._rows if not row.training]
         if start + n > len(rows):
-            why = "".join(f": {note}" for note in self.notes)
+            why = f": {'; '.join(self._fewer)}" if self._fewer else ""
             raise UsageError(
-                f"{self.name} has {_counted(rows, 'item')}, {start + n} are wanted{why}",
+                f"{self.name} has {counted(rows, 'item')}, {start + n} are wanted{why}",
                 remedy="Ask for fewer: `--items`.",
             )
         random.Random(f"{self.name}:{seed}").shuffle(rows)  # noqa: S311  (an order, no secret)
@@ -253,112 +233,23 @@ class OwnSuite(Suite):
         return tuple(Example(row.question, row.key, row.rationale or None) for row in rows)
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """The names and values of a JSON object, those that are there twice among them."""
-
-
-def _records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    """Return the records of a file with the numbers of their lines."""
-    if path.suffix.lower() == ".csv":
-        return _table(path, text)
-    found: list[tuple[int, dict[str, Any]]] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            one = json.loads(line, object_pairs_hook=_Pairs)
-        except ValueError as failure:
-            raise UsageError(f"{path.name}, line {number} is not JSON: {failure}") from None
-        if not isinstance(one, _Pairs):
-            raise UsageError(
-                f"{path.name}, line {number} is no object", remedy='Write {"question": ..., "answer": ...}.'
-            )
-        found.append((number, _object(f"{path.name}, line {number}", one)))
-    return found
-
-
-def _table(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    """Return the records of a table with the numbers of the lines on which they end."""
-    reader = csv.reader(io.StringIO(text), strict=True, delimiter=_delimiter(text.partition("\n")[0]))
-    found: list[tuple[int, dict[str, Any]]] = []
-    head: list[str] | None = None
-    try:
-        for cells in reader:
-            where = f"{path.name}, line {reader.line_num}"
-            if not cells:
-                continue
-            if head is None:
-                head = [name.strip().lower() for name in cells]
-                _object(where, [(name, "") for name in head])
-                continue
-            if any(cell.strip() for cell in cells[len(head) :]):
-                raise UsageError(
-                    f"{where} has {len(cells)} fields, but the header names {len(head)}",
-                    remedy='Put a field that has the mark between columns in it between double quotes: "Paris, France".',
-                )
-            cells += [""] * (len(head) - len(cells))
-            found.append((reader.line_num, dict(zip(head, cells, strict=False))))
-    except csv.Error as failure:
-        raise UsageError(f"{path.name}, line {reader.line_num}: {failure}") from None
-    return found
-
-
-def _object(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return pairs by name; `UsageError` if a name is there twice, whatever its case: one would be lost."""
-    made: dict[str, Any] = {}
-    for name, value in pairs:
-        known = name.strip().lower()
-        if known in made and known:
-            raise UsageError(f"{where} has {known!r} twice", remedy="Give each column a name of its own.")
-        made[known] = value
-    return made
-
-
-def _delimiter(head: str) -> str:
-    """Return what stands between the columns of a table: that of `,`, `;` and tab with which the first line names a question."""
-    for one in ",;\t":
-        named = {cell.strip().lower() for cell in next(csv.reader([head], delimiter=one), ())}
-        if named & set(QUESTIONS):
-            return one
-    return ","
-
-
-def _row(path: Path, number: int, fields: Mapping[str, Any]) -> Row:
-    where = f"{path.name}, line {number}"
-    question, said = _field(fields, QUESTIONS, where), _field(fields, ANSWERS, where)
-    rationale = str(fields.get("rationale") or "").strip()
-    if "####" in said:
-        before, _, said = said.rpartition("####")
-        rationale, said = rationale or _SUM.sub("", before).strip(), said.strip()
-    if not said:
-        raise UsageError(f"{where}: there is nothing behind `####`")
-    training = str(fields.get("split") or "").strip().lower() in TRAINING_SPLITS
-    return Row(number, str(fields.get("id") or f"{path.stem}-{number:06}"), question, said, rationale, training)
-
-
-def _field(fields: Mapping[str, Any], names: tuple[str, ...], where: str) -> str:
-    name = next((name for name in names if name in fields), None)
-    if name is None:
-        raise UsageError(f"{where} has no {names[0]!r}", remedy=f"A row has a question ({', '.join(QUESTIONS)}) and an answer "
-                         f"({', '.join(ANSWERS)}).")  # fmt: skip
-    value = fields[name]
-    if isinstance(value, bool):
-        value = "yes" if value else "no"
-    if not isinstance(value, str | int | float) or not str(value).strip():
-        raise UsageError(f"{where}: {name!r} must be a text or a number that is not empty, got {value!r}")
-    return str(value).strip()
-
-
-def _kind(rows: tuple[Row, ...]) -> tuple[Kind, tuple[str, ...]]:
-    """Return how the answers of a file are compared."""
+def _kind(rows: tuple[Row, ...]) -> tuple[Kind, tuple[str, ...], tuple[str, ...]]:
+    """Return how the answers of a file are compared, the letters that there are, and what a few rows have changed."""
     keys = tuple(row.key for row in rows)
-    if all(_NUMBER.fullmatch(key) and _as_number(key) is not None for key in keys):
-        return "number", ()
-    if {key.lower() for key in keys} <= {"yes", "no", "true", "false"}:
-        return "bool", ()
-    if all(len(key) == 1 and key.isalpha() for key in keys):
-        return "choice", tuple(sorted(set(keys)))
-    return ("phrase" if short(keys) and all(phrase(row.question, row.key) for row in rows) else "text"), ()
+    notes: tuple[str, ...] = ()
+    for kind, (name, fits) in _FORMS.items():
+        odd = [row for row in rows if not fits(row.key)]
+        if not odd:
+            return kind, tuple(sorted(set(keys))) if kind == "choice" else (), ()
+        most = len(rows) - len(odd)
+        if most >= _MOST * len(rows) or most > len(odd) == 1:
+            said = ", ".join(dict.fromkeys(f"{row.key!r:.40}" for row in odd[:3])) + (", ..." if len(odd) > 3 else "")
+            notes = (
+                f"{most} of {len(rows)} answers are {name}; {lines(odd)} {'is' if len(odd) == 1 else 'are'} not ({said}), so all "
+                "are compared as text",
+            )
+    whole = not short(keys) or not all(phrase(row.question, row.key) for row in rows)
+    return "text" if whole else "phrase", (), notes
 
 
 def _as_number(key: str) -> float | None:
@@ -372,18 +263,3 @@ def _written(value: float) -> str:
     ('2.5', '100000000000000000')
     """
     return str(int(value)) if value % 1 == 0 else repr(value)
-
-
-def _counted(rows: Sequence[object], noun: str) -> str:
-    return f"{len(rows)} {noun}" if len(rows) == 1 else f"{len(rows)} {noun}s"
-
-
-def _lines(rows: Sequence[Row]) -> str:
-    """Return on which lines of the file rows stand.
-
-    >>> _lines([Row(4, "", "", "", "", False), Row(9, "", "", "", "", False)])
-    'lines 4, 9'
-    """
-    more = len(rows) - SHOWN_LINES
-    shown = ", ".join(str(row.line) for row in rows[:SHOWN_LINES])
-    return f"line{'' if len(rows) == 1 else 's'} {shown}" + (f" and {more} more" if more > 0 else "")
