@@ -220,11 +220,13 @@ def samples(budget: Budget, pilot: Mapping[str, Any], *, in_a_row: bool = False)
         in_a_row: whether one is made after the other, and none side by side.
     """
     counts: list[float] = [budget.calls] if budget.calls is not None else []
+    # A round shows no solved examples; too many of them cost nothing, since the first that is refused ends the chain.
+    prompt = pilot.get("prompt_tokens", 0) / (CHEAPER if in_a_row else 1)
     reply = pilot.get("completion_tokens", 0) / CHEAPER
     cheapest = {
-        "prompt_tokens": pilot.get("prompt_tokens", 0),
+        "prompt_tokens": prompt,
         "completion_tokens": reply,
-        "tokens": pilot.get("prompt_tokens", 0) + reply,
+        "tokens": prompt + reply,
         "usd": (pilot.get("usd") or 0) / CHEAPER,
     }
     for limit, price in cheapest.items():

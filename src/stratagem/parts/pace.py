@@ -3,7 +3,7 @@
 Rule 1: a limit of calls is exact. Those of tokens and money are judged by what a call has cost on average, that of time by
         the rate at which calls came back when most of them were under way at once.
 Rule 2: what was never done has no price. It is begun, in a scope that leaves what the last calls need.
-Rule 3: the last calls are priced as the dearest so far, and their prompts by what the core keeps free for them.
+Rule 3: the last calls are priced as the dearest so far, but at what the core keeps free for them.
 """
 
 import math
@@ -14,8 +14,8 @@ from stratagem.core import Budget, Run
 from stratagem.errors import BudgetExhausted
 
 T = TypeVar("T")
+X = TypeVar("X")
 LIMITS = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
-WITH_PROMPTS = ("tokens", "prompt_tokens", "usd")
 PLAIN = "The core keeps a bound of every prompt free, and most models tell less than that. " * 5
 LETTERS = 4  # of plain text in a token
 UNKNOWN = 0.25  # share of what is left that is kept for the last calls, before anything has a price
@@ -36,10 +36,11 @@ class Pace:
         self._run = run
         self.limits = tuple(limit for limit in LIMITS if run.budget.remaining(limit) < math.inf)
         self._before = self._seen = self._spent()
-        self._dearest = dict.fromkeys(self.limits, 0.0)
+        self._dearest = dict.fromkeys(LIMITS, 0.0)
         self._fastest = self._shortest = math.inf  # seconds for each of the calls at once, and of all of them
         self._done: set[str] = set()
-        # How many times what a prompt costs the core keeps free for it.
+        # What the core keeps free: of a prompt, how many times what it costs; of a reply, all that it may have.
+        self._longest = float(run.options.get("max_tokens") or 0)
         self._loose = max(1.0, run.tokens(PLAIN) * LETTERS / len(PLAIN)) if self.limits else 1.0
 
     @property
@@ -58,12 +59,15 @@ class Pace:
         """
         return self._times(self.limits, calls, last)
 
-    async def within(self, name: str, part: Callable[[Run], Awaitable[T]], calls: float, *, last: int) -> T | None:
+    async def within(
+        self, name: str, part: Callable[[Run, X], Awaitable[T]], given: X, calls: float, *, last: int
+    ) -> T | None:
         """Do a part of the work, or return None if it does not fit with the calls that come last.
 
         Args:
             name: of this kind of part.
-            part: gets the run to do it with.
+            part: gets the run to do it with, and `given`.
+            given: what it is done with.
             calls: that are paid for with this part.
             last: calls that are still to be paid for after them.
         """
@@ -71,11 +75,11 @@ class Pace:
         if self._times(known, calls, last) < 1:
             return None
         if all(limit == "calls" for limit in self.limits):
-            done = await part(self._run)
+            done = await part(self._run, given)
         else:
             async with self._run.scope(name, self._without(last)) as inner:
                 try:
-                    done = await part(inner)
+                    done = await part(inner, given)
                 except BudgetExhausted as refusal:
                     if refusal.scope != inner.strand.path:
                         raise
@@ -107,7 +111,11 @@ class Pace:
             return 1.0
         if limit == "seconds":  # no call of a wave takes longer than all of it
             return 0.0 if self._shortest == math.inf else self._shortest * LATER
-        return self._dearest[limit] * (self._loose if limit in WITH_PROMPTS else 1.0)
+        asked, said = self._dearest["prompt_tokens"], self._dearest["completion_tokens"]
+        prompt, reply = asked * self._loose, max(said, self._longest)
+        if limit == "usd":
+            return self._dearest[limit] * (prompt + reply) / ((asked + said) or 1)
+        return {"tokens": prompt + reply, "prompt_tokens": prompt, "completion_tokens": reply}[limit]
 
     def _without(self, last: int) -> Budget:
         """Return all that is left but for the price of the last calls."""
@@ -115,7 +123,8 @@ class Pace:
         limits: dict[str, float] = {}
         for limit in self.limits:
             left = self._run.budget.remaining(limit)
-            room = max(0.0, left - last * (self._dear(limit) or left * UNKNOWN))
+            unknown = 0.0 if self._dearest["calls"] or limit == "calls" else left * UNKNOWN
+            room = max(0.0, left - last * max(self._dear(limit), unknown))
             limits[limit] = room if limit in ("usd", "seconds") else int(room)
         return Budget(**limits)  # pyright: ignore[reportArgumentType]  (whole numbers where they are wanted)
 
@@ -124,7 +133,7 @@ class Pace:
         spent = self._spent()
         since = {limit: spent[limit] - self._seen[limit] for limit in spent}
         if since["calls"]:
-            for limit in self.limits:
+            for limit in LIMITS:
                 self._dearest[limit] = max(self._dearest[limit], since[limit] / since["calls"])
             self._fastest = min(self._fastest, since["seconds"] / since["calls"])
             self._shortest = min(self._shortest, since["seconds"])
@@ -140,7 +149,7 @@ async def paced(run: Run, one: Callable[[Run, int], Awaitable[bool]], n: int) ->
     """Do something `n` times, all at once; under limits only as often as can be paid for to its end.
 
     Under limits it is done alone until one has come to its end, which says what the others will take. Then as many as that pays
-    for are done at once, and again while something is left. A refusal ends it, or is raised if nothing was done by then.
+    for are done at once, and again while something is left. A refusal ends it; one that leaves nothing of what was at once is raised.
 
     Args:
         run: whose branches do it.
