@@ -201,7 +201,7 @@ DEFECTS = [
     ("(await judge(run, task, answer)).score", "-(await judge(run, task, answer)).score"),
     ("sampler(run.using(temperature=temperature), task)", "sampler(run, task)"),
     ("await judge(run, task, answer)", "await judge(run.using(temperature=temperature), task, answer)"),
-    ("            if answer.value is None:\n                return\n", ""),
+    ("            if answer.value is None:\n                return False\n", ""),
     ("            run.offer(answer, UNJUDGED)\n", ""),
     ("run.offer(answer, UNJUDGED)", "run.offer(answer, 1.0)"),
     ("except (UnparsedReply, NoAnswer):", "except NoAnswer:"),
