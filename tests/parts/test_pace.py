@@ -69,7 +69,7 @@ async def test_a_part_that_was_never_done_leaves_what_the_last_call_needs() -> N
     run = scripted(WORLD, budget=Budget(tokens=one * 4)).using(max_tokens=1)
     pace = Pace(run)
     await spend(run, 1)
-    assert await pace.within("more", spend, 3, 3, last=1) is None  # two of them are made, and the third refused
+    assert await pace.within("more", 3, spend, 3, last=1) is None  # two of them are made, and the third refused
     assert pace.made == 3
     await spend(run, 1)
     assert run.strand.world.refusal is None
@@ -83,17 +83,17 @@ async def test_a_part_that_was_done_before_is_not_begun_if_it_does_not_fit() -> 
     one = await price("tokens")
     run = scripted(WORLD, budget=Budget(tokens=one * 6)).using(max_tokens=1)
     pace = Pace(run)
-    assert await pace.within("more", counted, 2, 2, last=1) == 2
-    assert await pace.within("more", counted, 4, 4, last=1) is None
+    assert await pace.within("more", 2, counted, 2, last=1) == 2
+    assert await pace.within("more", 4, counted, 4, last=1) is None
     assert pace.made == 2
-    assert await pace.within("more", counted, 3, 3, last=1) == 3
-    assert await pace.within("calls", counted, 1, 1, last=0) == 1
+    assert await pace.within("more", 3, counted, 3, last=1) == 3
+    assert await pace.within("calls", 1, counted, 1, last=0) == 1
 
 
 async def test_a_limit_of_calls_opens_no_scope() -> None:
     run = scripted(WORLD, calls=3)
-    assert await Pace(run).within("more", spend, 3, 3, last=1) is None
-    await Pace(run).within("more", spend, 2, 2, last=1)
+    assert await Pace(run).within("more", 3, spend, 3, last=1) is None
+    await Pace(run).within("more", 2, spend, 2, last=1)
     assert [asked.path for asked in run.ledger] == ["direct", "direct#2"]
 
 
@@ -104,7 +104,7 @@ async def test_a_refusal_by_somebody_elses_limit_is_passed_on() -> None:
 
     run = scripted(WORLD, budget=Budget(tokens=10_000))
     with pytest.raises(BudgetExhausted, match="calls limit of 'more/tight'"):
-        await Pace(run).within("more", inner, 0, 2, last=1)
+        await Pace(run).within("more", 2, inner, 0, last=1)
 
 
 async def whole(run: Run, _: int) -> bool:

@@ -8,13 +8,12 @@ Rule 3: the last calls are priced as the dearest so far, but at what the core ke
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stratagem.core import Budget, Run
 from stratagem.errors import BudgetExhausted
 
 T = TypeVar("T")
-X = TypeVar("X")
 LIMITS = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds")
 PLAIN = "The core keeps a bound of every prompt free, and most models tell less than that. " * 5
 LETTERS = 4  # of plain text in a token
@@ -30,23 +29,30 @@ class Pace:
 
     Attributes:
         limits: those that the run has, of `LIMITS`.
+        before: what was spent when this was made.
+        seen: what was spent at the last look.
+        dearest: what a call of the dearest wave has cost, by limit.
+        fastest: fewest seconds for each of the calls that were under way at once.
+        shortest: fewest seconds of a wave.
+        done: the kinds of parts that were done.
+        longest: tokens that a reply may have at most, or 0.
+        loose: how many times what a prompt costs the core keeps free for it.
     """
 
     def __init__(self, run: Run) -> None:
-        self._run = run
+        self.run = run
         self.limits = tuple(limit for limit in LIMITS if run.budget.remaining(limit) < math.inf)
-        self._before = self._seen = self._spent()
-        self._dearest = dict.fromkeys(LIMITS, 0.0)
-        self._fastest = self._shortest = math.inf  # seconds for each of the calls at once, and of all of them
-        self._done: set[str] = set()
-        # What the core keeps free: of a prompt, how many times what it costs; of a reply, all that it may have.
-        self._longest = float(run.options.get("max_tokens") or 0)
-        self._loose = max(1.0, run.tokens(PLAIN) * LETTERS / len(PLAIN)) if self.limits else 1.0
+        self.before = self.seen = self.spent()
+        self.dearest = dict.fromkeys(LIMITS, 0.0)
+        self.fastest = self.shortest = math.inf
+        self.done: set[str] = set()
+        self.longest = float(run.options.get("max_tokens") or 0)
+        self.loose = max(1.0, run.tokens(PLAIN) * LETTERS / len(PLAIN)) if self.limits else 1.0
 
     @property
     def made(self) -> float:
         """How many calls were made."""
-        return self._spent()["calls"] - self._before["calls"]
+        return self.spent()["calls"] - self.before["calls"]
 
     def fits(self, calls: float, *, last: int = 0) -> float:
         """Return how many times so many more calls fit under all limits, if calls remain that must come last.
@@ -57,91 +63,94 @@ class Pace:
             calls: of one time.
             last: calls that are still to be paid for after them.
         """
-        return self._times(self.limits, calls, last)
+        return self.times(self.limits, calls, last)
 
     async def within(
-        self, name: str, part: Callable[[Run, X], Awaitable[T]], given: X, calls: float, *, last: int
+        self, name: str, calls: float, part: Callable[..., Awaitable[T]], *given: Any, last: int
     ) -> T | None:
         """Do a part of the work, or return None if it does not fit with the calls that come last.
 
         Args:
             name: of this kind of part.
-            part: gets the run to do it with, and `given`.
-            given: what it is done with.
             calls: that are paid for with this part.
+            part: is awaited with the run to do it with, and `given`.
+            given: what it is done with.
             last: calls that are still to be paid for after them.
         """
-        known = self.limits if name in self._done else tuple(limit for limit in self.limits if limit == "calls")
-        if self._times(known, calls, last) < 1:
+        known = self.limits if name in self.done else tuple(limit for limit in self.limits if limit == "calls")
+        if self.times(known, calls, last) < 1:
             return None
         if all(limit == "calls" for limit in self.limits):
-            done = await part(self._run, given)
-        else:
-            async with self._run.scope(name, self._without(last)) as inner:
-                try:
-                    done = await part(inner, given)
-                except BudgetExhausted as refusal:
-                    if refusal.scope != inner.strand.path:
-                        raise
-                    return None
-        self._done.add(name)
+            return await part(self.run, *given)
+        limits = self.without(last)
+        try:
+            async with self.run.scope(name, limits) as inner:
+                done = await part(inner, *given)
+        except BudgetExhausted as refusal:
+            own = refusal.scope.rpartition("/")[2].partition("#")[0] == name
+            if own and refusal.allowed == getattr(limits, refusal.limit):
+                return None
+            raise
+        self.done.add(name)
         return done
 
-    def _times(self, limits: tuple[str, ...], calls: float, last: int) -> float:
+    def times(self, limits: tuple[str, ...], calls: float, last: int) -> float:
+        """Return how many times so many calls, and `last` ones once, fit under some of the limits."""
         if not limits:
             return math.inf
-        spent = self._look()
-        made = spent["calls"] - self._before["calls"]
+        spent = self.look()
+        made = spent["calls"] - self.before["calls"]
         times = math.inf
         for limit in limits:
             if limit != "calls" and not made:
                 continue
-            room = self._run.budget.remaining(limit) - last * self._dear(limit)
+            room = self.run.budget.remaining(limit) - last * self.dear(limit)
             cost = calls * (
                 1.0 if limit == "calls"
-                else self._fastest if limit == "seconds"
-                else (spent[limit] - self._before[limit]) / made
+                else self.fastest if limit == "seconds"
+                else (spent[limit] - self.before[limit]) / made
             )  # fmt: skip
             times = min(times, room / cost if cost else math.inf if room >= 0 else 0.0)
         return max(0.0, times)
 
-    def _dear(self, limit: str) -> float:
+    def dear(self, limit: str) -> float:
         """Return the price of a call that must not fail."""
         if limit == "calls":
             return 1.0
         if limit == "seconds":  # no call of a wave takes longer than all of it
-            return 0.0 if self._shortest == math.inf else self._shortest * LATER
-        asked, said = self._dearest["prompt_tokens"], self._dearest["completion_tokens"]
-        prompt, reply = asked * self._loose, max(said, self._longest)
+            return 0.0 if self.shortest == math.inf else self.shortest * LATER
+        asked, said = self.dearest["prompt_tokens"], self.dearest["completion_tokens"]
+        prompt, reply = asked * self.loose, max(said, self.longest)
         if limit == "usd":
-            return self._dearest[limit] * (prompt + reply) / ((asked + said) or 1)
+            return self.dearest[limit] * (prompt + reply) / ((asked + said) or 1)
         return {"tokens": prompt + reply, "prompt_tokens": prompt, "completion_tokens": reply}[limit]
 
-    def _without(self, last: int) -> Budget:
+    def without(self, last: int) -> Budget:
         """Return all that is left but for the price of the last calls."""
-        self._look()
+        self.look()
         limits: dict[str, float] = {}
         for limit in self.limits:
-            left = self._run.budget.remaining(limit)
-            unknown = 0.0 if self._dearest["calls"] or limit == "calls" else left * UNKNOWN
-            room = max(0.0, left - last * max(self._dear(limit), unknown))
+            left = self.run.budget.remaining(limit)
+            unknown = 0.0 if self.dearest["calls"] or limit == "calls" else left * UNKNOWN
+            room = max(0.0, left - last * max(self.dear(limit), unknown))
             limits[limit] = room if limit in ("usd", "seconds") else int(room)
         return Budget(**limits)  # pyright: ignore[reportArgumentType]  (whole numbers where they are wanted)
 
-    def _look(self) -> dict[str, float]:
+    def look(self) -> dict[str, float]:
         """Return what is spent, and learn from the calls since the last look."""
-        spent = self._spent()
-        since = {limit: spent[limit] - self._seen[limit] for limit in spent}
+        spent = self.spent()
+        since = {limit: spent[limit] - self.seen[limit] for limit in spent}
         if since["calls"]:
             for limit in LIMITS:
-                self._dearest[limit] = max(self._dearest[limit], since[limit] / since["calls"])
-            self._fastest = min(self._fastest, since["seconds"] / since["calls"])
-            self._shortest = min(self._shortest, since["seconds"])
-        self._seen = spent
+                self.dearest[limit] = max(self.dearest[limit], since[limit] / since["calls"])
+            self.fastest = min(self.fastest, since["seconds"] / since["calls"])
+            self.shortest = min(self.shortest, since["seconds"])
+        self.seen = spent
         return spent
 
-    def _spent(self) -> dict[str, float]:
-        spent = self._run.budget.spent
+    def spent(self) -> dict[str, float]:
+        """Return what the run has spent, by limit."""
+        spent = self.run.budget.spent
         return {limit: float(getattr(spent, limit) or 0) for limit in LIMITS}
 
 

@@ -83,16 +83,13 @@ async def tree_of_thoughts(
         Code: crosswords sum the confidences of 8 proposals and prune if any clue is judged impossible.
         Ours: stops at the first complete path; values whole paths; a complete path is valued like any other.
         Paper: has no budget.
-        Ours: growth that the budget cannot pay for is not started (calls exactly, tokens, money and time by what calls have cost so far;
-            of the first level nothing is known, and what it may spend leaves the price of a conclusion), and the deepest
-            path so far is concluded: with too little for one level, that is the question alone.
+        Ours: growth that the budget cannot pay for is not started (calls exactly, tokens, money and time by what calls have cost; what
+            has no price yet leaves that of a conclusion), and the deepest path so far is concluded: with too little for
+            one level, that is the question alone.
     """
 
     async def grow(run: Run, paths: tuple[Path, ...]) -> list[tuple[str, ...]]:
         return await run.map(lambda run, path: generate(run, task, path, branching), paths)
-
-    async def weigh(run: Run, paths: tuple[Path, ...]) -> tuple[float, ...]:
-        return await evaluate(run, task, paths)
 
     frontier: tuple[Path, ...] = (ROOT,)
     deepest, pace = ROOT, Pace(run)
@@ -101,11 +98,11 @@ async def tree_of_thoughts(
         if not grown or len(deepest) == depth:
             break
         step = len(grown) * generate.bound(branching) + evaluate.bound(len(grown) * branching)
-        thoughts = await pace.within("grown", grow, grown, step, last=1)
+        thoughts = await pace.within("grown", step, grow, grown, last=1)
         if thoughts is None:
             break
         new = sum((children(path, found, branching) for path, found in zip(grown, thoughts, strict=True)), ())
-        scores = await pace.within("valued", weigh, new, evaluate.bound(len(new)), last=1)
+        scores = await pace.within("valued", evaluate.bound(len(new)), evaluate, task, new, last=1)
         if scores is None:
             break
         ranked = top(tuple(zip(new, scores, strict=True)), scores, n=width)
