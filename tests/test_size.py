@@ -18,7 +18,7 @@ LARGER: dict[str, tuple[int, str]] = {
         120,
         "four operations with their signatures, which searches share.",
     ),
-    "src/stratagem/strategies/search/tree_of_thoughts.py": (110, "two searches, and where each differs from its code."),
+    "src/stratagem/strategies/search/tree_of_thoughts.py": (116, "two searches, and where each differs from its code."),
     "src/stratagem/strategies/reflection/reflexion.py": (110, "two published versions, and where each differs."),
 }
 

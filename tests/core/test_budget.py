@@ -321,3 +321,11 @@ def test_no_interleaving_exceeds_a_cap(calls: int, tokens: int, inner: int, plan
     assert outer_meter.reserved == inner_meter.reserved == [0, 0, 0, 0]
     assert not outer_meter.waiters
     assert not inner_meter.waiters
+
+
+async def test_what_fits_under_neither_is_refused_by_the_inner_scope_and_the_outer_goes_on() -> None:
+    run = scripted(ECHO, budget=Budget(tokens=40)).using(max_tokens=1)
+    async with run.scope("inner", "tokens=20") as part:
+        with pytest.raises(BudgetExhausted, match="limit of 'inner' is 20"):
+            await part.using(max_tokens=60).ask(guess, number=1)
+    assert await run.ask(guess, number=2) == "g2"

@@ -42,8 +42,11 @@ def test_one_limit_may_be_a_list() -> None:
 
 
 def test_a_baseline_asks_for_as_many_samples_as_the_budget_pays_for() -> None:
-    pilot = {"tokens": 150, "prompt_tokens": 100, "completion_tokens": 50, "usd": 0.001}
-    assert samples(Budget(tokens=1000), pilot) == 7
+    pilot = {"tokens": 150, "prompt_tokens": 100, "completion_tokens": 40, "usd": 0.004}
+    assert samples(Budget(prompt_tokens=1000), pilot) == 10
+    assert samples(Budget(completion_tokens=1000), pilot) == 100  # a reply may be shorter than those that were seen
+    assert samples(Budget(tokens=1000), pilot) == 10
+    assert samples(Budget(tokens=1000), pilot, in_a_row=True) == 29  # and a round shows no examples
     assert samples(Budget(tokens=1000, calls=3), pilot) == 3
     assert samples(Budget(usd=0.01), pilot) == 10
     assert samples(Budget(), pilot) == samples(Budget(seconds=3), {}) == _plan.UNLIMITED

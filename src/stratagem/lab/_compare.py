@@ -260,11 +260,10 @@ def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
 
 
 def _pilot(crew: Crew, wanted: Wanted, out: Path | None) -> dict[str, Any]:
-    """Return what the cheapest chain of thought cost on a few questions of the training split."""
+    """Return what the cheapest chain of thought cost on the shortest questions."""
     if not wanted.baselines or not any(wanted.budgets):
         return {}
-    questions = [one.question for one in wanted.suite.examples(_plan.PILOT, level=wanted.level)]
-    questions = questions or [one.question for one in wanted.items[: _plan.PILOT]]
+    questions = sorted((one.question for one in wanted.items), key=len)[: _plan.PILOT]
     jobs = [
         {"job": 0, "cell": 0, "strategy": "chain_of_thought", "budget": "", "model": model, "width": 1,
          "items": [[number, question, number] for number, question in enumerate(questions)]}
@@ -283,6 +282,7 @@ def _pilot(crew: Crew, wanted: Wanted, out: Path | None) -> dict[str, Any]:
         "prompt_tokens": max(1, min(one["prompt_tokens"] for one in said)),
         "completion_tokens": max(1, min(one["tokens"] - one["prompt_tokens"] for one in said)),
         "usd": None if None in prices else min(prices),
+        "seconds": min(one["seconds"] for one in said),
     }
 
 

@@ -17,8 +17,11 @@ from stratagem.tasks import Item, Suite
 from stratagem.tasks._own import OwnSuite
 
 ITEMS, EXAMPLES = 100, 2
-PILOT = 3  # training questions that tell what a call costs
+PILOT = 3  # questions that tell what a call costs
 UNLIMITED = 10  # samples of the baselines where nothing limits them
+CHEAPER = 4  # times: how much shorter than the shortest of the pilot a reply may be
+AT_ONCE = 8  # samples side by side in the time of one, where only time is limited
+MOST_AT_ONCE = 256  # samples there, unless more than half as many fit one after another
 LIMITS = ("calls", "tokens", "prompt_tokens", "completion_tokens", "usd", "seconds", "depth")
 MOST = 5_000  # samples of a baseline, whatever the budget says
 LISTS = "tokens=2000/8000/32000"
@@ -180,42 +183,59 @@ def needs_of(made: Sequence[tuple[str, Strategy]], *, across: bool) -> list[tupl
     return kinds
 
 
-JUDGES: Mapping[tuple[str, ...], str] = {("checker",): "checked", ("reward",): "rewarded"}
+# Where only moves bring the truth, samples have to make some: the actor that `reflexion` has.
+BEST_OF: Mapping[str, tuple[str, str]] = {
+    "reward": ("best_of_n(k, rewarded)", ", sampler=react(max_steps=30, repeats=2), judge=rewarded"),
+    "checker": ("best_of_n(k, checked)", ", judge=checked"),
+    "": ("best_of_n(k)", ""),
+}
 
 
 def baselines(wanted: Wanted, kinds: Sequence[tuple[str, ...]], pilot: Mapping[str, Any]) -> list[Contestant]:
     """Return the honest baselines: at each budget as many samples, or rounds, as it pays for.
 
-    All three go on until the budget refuses them. `pilot` says what the cheapest call cost, so the number that is asked
-    for is never what ends them.
+    All three go on until the budget refuses them. `pilot` says what the cheapest call cost, and the number that is asked for
+    is what the budget would pay for of still cheaper ones: it is not what ends them. Time is the exception: samples side by
+    side take none. There the number is bounded, and the report says where it was what ended them.
     """
     if not wanted.baselines:
         return []
-    counts = [samples(budget_of(budget), pilot) for budget in wanted.budgets]
+    limits = [budget_of(budget) for budget in wanted.budgets]
+    counts = [samples(one, pilot) for one in limits]
     made = [("self_consistency(k)", [f"self_consistency(n={n})" for n in counts])]
     for kind in kinds:
-        judge = JUDGES.get(kind, "self_check")
-        label = "best_of_n(k)" if judge == "self_check" else f"best_of_n(k, {judge})"
-        setting = "" if judge == "self_check" else f", judge={judge}"
-        made.append((label, [f"best_of_n(n={n}{setting})" for n in counts]))
-    rounds = [4 if budget_of(one).unlimited else n for one, n in zip(wanted.budgets, counts, strict=True)]
+        label, settings = BEST_OF[next((truth for truth in BEST_OF if truth in kind), "")]
+        made.append((label, [f"best_of_n(n={n}{settings})" for n in counts]))
+    rounds = [4 if one.unlimited else samples(one, pilot, in_a_row=True) for one in limits]
     made.append(("longer_chain(k)", [f"longer_chain(rounds={n})" for n in rounds]))
     return [contestant(name, tuple(specs), baseline=True) for name, specs in dict(made).items()]
 
 
-def samples(budget: Budget, pilot: Mapping[str, Any]) -> int:
-    """Return how many of the cheapest calls a budget pays for."""
+def samples(budget: Budget, pilot: Mapping[str, Any], *, in_a_row: bool = False) -> int:
+    """Return how many of the cheapest calls a budget pays for.
+
+    Args:
+        budget: of an item.
+        pilot: `tokens prompt_tokens completion_tokens usd seconds` of the cheapest calls that were tried.
+        in_a_row: whether one is made after the other, and none side by side.
+    """
     counts: list[float] = [budget.calls] if budget.calls is not None else []
-    for limit, price in (
-        ("tokens", "tokens"),
-        ("prompt_tokens", "prompt_tokens"),
-        ("completion_tokens", "completion_tokens"),
-    ):
+    # A round shows no solved examples; too many of them cost nothing, since the first that is refused ends the chain.
+    prompt = pilot.get("prompt_tokens", 0) / (CHEAPER if in_a_row else 1)
+    reply = pilot.get("completion_tokens", 0) / CHEAPER
+    cheapest = {
+        "prompt_tokens": prompt,
+        "completion_tokens": reply,
+        "tokens": prompt + reply,
+        "usd": (pilot.get("usd") or 0) / CHEAPER,
+    }
+    for limit, price in cheapest.items():
         allowed = getattr(budget, limit)
-        if allowed is not None and pilot.get(price):
-            counts.append(allowed / pilot[price])
-    if budget.usd is not None and pilot.get("usd"):
-        counts.append(budget.usd / pilot["usd"])
+        if allowed is not None and price:
+            counts.append(allowed / price)
+    if budget.seconds is not None and pilot.get("seconds"):
+        row = math.ceil(budget.seconds / pilot["seconds"])
+        counts.append(2 * row if in_a_row else min(AT_ONCE * row, max(MOST_AT_ONCE, 2 * row)))
     if not counts:
         return UNLIMITED
     return max(1, min(MOST, math.ceil(min(counts))))

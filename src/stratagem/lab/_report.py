@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from stratagem.core import budget_of
 from stratagem.lab._plan import Cell, Contestant
 from stratagem.lab._statistics import ALPHA, compared, holm, interval
 from stratagem.tasks import Score
@@ -162,6 +163,16 @@ class Report:
         """Return the mean number of calls in a row, for each row: with latency alike, what an item's time is made of."""
         n, answers = len(self._facts.items), self._facts.answers
         return [sum(answers[cell, item]["waves"] for item in range(n)) / n for cell in range(len(self._facts.cells))]
+
+    def sated(self) -> list[tuple[dict[str, Any], int]]:
+        """Return the baselines that could have spent more, with the number of items: they made all the calls they ask for."""
+        found: list[tuple[dict[str, Any], int]] = []
+        for at, row in enumerate(self.rows):
+            limits, most = budget_of(row["budget"]), row["max_calls"]
+            if row["baseline"] and not limits.unlimited and (limits.calls is None or limits.calls > most):
+                answers = (self._facts.answers[at, item] for item in range(row["items"]))
+                found.append((row, sum(one["calls"] == most and one["stop"] != "budget" for one in answers)))
+        return [(row, n) for row, n in found if n]
 
     def figure(self, format: str = "svg", *, dpi: int = 150) -> bytes:  # noqa: A002  (the contract's name)
         """Return accuracy against budget as a picture; equal reports give equal bytes.

@@ -165,6 +165,10 @@ def notes_of(report: "Report") -> list[str]:
         if "answered_by" in row:
             gave = ", ".join(f"{spec} {counted(n, 'call')}" for spec, n in row["answered_by"].items())
             lines.append(f"{name_of(row)} at {row['budget'] or 'no limit'} was answered by {gave}")
+    lines += [
+        f"! {name_of(row)} at {row['budget']}: {row['max_calls']:,} calls, not the budget, ended {n} of {counted(row['items'], 'item')}"
+        for row, n in report.sated()
+    ]
     return lines
 
 

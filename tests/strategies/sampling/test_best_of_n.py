@@ -112,6 +112,28 @@ async def test_only_as_many_samples_are_drawn_as_the_tokens_suffice_to_judge() -
     assert [len(run.ledger.of(reason)), len(run.ledger.of(check))] == [3, 3]
 
 
+async def test_the_replies_alone_may_be_limited() -> None:
+    one = scripted(says("7"))
+    await best_of_n(one, TASK, n=1)
+    price = one.budget.spent.completion_tokens
+    run = scripted(says("7", "41", "42", "41"), budget=Budget(completion_tokens=price * 3 + 8))
+    assert (await best_of_n(run.using(max_tokens=8), TASK)).text == "42"
+    assert [len(run.ledger.of(reason)), len(run.ledger.of(check))] == [3, 3]
+
+
+async def test_samples_are_drawn_one_by_one_until_one_was_judged() -> None:
+    def reply(draw: Draw, **_: Any) -> Any:
+        wave = draw.path.split("/")[1].split("[")[0]
+        return {"map": Raw(""), "map#2": Reasoned("...", "unclear"), "map#3": Reasoned("...", "7")}.get(
+            wave, Reasoned("...", "42")
+        )
+
+    run = scripted({**says(), reason: reply}, calls=9)
+    assert (await best_of_n(run, TASK)).text == "42"
+    assert [len(run.ledger.of(reason)), len(run.ledger.of(check))] == [5, 3]
+    assert run.strand.world.refusal is None
+
+
 async def test_a_sample_that_could_not_be_judged_any_more_is_kept() -> None:
     run = scripted(says("7"), calls=1)
     with pytest.raises(BudgetExhausted):
@@ -179,15 +201,14 @@ DEFECTS = [
     ("(await judge(run, task, answer)).score", "-(await judge(run, task, answer)).score"),
     ("sampler(run.using(temperature=temperature), task)", "sampler(run, task)"),
     ("await judge(run, task, answer)", "await judge(run.using(temperature=temperature), task, answer)"),
-    ("            if answer.value is None:\n                return\n", ""),
+    ("            if answer.value is None:\n                return False\n", ""),
     ("            run.offer(answer, UNJUDGED)\n", ""),
     ("run.offer(answer, UNJUDGED)", "run.offer(answer, 1.0)"),
     ("except (UnparsedReply, NoAnswer):", "except NoAnswer:"),
     ("except (UnparsedReply, NoAnswer):", "except UnparsedReply:"),
-    ("1 if limited(run) else n", "n"),
-    ("1 if limited(run) else n", "1"),
-    ("min(n - first, fits(run, before))", "n - first"),
-    ("min(n - first, fits(run, before))", "min(10**3, fits(run, before))"),
-    ("range(int(rest)), tolerate=(BudgetExhausted,)", "range(int(rest))"),
-    ("range(int(rest))", "range(0)"),
+    ("await paced(run, draw, n)", "await run.map(draw, range(n))"),
+    ("await paced(run, draw, n)", "await paced(run, draw, 1)"),
+    ("                return False\n", "                return True\n"),
+    ("            return False\n        return True", "            return True\n        return True"),
+    ("        return True\n\n", "        return False\n\n"),
 ]

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from stratagem.core import Budget, Step, Task, Transcript
-from stratagem.errors import BudgetExhausted
+from stratagem.errors import BudgetExhausted, NoAnswer
 from stratagem.strategies.basic.chain_of_thought import Reasoned, reason
 from stratagem.strategies.basic.direct import answer, direct
 from stratagem.strategies.basic.zero_shot_chain_of_thought import extract, think, zero_shot_chain_of_thought
@@ -79,13 +79,33 @@ async def test_the_last_answer_is_offered_if_a_limit_ends_the_chain_all_the_same
     assert run.best.text == "0"
 
 
-async def test_a_round_that_cannot_be_read_ends_the_chain() -> None:
+async def test_a_round_that_cannot_be_read_belongs_to_the_chain_and_the_next_goes_on() -> None:
     torn = {
         **WORLD,
-        think_on: lambda attempt, **kept: on(attempt=attempt, **kept) if "0" not in attempt else Raw("Hm"),
+        think_on: lambda attempt, **kept: Raw(" Hm ") if attempt.count("Wait,") == 1 else on(attempt=attempt, **kept),
     }
     run = scripted(torn)
-    assert (await longer_chain(run, TASK)).text == "0"
+    found = await longer_chain.using(rounds=3)(run, TASK)
+    assert len(run.ledger) == 4
+    assert [asked.inputs["attempt"] for asked in run.ledger.of(think_on)] == [
+        "7 + 5 is 11. The answer is 41.",
+        "7 + 5 is 11. The answer is 41. Wait, I count again, 0. The answer is 0.",
+        "7 + 5 is 11. The answer is 41. Wait, I count again, 0. The answer is 0. Wait, Hm",
+    ]
+    assert found.text == "2"
+    assert (await two(scripted(torn), TASK)).text == "0"  # a last round without an answer takes none away
+
+
+async def test_a_start_that_cannot_be_read_is_gone_on_from_as_well() -> None:
+    run = scripted({**WORLD, reason: lambda **_: Raw(" 7 + 5 is 12 ")})
+    assert (await two(run, TASK)).text == "42"
+    assert run.ledger.of(think_on)[0].inputs["attempt"] == "7 + 5 is 12"
+
+
+async def test_without_any_answer_there_is_none() -> None:
+    run = scripted({reason: lambda **_: Raw("Hm"), think_on: lambda **_: Raw("Hm")})
+    with pytest.raises(NoAnswer):
+        await two(run, TASK)
     assert len(run.ledger) == 3
 
 
@@ -93,13 +113,14 @@ async def test_a_round_that_cannot_be_read_ends_the_chain() -> None:
 DEFECTS = [
     ('f"{chain} Wait, {think_on.write(reply).text}"', "think_on.write(reply).text"),
     ('f"{chain} Wait, {think_on.write(reply).text}"', 'f"{chain} Wait,"'),
-    ("        answer = task.answer(reply.answer, steps", "        task.answer(reply.answer, steps"),
+    ('f"{chain} Wait, {unread.reply.strip()}"', "chain"),
+    ('f"{chain} Wait, {unread.reply.strip()}"', 'f"{chain} Wait, {unread.reply}"'),
+    ("chain = unread.reply.strip()", 'chain = ""'),
+    ("            run.offer(task.answer(reply.answer, steps", "            (task.answer(reply.answer, steps"),
     ("attempt=chain", "attempt=thoughts"),
     ("notes=task.notes", "notes=()"),
     ("        run.offer(answer)\n", ""),
     ("        if not run.budget.allows(calls=1):\n            break\n", ""),
-    ("        except UnparsedReply:\n            break", "        except UnparsedReply:\n            raise"),
-    ("        except UnparsedReply:\n            break", "        except UnparsedReply:\n            continue"),
     (".text.strip()", ".text"),
     ("range(rounds)", "range(1)"),
     ("Step(chain, answer=reply.answer)", "Step(reply.rationale, answer=reply.answer)"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import Budget, Run, Task, operation, parse_spec
+from stratagem.core import Budget, Run, Strategy, Task, operation, parse_spec
 from stratagem.errors import BudgetExhausted, UsageError
 from stratagem.session._loading import found
 from stratagem.strategies.search._thoughts import (
@@ -175,12 +175,28 @@ async def test_a_level_that_would_take_too_many_tokens_is_not_started() -> None:
     assert run.strand.world.refusal is None
 
 
-async def test_thoughts_that_the_tokens_do_not_suffice_to_value_are_not_valued() -> None:
+async def test_thoughts_that_the_tokens_do_not_suffice_to_value_leave_enough_to_conclude() -> None:
     first = scripted(SPELL)
     await propose(first, TASK, (), 5)
     run = scripted(SPELL, budget=Budget(tokens=5 * spent(first)))
     assert (await small(run.using(max_tokens=4), TASK)).text == "?"
-    assert [asked.signature for asked in run.ledger] == [list_steps, conclude]
+    assert [run.ledger[0].signature, run.ledger[-1].signature] == [list_steps, conclude]
+    assert len(run.ledger.of(value)) < 10  # what the first level takes nobody could know
+    assert run.strand.world.refusal is None
+
+
+@pytest.mark.parametrize("limit", ["tokens", "prompt_tokens", "completion_tokens"])
+@pytest.mark.parametrize("made", [small, writing, deep])
+async def test_whatever_is_limited_the_search_concludes(made: Strategy, limit: str) -> None:
+    free, once = scripted(SPELL), scripted(SPELL)
+    await made(free, TASK)
+    await made(once, TASK, max_steps=1)
+    whole, little = (getattr(run.budget.spent, limit) for run in (free, once))
+    for allowed in range(little // 2, whole, max(1, whole // 9)):
+        run = scripted(SPELL, budget=Budget(**{limit: allowed})).using(max_tokens=6)  # pyright: ignore[reportArgumentType]
+        await made(run, TASK)
+        assert run.ledger[-1].signature is conclude
+        assert run.strand.world.refusal is None
 
 
 async def test_what_was_found_so_far_is_offered_if_the_budget_ends_all_the_same() -> None:
@@ -405,13 +421,14 @@ DEFECTS = [
     ("n=width", "n=max(1, len(new))"),
     ("children(path, found, branching)", "children(path, found, 99)"),
     ("children(path, found, branching)", "children(ROOT, found, branching)"),
-    (" or fits(run, before, step + 1) < 1", ""),
-    ("        if fits(run, before, evaluate.bound(len(new)) + 1) < 1:\n            break\n", ""),
+    ("step, grow, grown, last=1", "0, grow, grown, last=1"),
+    ("step, grow, grown, last=1", "step, grow, grown, last=0"),
+    ("evaluate, task, new, last=1", "evaluate, task, new, last=0"),
     ("len(grown) * generate.bound(branching)", "generate.bound(branching)"),
     ("evaluate.bound(len(grown) * branching)", "evaluate.bound(branching)"),
     ("generate(run, task, path, branching)", "propose(run, task, path, branching)"),
     ("generate(run, task, path, branching)", "generate(run, task, path, 3)"),
-    ("await evaluate(run, task, new)", "await value_each(run, task, new)"),
+    ("evaluate, task, new, last=1", "value_each, task, new, last=1"),
     (" if score > HOPELESS]", "]"),
     (", *waiting)", ",)"),
     (

@@ -3,9 +3,9 @@
 import math
 
 from stratagem.core import Answer, Judge, Positive, Run, Strategy, Task, Temperature, strategy
-from stratagem.errors import BudgetExhausted, NoAnswer, UnparsedReply
+from stratagem.errors import NoAnswer, UnparsedReply
 from stratagem.judges.self_check import self_check
-from stratagem.parts.pace import fits, limited
+from stratagem.parts.pace import paced
 from stratagem.strategies.basic.chain_of_thought import chain_of_thought
 
 UNJUDGED = -math.inf  # below every score of a judge: the first sample, if no judgement can be read or paid for
@@ -40,8 +40,9 @@ async def best_of_n(
         BudgetExhausted: not even one sample could be paid for.
 
     Cost:
-        Two parallel waves, the samples and their judgements. Under a limit of calls, tokens or money one sample is drawn and
-        judged first, and only as many more as the rest then pays for.
+        Two parallel waves, the samples and their judgements. Under a limit, of calls, tokens, money or time, samples are drawn one
+        by one until one was judged, and then only as many as the rest pays for with their judgements, again while
+        some is left.
 
     Fails when:
         - the judge prefers a kind of wrong answer: more samples find more of that kind, and the result gets worse with `n`;
@@ -53,18 +54,16 @@ async def best_of_n(
         Ours: any judge. A sample without a value is not judged, since it cannot be right.
     """
 
-    async def draw(run: Run, _: int) -> None:
+    async def draw(run: Run, _: int) -> bool:
         try:
             answer = await sampler(run.using(temperature=temperature), task)
             if answer.value is None:
-                return
+                return False
             run.offer(answer, UNJUDGED)
             run.offer(answer, (await judge(run, task, answer)).score)
         except (UnparsedReply, NoAnswer):
-            return
+            return False
+        return True
 
-    before, first = run.budget.spent, 1 if limited(run) else n
-    await run.map(draw, range(first), tolerate=(BudgetExhausted,))
-    rest = min(n - first, fits(run, before))
-    await run.map(draw, range(int(rest)), tolerate=(BudgetExhausted,))
+    await paced(run, draw, n)
     return run.best

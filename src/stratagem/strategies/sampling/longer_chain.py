@@ -32,6 +32,9 @@ async def longer_chain(
     Returns:
         The answer that the chain came to last; the chain is the one step of `answer.steps`.
 
+    Raises:
+        NoAnswer: no round came to an answer that can be read.
+
     Cost:
         Strictly sequential. Every continuation has the whole chain in its prompt, so prompt tokens grow with the
         square of `rounds`; a prompt cache makes them cheap, and budgets of tokens count them in full.
@@ -44,20 +47,25 @@ async def longer_chain(
         Paper: a reasoning model's end-of-thinking token is suppressed and "Wait" appended, up to a number of tokens.
         Code: one text completion continued with the rest of 32,000 tokens.
         Ours: works with any chat model: each round is a call that shows the chain up to its answer, then "Wait,". The
-            budget is what limits tokens: a round that it cannot pay for is not made, the last answer stands. A round
-            that cannot be read ends the chain as well.
+            budget is what limits tokens: a round that it cannot pay for is not made, the last answer stands. A start
+            or a round in which no answer can be read belongs to the chain like any other.
     """
-    answer = await starter(run, task)
-    thoughts = " ".join(turn.step.thought for turn in answer.steps)
-    chain = think_on.write(Reasoned(thoughts, answer.text)).text.strip()
-    for _ in range(rounds):
+    try:
+        answer = await starter(run, task)
+    except UnparsedReply as unread:
+        chain = unread.reply.strip()
+    else:
         run.offer(answer)
+        thoughts = " ".join(turn.step.thought for turn in answer.steps)
+        chain = think_on.write(Reasoned(thoughts, answer.text)).text.strip()
+    for _ in range(rounds):
         if not run.budget.allows(calls=1):
             break
         try:
             reply = await run.ask(think_on, question=task.question, notes=task.notes, attempt=chain)
-        except UnparsedReply:
-            break
-        chain = f"{chain} Wait, {think_on.write(reply).text}"
-        answer = task.answer(reply.answer, steps=Transcript().then(Step(chain, answer=reply.answer)))
-    return answer
+        except UnparsedReply as unread:
+            chain = f"{chain} Wait, {unread.reply.strip()}"
+        else:
+            chain = f"{chain} Wait, {think_on.write(reply).text}"
+            run.offer(task.answer(reply.answer, steps=Transcript().then(Step(chain, answer=reply.answer))))
+    return run.best

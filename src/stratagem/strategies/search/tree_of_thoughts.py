@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from stratagem.core import Answer, Operation, Positive, Role, Run, Task, signature, strategy
-from stratagem.parts.pace import fits
+from stratagem.parts.pace import Pace
 from stratagem.parts.rank import top
 from stratagem.strategies.search._thoughts import (
     HOPELESS,
@@ -83,22 +83,28 @@ async def tree_of_thoughts(
         Code: crosswords sum the confidences of 8 proposals and prune if any clue is judged impossible.
         Ours: stops at the first complete path; values whole paths; a complete path is valued like any other.
         Paper: has no budget.
-        Ours: growth that the budget cannot pay for is not started (calls exactly, tokens and money by what a call has cost so far),
-            and the deepest path so far is concluded: with too little for one level, that is the question alone.
+        Ours: growth that the budget cannot pay for is not started (calls exactly, tokens, money and time by what calls have cost; what
+            has no price yet leaves that of a conclusion), and the deepest path so far is concluded: with too little for
+            one level, that is the question alone.
     """
+
+    async def grow(run: Run, paths: tuple[Path, ...]) -> list[tuple[str, ...]]:
+        return await run.map(lambda run, path: generate(run, task, path, branching), paths)
+
     frontier: tuple[Path, ...] = (ROOT,)
-    deepest, before = ROOT, run.budget.spent
+    deepest, pace = ROOT, Pace(run)
     for _ in range(max_steps):
         grown, waiting = (frontier, ()) if search == "breadth" else (frontier[:1], frontier[1:])
+        if not grown or len(deepest) == depth:
+            break
         step = len(grown) * generate.bound(branching) + evaluate.bound(len(grown) * branching)
-        # + 1 keeps the concluding call affordable
-        if not grown or len(deepest) == depth or fits(run, before, step + 1) < 1:
+        thoughts = await pace.within("grown", step, grow, grown, last=1)
+        if thoughts is None:
             break
-        thoughts = await run.map(lambda run, path: generate(run, task, path, branching), grown)
         new = sum((children(path, found, branching) for path, found in zip(grown, thoughts, strict=True)), ())
-        if fits(run, before, evaluate.bound(len(new)) + 1) < 1:
+        scores = await pace.within("valued", evaluate.bound(len(new)), evaluate, task, new, last=1)
+        if scores is None:
             break
-        scores = await evaluate(run, task, new)
         ranked = top(tuple(zip(new, scores, strict=True)), scores, n=width)
         frontier = (*[path for path, score in ranked if score > HOPELESS], *waiting)
         deepest = max((deepest, *frontier), key=len)
