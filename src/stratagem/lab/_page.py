@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_ITEMS = 5_000  # in the table; whoever writes the file puts all of them beside it
 NOTEBOOK_ITEMS = 0
 SHOWN_GIVEN = 60  # characters of an answer in the table of items
-SHORT = 16  # characters of a cell that is not broken: longer ones are, so that a table is no wider than its page
+SHORT = 24  # characters of a cell that is not broken: longer ones are, so that a table is no wider than its page
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -215,7 +215,8 @@ def sweep_body(sweep: "Sweep") -> str:
     numbers = {at for at, head in enumerate(heads) if head not in ("budget", "best baseline", "verdict")}
     said = "".join(f"<p>{_safe(line)}</p>" for line in sweep.summary())
     drawn = _drawn(
-        drawn_sweep(sweep.grid, "", sweep.names, format="svg", dpi=150), f"Where the strategy pays. {sweep.title}. The table below has the same numbers."
+        drawn_sweep(sweep.grid, "", sweep.names, format="svg", dpi=150),
+        f"Where the strategy pays. {sweep.title}. The table below has the same numbers.",
     )
     scan = sweep.report.manifest["prompt_scan"]
     return "\n".join([
