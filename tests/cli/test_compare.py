@@ -391,3 +391,34 @@ def test_a_suite_of_ones_own_in_a_file_is_a_task(cli: Any) -> None:
     result = cli(*words)
     assert result.exit_code == 2
     assert "products.py:Products as it was: its source has changed since" in result.stderr
+
+
+def test_what_was_kept_is_said_once_before_going_on(cli: Any) -> None:
+    words = ("compare", *SMALL, "--strategies", "direct", "--no-baselines", "--out", "kept")
+    assert cli(*words).stderr == ""
+    answers = cli.folder / "kept" / "answers.jsonl"
+    assert cli(*words).stderr == "6 of 6 answers were kept in kept; nothing is asked again\n"
+    answers.write_bytes(b"".join(answers.read_bytes().splitlines(keepends=True)[:4]))
+    assert cli(*words, "--json").stderr == "4 of 6 answers were kept in kept; going on\n"
+    assert cli(*words, "--quiet").stderr == ""
+
+
+def test_a_strategy_that_breaks_its_formula_is_named_on_stderr(cli: Any) -> None:
+    spec = written(cli.folder / "mine.py", f"await run.ask(reply, question=task.question)\n{RIGHT}")
+    result = cli("compare", *SMALL, "--strategies", f"{spec},direct", "--no-baselines")
+    said = f"! {spec} at no limit made up to 2 calls on 6 of 6 items; its formula allows 1"
+    assert result.stderr == f"{said}\n"
+    assert result.exit_code == 0
+    assert result.stdout.splitlines().count(said) == 1
+    assert "Paired tests\n  0 of 1 difference resolved\n  direct less " in result.stdout
+    swept = cli(
+        "simulate", spec, "--task", "word_problems", "--vary", "skill=0.3:0.9:2", "--items", 2, "--processes", 1
+    )
+    assert swept.stderr.splitlines()[0].startswith(f"! {spec} / sim:skill=0.3")
+    assert swept.stderr.count("; its formula allows 1\n") == 2
+
+
+def test_an_empty_folder_name_is_a_usage_error(cli: Any) -> None:
+    result = cli("compare", *SMALL, "--strategies", "direct", "--out", "")
+    assert result.exit_code == 2
+    assert "out is empty: it is the path of a folder" in result.stderr

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stratagem import lab
+from tests.cli.conftest import valid
 
 STRATEGIES = "direct,self_consistency(n=3)"
 SETTINGS: dict[str, Any] = {
@@ -24,3 +25,6 @@ def timeless(form: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def report() -> lab.Report:
     return lab.compare("game24", STRATEGIES, **SETTINGS)
+
+
+__all__ = ["SETTINGS", "STRATEGIES", "report", "timeless", "valid"]

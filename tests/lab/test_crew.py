@@ -21,22 +21,34 @@ SETTINGS: dict[str, Any] = {"model": "sim:skill=1", "items": 3, "baselines": Fal
 
 
 def test_an_item_that_keeps_its_process_is_wrong_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valid: Any
 ) -> None:
     monkeypatch.setattr(_crew, "GRACE", 10)
     second = lab.compare("word_problems", "direct", **SETTINGS).items[1]["question"]
     body = f"while task.question == {second!r}:\n    pass\n{RIGHT}"
     spec = written(tmp_path / "mine.py", body)
-    report = lab.compare("word_problems", spec, budget="seconds=0.5", out=tmp_path / "kept", **SETTINGS)
-    assert [one["right"] for one in report.items] == [[1.0], [0.0], [1.0]]
+    report = lab.compare("word_problems", f"{spec},direct", budget="seconds=0.5", out=tmp_path / "kept", **SETTINGS)
+    assert [one["right"] for one in report.items] == [[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]
     (failure,) = report.failures
     assert (failure["kind"], failure["items"], failure["first"]) == ("error", 1, "word_problems-1-000001")
     assert failure["reason"] == (
         "did not give control back within 10.5 s, and was ended; what it had spent is not known"
     )
-    assert report.rows[0]["usd"] is None
-    again = lab.compare("word_problems", spec, budget="seconds=0.5", out=tmp_path / "kept", **SETTINGS)
+    row = report.rows[0]
+    costs = ("calls_per_item", "tokens_per_item", "usd", "seconds")
+    assert [row[name] for name in costs] == [None] * 4  # what one item has cost is unknown, and so is the average
+    assert [[one[name][0] for name in ("calls", "tokens", "critical_path")] for one in report.items] == [
+        [1, report.items[0]["tokens"][0], 1], [None, None, None], [1, report.items[2]["tokens"][0], 1],
+    ]  # fmt: skip
+    assert report.critical_paths() == [None, 1.0]
+    assert [one["strategy"] for one in report.pareto] == ["direct"]
+    (line,) = (line for line in str(report).splitlines() if line.startswith(f"    {spec}"))
+    assert line.split()[-5:] == ["unknown"] * 5
+    assert report.html().count('<td class="n">unknown</td>') == 6  # and the seconds of the other row
+    valid(report.plain(), "compare")
+    again = lab.compare("word_problems", f"{spec},direct", budget="seconds=0.5", out=tmp_path / "kept", **SETTINGS)
     assert again.items == report.items
+    assert again.rows == report.rows
 
 
 class Told(Crew):

@@ -54,6 +54,28 @@ def test_what_is_no_list_of_strategies_is_refused(given: Any) -> None:
         ({"seed": ""}, "the seed is empty", "Write a number, or a text."),
         ({"model": []}, "there is no model", "Name one, such as `sim:skill=0.7`."),
         ({"out": 3}, "out is the path of a folder, got 3", 'Write a path, such as "kept".'),
+        ({"out": ""}, "out is empty: it is the path of a folder", 'Write a path, such as "kept".'),
+        ({"out": " "}, "out is empty: it is the path of a folder", 'Write a path, such as "kept".'),
+        (
+            {"baselines": "no"},
+            "baselines must be True or False, got 'no'",
+            "Write `baselines=True` or `baselines=False`.",
+        ),
+        (
+            {"baselines": None},
+            "baselines must be True or False, got None",
+            "Write `baselines=True` or `baselines=False`.",
+        ),
+        (
+            {"across_capabilities": 1},
+            "across_capabilities must be True or False, got 1",
+            "Write `across_capabilities=True` or `across_capabilities=False`.",
+        ),
+        (
+            {"withheld": "false"},
+            "withheld must be True or False, got 'false'",
+            "Write `withheld=True` or `withheld=False`.",
+        ),
         ({"on_progress": 3}, "on_progress is a function of one `Progress`, got 3", "Leave it out."),
         (
             {"budget": {"tokens": "many"}},

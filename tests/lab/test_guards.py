@@ -213,3 +213,22 @@ def test_what_only_a_program_executes_may_import_what_it_needs(tmp_path: Path) -
 def test_one_strategy_in_two_spellings_is_there_twice(second: str) -> None:
     with pytest.raises(UsageError, match=r"the strategy 'direct.*' is there twice"):
         lab.compare("word_problems", ["direct", second], **SETTINGS)
+
+
+THREE = "for _ in range(2):\n    await run.ask(reply, question=task.question)\n" + RIGHT
+
+
+def test_a_strategy_that_breaks_its_own_formula_is_named_in_every_form_of_the_report(
+    tmp_path: Path, valid: Any
+) -> None:
+    over, within = written(tmp_path / "over.py", THREE), written(tmp_path / "within.py", THREE, calls="3")
+    report = lab.compare("word_problems", f"{over},{within}", **SETTINGS)
+    assert report.rows[0]["beyond_formula"] == {"items": 3, "calls": 3}
+    assert "beyond_formula" not in report.rows[1]
+    said = f"! {over} at no limit made up to 3 calls on 3 of 3 items; its formula allows 1"
+    assert [line for line in str(report).splitlines() if "formula" in line] == [said]
+    assert f'<p class="soft">{said}</p>' in report.html()
+    valid(report.plain(), "compare")
+    first = report.items[0]["question"]
+    some = written(tmp_path / "some.py", f"if task.question != {first!r}:\n    {RIGHT}\n{THREE}")
+    assert lab.compare("word_problems", some, **SETTINGS).rows[0]["beyond_formula"] == {"items": 1, "calls": 3}

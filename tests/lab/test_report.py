@@ -4,12 +4,13 @@ import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from stratagem import lab
 from stratagem.errors import UsageError
-from stratagem.lab import _figure, _page
+from stratagem.lab import _figure, _page, _text
 
 
 class Outline(HTMLParser):
@@ -191,3 +192,44 @@ def test_text_marks_baselines_and_the_front(report: lab.Report) -> None:
 def test_the_document_is_json_that_every_reader_reads(report: lab.Report) -> None:
     text = json.dumps(report.plain(), allow_nan=False)
     assert json.loads(text) == report.plain()
+
+
+def test_a_budget_that_lets_nobody_ask_is_named_and_who_asked_nothing_is_on_no_front(valid: Any) -> None:
+    report = lab.compare("game24", "direct", budget="tokens=10/3000", items=3, processes=1, baselines=False)
+    assert [one["budget"] for one in report.pareto] == ["tokens=3000"]
+    assert [(one["kind"], one["items"], one["reason"]) for one in report.failures] == [
+        ("budget", 3, "no call was possible at tokens=10")
+    ]
+    said = "! no call was possible at tokens=10: direct"
+    assert [line for line in str(report).splitlines() if "no call" in line] == [said]
+    assert f'<p class="soft">{said}</p>' in report.html()
+    assert re.search(r"^    direct +tokens=10 ", str(report), re.MULTILINE)
+    assert re.search(r"^\* +direct +tokens=3000 ", str(report), re.MULTILINE)
+    valid(report.plain(), "compare")
+
+
+def test_how_many_differences_are_resolved_stands_before_them(report: lab.Report) -> None:
+    resolved, n = sum(one["verdict"] != "unresolved" for one in report.tests), len(report.tests)
+    lines = str(report).splitlines()
+    at = lines.index(f"{resolved} of {n} differences resolved")
+    assert lines[at + 1].startswith("self_consistency(n=3) less direct at tokens=700: ")
+    assert f"<p>{resolved} of {n} differences resolved</p>" in report.html()
+    assert _text.resolved_line([{"verdict": "direct"}]) == "1 of 1 difference resolved"
+
+
+def test_too_few_items_for_a_verdict_are_called_so() -> None:
+    few = lab.compare("game24", "direct,self_consistency(n=3)", items=2, processes=1, baselines=False)
+    assert [_text.verdict(one) for one in few.tests] == ["unresolved (too few items for any verdict)"]
+    known = {"verdict": "unresolved", "detectable": 0.424}
+    assert _text.verdict(known) == "unresolved (42 points would have been noticed with 80 %)"
+
+
+def test_a_title_stands_once_above_the_rows_and_long_cells_are_broken(report: lab.Report) -> None:
+    page = report.html()
+    drawn = page[page.index("<svg") : page.index("</svg>")]
+    assert report.title not in drawn.replace(f". {report.title}. ", "")  # but for who cannot see the figure
+    assert report.title in report.figure("svg").decode()
+    assert "td.w{overflow-wrap:anywhere;" in page
+    (broken,) = set(re.findall(r"<td([^>]*)>unresolved \(", page))
+    assert broken == ' class="w"'
+    assert "<td>tokens=700</td>" in page

@@ -205,11 +205,13 @@ def _at_most(report: "Report", name: str) -> Any:
 
 
 def warn_of_errors(report: "Report") -> None:
-    """Write one line for each row in which a strategy failed: its items count as wrong, and somebody has to know."""
-    from stratagem.lab._text import failure_lines
+    """Write one line for each row in which a strategy failed, or made more calls than it says: somebody has to know."""
+    from stratagem.lab._text import beyond_lines, failure_lines
 
     for line in failure_lines([one for one in report.failures if one["kind"] == "error"]):
         warn(f"! {line}; counted as wrong")
+    for line in beyond_lines(report):
+        warn(f"! {line}")
 
 
 def printing_aside() -> "contextlib.redirect_stdout[Any]":
@@ -298,8 +300,9 @@ def _print(mode: Mode, report: "Report") -> None:
     say(f"* on the Pareto front of {report.front_of}   ~ baseline   in a row: calls that had to wait for one another")
     for line in _text.notes_of(report):
         say(line)
+    tests = report.tests
     for heading, lines in (
-        ("Paired tests", _text.test_lines(report.tests)),
+        ("Paired tests", [_text.resolved_line(tests), *_text.test_lines(tests)] if tests else []),
         ("Failures", _text.failure_lines(report.failures)),
     ):
         if lines:
@@ -310,7 +313,10 @@ def _print(mode: Mode, report: "Report") -> None:
 
 
 class Line:
-    """One line on a terminal that says how far it is, redrawn ten times a second at most; nothing elsewhere."""
+    """One line on a terminal that says how far it is, redrawn ten times a second at most.
+
+    Elsewhere nothing, but how much of a comparison was there from an earlier time.
+    """
 
     def __init__(self, mode: Mode, out: str | None) -> None:
         from stratagem.session._progress import redraws
@@ -322,6 +328,9 @@ class Line:
     def __call__(self, progress: Any) -> None:
         """Show how far it is."""
         done, wanted, found, seconds = progress
+        if found and not self._seen and not self._mode.quiet:
+            rest = "going on" if found < wanted else "nothing is asked again"
+            warn(f"{found:,} of {wanted:,} answers were kept in {self._out}; {rest}")
         self._seen = f"{done:,} of {wanted:,} answers"
         now = time.monotonic()
         if not self._draws or (now - self._last < 0.1 and done < wanted):

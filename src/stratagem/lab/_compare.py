@@ -105,6 +105,7 @@ def compare(
     """
     refuse_inside()
     _check_packages()
+    _given.flags(across_capabilities=across_capabilities, baselines=baselines, withheld=withheld)
     kept, processes, width = _how(out, processes, width, on_progress)
     task = _given.task_given(task)
     wanted = _wanted(

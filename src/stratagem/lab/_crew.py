@@ -218,7 +218,7 @@ def _given_up(job: Mapping[str, Any], number: int) -> dict[str, Any]:
     reason = f"did not give control back within {limit + GRACE:g} s, and was ended; what it had spent is not known"
     return {
         "cell": job["cell"], "item": number, "text": "", "made": [], "stop": "error", "reason": reason, "needs": [],
-        "calls": 0, "tokens": 0, "prompt_tokens": 0, "usd": None, "estimated": True,
+        "lost": True, "calls": 0, "tokens": 0, "prompt_tokens": 0, "usd": None, "estimated": True,
         "seconds": 0.0 if job["model"].startswith("sim") else limit, "waves": 0, "first": [], "lines": [], "heard": [],
         "grown": {}, "said": [], "unseen": 0, "prompts": {},
     }  # fmt: skip

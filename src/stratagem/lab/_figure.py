@@ -53,6 +53,8 @@ def curves(rows: Sequence[Mapping[str, Any]], title: str, *, format: str, dpi: i
         figure = _panels(rows, models, looks, title)
     else:
         figure = _figure(HIGH * max(1.0, len(names) / LABELS))
+        if not title:
+            figure.subplots_adjust(top=0.96)
         axes = figure.add_subplot()
         places = _curves_of(axes, rows, looks)
         _labels(axes, max(places.values()), _ends(rows, looks))
@@ -277,8 +279,11 @@ def _lines(title: str) -> int:
 
 
 def _titled(figure: Any, title: str) -> None:
+    """Write a title above a figure; within a page, whose heading says it, there is none."""
     import textwrap
 
+    if not title:
+        return
     high = figure.get_size_inches()[1]
     figure.text(0.02, 1 - 0.132 / high, textwrap.fill(title, TITLE_WIDE), fontsize=11, va="top", ha="left")
 

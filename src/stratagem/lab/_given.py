@@ -57,6 +57,19 @@ def whole(name: str, given: Any, least: int, most: int | None = None) -> int:
     return number
 
 
+def flags(**given: Any) -> None:
+    """Check what is either so or not: a text such as "no" would else mean yes.
+
+    Raises:
+        UsageError: one is neither True nor False.
+    """
+    for name, one in given.items():
+        if not isinstance(one, bool):
+            raise UsageError(
+                f"{name} must be True or False, got {one!r}", remedy=f"Write `{name}=True` or `{name}=False`."
+            )
+
+
 def seed_given(given: Any, *, withheld: bool) -> int | str:
     """Return a seed: a whole number from 0 up, or a text; one that is withheld has to be long.
 
@@ -184,6 +197,8 @@ def folder_given(given: Any) -> Path | None:
     Raises:
         UsageError: it is no path.
     """
+    if isinstance(given, str) and not given.strip():
+        raise UsageError("out is empty: it is the path of a folder", remedy='Write a path, such as "kept".')
     if given is not None and not isinstance(given, str | Path):
         raise UsageError(f"out is the path of a folder, got {given!r}", remedy='Write a path, such as "kept".')
     return None if given is None else Path(given)

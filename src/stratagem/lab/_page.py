@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stratagem.lab import _text
-from stratagem.lab._figure import COLOURS, DARK, themed
+from stratagem.lab._figure import COLOURS, DARK, curves, themed
+from stratagem.lab._figure import sweep as drawn_sweep
 from stratagem.lab._text import name_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 MOST_ITEMS = 5_000  # in the table; whoever writes the file puts all of them beside it
 NOTEBOOK_ITEMS = 0
 SHOWN_GIVEN = 60  # characters of an answer in the table of items
+SHORT = 24  # characters of a cell that is not broken: longer ones are, so that a table is no wider than its page
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -38,9 +40,10 @@ figure svg{width:100%;min-width:560px;height:auto;display:block}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;line-height:20px;width:100%}
 th,td{padding:2px 10px 2px 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;color:var(--soft);white-space:nowrap}tbody th{font-weight:400;color:var(--text);white-space:normal;overflow-wrap:anywhere;min-width:12em}
+th{font-weight:600;color:var(--soft);vertical-align:bottom}tbody th{font-weight:400;color:var(--text);vertical-align:top}
+tbody th,td.w{overflow-wrap:anywhere;min-width:10em}
 caption{text-align:left;color:var(--soft);padding:0 0 4px}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n{white-space:nowrap}
 summary{cursor:pointer;margin:8px 0}pre{font:13px/20px ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 @media print{:root{color-scheme:light}body{max-width:none;padding:0}details{display:block}figure{break-inside:avoid}figure svg{min-width:0}}
 """
@@ -78,11 +81,11 @@ def _body(report: "Report", *, most_items: int) -> str:
         "</p>",
     ]  # fmt: skip
     if report.tests:
-        resolved = sum(one["verdict"] != "unresolved" for one in report.tests)
+        resolved = any(one["verdict"] != "unresolved" for one in report.tests)
         parts += [
             "<h2>Paired tests</h2>",
-            f"<p>{resolved} of {len(report.tests)} resolved, the others say which difference would have been noticed.</p>",
-            _details("All paired tests", _tests(report), open_=resolved > 0),
+            f"<p>{_text.resolved_line(report.tests)}</p>",
+            _details("All paired tests", _tests(report), open_=resolved),
         ]
     if report.failures:
         parts += ["<h2>Failures</h2>", _details("What ended without an answer", _failures(report))]
@@ -97,7 +100,7 @@ def _picture(report: "Report") -> str:
     """Return the figure as SVG within the page, with its text alternative; its table are the rows below."""
     panels = ", one panel per model" if len(report.manifest["models"]) > 1 else ""
     said = f"Accuracy against budget, one curve per strategy{panels}. {report.title}. The table of rows has the same numbers."
-    return _drawn(report.figure("svg"), said)
+    return _drawn(curves(report.rows, "", format="svg", dpi=150), said)
 
 
 def _drawn(data: bytes, said: str) -> str:
@@ -173,7 +176,7 @@ def _table(
 
     def cell(at: int, value: str, scope: str) -> str:
         tag, of = ("th", f' scope="{scope}"') if scope and value else ("td", "")
-        kind = ' class="n"' if at in numbers else ""
+        kind = ' class="n"' if at in numbers else ' class="w"' if tag == "td" and len(value) > SHORT else ""
         return f"<{tag}{of}{kind}>{_safe(value)}</{tag}>"
 
     head = "".join(cell(at, one, "col") for at, one in enumerate(heads))
@@ -212,7 +215,8 @@ def sweep_body(sweep: "Sweep") -> str:
     numbers = {at for at, head in enumerate(heads) if head not in ("budget", "best baseline", "verdict")}
     said = "".join(f"<p>{_safe(line)}</p>" for line in sweep.summary())
     drawn = _drawn(
-        sweep.figure("svg"), f"Where the strategy pays. {sweep.title}. The table below has the same numbers."
+        drawn_sweep(sweep.grid, "", sweep.names, format="svg", dpi=150),
+        f"Where the strategy pays. {sweep.title}. The table below has the same numbers.",
     )
     scan = sweep.report.manifest["prompt_scan"]
     return "\n".join([

@@ -92,7 +92,7 @@ class Report:
     def pareto(self) -> list[dict[str, Any]]:
         """The rows than which no other is more accurate for as much or less, or as accurate for less; equal ones stand together."""
         front: list[dict[str, Any]] = []
-        for row in sorted(self.rows, key=lambda row: (row[self._cost], -row["accuracy"])):
+        for row in sorted(self._standing, key=lambda row: (row[self._cost], -row["accuracy"])):
             last = front[-1] if front else None
             if (
                 last is None
@@ -103,11 +103,27 @@ class Report:
         keys = ("strategy", "model", "budget", "accuracy", "tokens_per_item", "usd")
         return [{key: row[key] for key in keys if key in row} for row in front]
 
+    @cached_property
+    def _standing(self) -> list[dict[str, Any]]:
+        """The rows that may stand on the front: what nobody knows is no cost, and who was let ask nothing is not cheap."""
+        return [row for row in self.rows if row["tokens_per_item"] is not None and row not in self.refused]
+
+    @cached_property
+    def refused(self) -> list[dict[str, Any]]:
+        """The rows in which the budget refused each item its first call, and nothing was answered without one."""
+        answers, n = self._facts.answers, range(len(self._facts.items))
+        return [
+            row for cell, row in enumerate(self.rows)
+            if row["budget"] and row["unparsed"] == len(n)
+            and all(answers[cell, item]["stop"] == "budget" and not answers[cell, item]["calls"] for item in n)
+        ]  # fmt: skip
+
     @property
     def _cost(self) -> str:
         """Return by what the Pareto front counts: tokens of different models are no common measure, money is."""
-        priced = len(self._facts.models) > 1 and all(row["usd"] is not None for row in self.rows)
-        return "usd" if priced and any(row["usd"] for row in self.rows) else "tokens_per_item"
+        rows = self._standing
+        priced = len(self._facts.models) > 1 and all(row["usd"] is not None for row in rows)
+        return "usd" if priced and any(row["usd"] for row in rows) else "tokens_per_item"
 
     @property
     def front_of(self) -> str:
@@ -124,8 +140,8 @@ class Report:
             found.append({
                 "id": name, "question": question, "key": key,
                 "given": [_cut(one["text"]) if question else "" for one in said], "right": [_rounded(facts.scores[cell, number][0]) for cell in cells],
-                "stop": [one["stop"] for one in said], "calls": [one["calls"] for one in said],
-                "tokens": [one["tokens"] for one in said], "critical_path": [one["waves"] for one in said],
+                "stop": [one["stop"] for one in said], "calls": [_known(one, "calls") for one in said],
+                "tokens": [_known(one, "tokens") for one in said], "critical_path": [_known(one, "waves") for one in said],
             })  # fmt: skip
         return found
 
@@ -146,6 +162,8 @@ class Report:
                 if kind:
                     counted[kind] += 1
                     first.setdefault(kind, (facts.items[item][0], said["reason"]))
+            if row in self.refused:
+                first["budget"] = first["budget"][0], f"no call was possible at {row['budget']}"
             found += [
                 {**_named(row), "kind": kind, "items": count, "first": first[kind][0], "reason": first[kind][1]}
                 for kind, count in sorted(counted.items())
@@ -159,10 +177,10 @@ class Report:
             "items": self.items, "failures": self.failures,
         }  # fmt: skip
 
-    def critical_paths(self) -> list[float]:
+    def critical_paths(self) -> list[float | None]:
         """Return the mean number of calls in a row, for each row: with latency alike, what an item's time is made of."""
         n, answers = len(self._facts.items), self._facts.answers
-        return [sum(answers[cell, item]["waves"] for item in range(n)) / n for cell in range(len(self._facts.cells))]
+        return [_mean([answers[cell, item] for item in range(n)], "waves") for cell in range(len(self._facts.cells))]
 
     def sated(self) -> list[tuple[dict[str, Any], int]]:
         """Return the baselines that could have spent more, with the number of items: they made all the calls they ask for."""
@@ -226,15 +244,18 @@ class Report:
         prices = [one["usd"] for one in said]
         simulated = facts.models[cell.model].startswith("sim")
         timed = not simulated or any(one["seconds"] for one in said)
+        bound = who.bounds[cell.budget]
+        beyond = [one["calls"] for one in said if one["calls"] > bound]
         return {
             "strategy": who.name, **self._model(cell.model), "budget": facts.budgets[cell.budget],
             "accuracy": _rounded(sum(scores) / n), "interval": [_rounded(low), _rounded(high)], "items": n,
             "unparsed": sum(not facts.scores[number, item][1] for item in range(n)),
-            "calls_per_item": _rounded(sum(one["calls"] for one in said) / n), "max_calls": who.bounds[cell.budget],
-            "tokens_per_item": _rounded(sum(one["tokens"] for one in said) / n),
+            "calls_per_item": _rounded(_mean(said, "calls")), "max_calls": bound,
+            "tokens_per_item": _rounded(_mean(said, "tokens")),
             "usd": None if None in prices else _rounded(sum(prices)),
-            "seconds": _rounded(sum(one["seconds"] for one in said) / n) if timed else None,
+            "seconds": _rounded(_mean(said, "seconds")) if timed else None,
             "needs": list(who.needs), "baseline": who.baseline, **self._parts(number), **self._answered(cell, said),
+            **({"beyond_formula": {"items": len(beyond), "calls": max(beyond)}} if beyond else {}),
         }  # fmt: skip
 
     def _parts(self, cell: int) -> dict[str, Any]:
@@ -256,6 +277,17 @@ class Report:
 def _point(row: Mapping[str, Any], cost: str) -> tuple[float, float]:
     """Return where a row stands between accuracy and cost."""
     return row["accuracy"], row[cost]
+
+
+def _known(said: Mapping[str, Any], name: str) -> Any:
+    """Return what an item has cost; None of one whose process was ended, and its count with it."""
+    return None if said.get("lost") else said[name]
+
+
+def _mean(said: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """Return what an item has cost on average, if it is known of all."""
+    found = [_known(one, name) for one in said]
+    return None if None in found else sum(found) / len(found)
 
 
 def _cut(text: str) -> str:

@@ -38,8 +38,8 @@ def cells_of(report: "Report") -> list[list[str]]:
             ("*" if _key(row) in front else " ") + ("~" if row["baseline"] else " "),
             name_of(row), row["budget"] or "no limit", f"{row['accuracy']:.3f}",
             f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}",
-            *(f"{row['parts'][part]:.3f}" if "parts" in row else "" for part in parts), str(row["unparsed"]), f"{row['calls_per_item']:.1f}",
-            f"{path:.1f}", f"{row['tokens_per_item']:,.0f}", money(row["usd"]), seconds(row["seconds"]),
+            *(f"{row['parts'][part]:.3f}" if "parts" in row else "" for part in parts), str(row["unparsed"]), mean(row["calls_per_item"], ".1f"),
+            mean(path, ".1f"), mean(row["tokens_per_item"], ",.0f"), money(row["usd"]), seconds(row["seconds"]),
         ]
         for row, path in zip(report.rows, report.critical_paths(), strict=True)
     ]  # fmt: skip
@@ -57,6 +57,15 @@ def name_of(row: Mapping[str, Any]) -> str:
 def money(usd: float | None) -> str:
     """Return money as it is shown; what nobody knows is no zero."""
     return "unknown" if usd is None else "0" if usd == 0 else f"${usd:.4g}"
+
+
+def mean(value: float | None, form: str) -> str:
+    """Return what an item has cost on average; of an item whose process was ended nobody knows.
+
+    >>> mean(1234.5, ",.0f"), mean(None, ".1f")
+    ('1,234', 'unknown')
+    """
+    return "unknown" if value is None else format(value, form)
 
 
 def seconds(value: float | None) -> str:
@@ -84,8 +93,19 @@ def verdict(one: Mapping[str, Any]) -> str:
     if one["verdict"] != "unresolved":
         return f"{one['verdict']} is better"
     least = one["detectable"]
-    seen = "no difference could be noticed" if least is None else f"{least * 100:.0f} points would have been noticed"
-    return f"unresolved ({seen} with 80 %)"
+    if least is None:
+        return "unresolved (too few items for any verdict)"
+    return f"unresolved ({least * 100:.0f} points would have been noticed with 80 %)"
+
+
+def resolved_line(tests: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many tests say who is better.
+
+    >>> resolved_line([{"verdict": "direct"}, {"verdict": "unresolved"}])
+    '1 of 2 differences resolved'
+    """
+    resolved = sum(one["verdict"] != "unresolved" for one in tests)
+    return f"{resolved:,} of {counted(len(tests), 'difference')} resolved"
 
 
 def shown_p(p: float) -> str:
@@ -161,6 +181,11 @@ def notes_of(report: "Report") -> list[str]:
     """Return what is said below the rows: of the prompts, of the items, and which models of a chain have answered."""
     lines = [scan_line(report.manifest["prompt_scan"])]
     lines += [f"! {report.manifest['task']}: {note}" for note in report.manifest.get("notes", ())]
+    refused: dict[str, list[str]] = {}
+    for row in report.refused:
+        refused.setdefault(row["budget"], []).append(name_of(row))
+    lines += [f"! no call was possible at {budget}: {', '.join(names)}" for budget, names in refused.items()]
+    lines += [f"! {line}" for line in beyond_lines(report)]
     for row in report.rows:
         if "answered_by" in row:
             gave = ", ".join(f"{spec} {counted(n, 'call')}" for spec, n in row["answered_by"].items())
@@ -170,6 +195,16 @@ def notes_of(report: "Report") -> list[str]:
         for row, n in report.sated()
     ]
     return lines
+
+
+def beyond_lines(report: "Report") -> list[str]:
+    """Return one line per row that made more calls than the strategy's own formula allows."""
+    return [
+        f"{name_of(row)} at {row['budget'] or 'no limit'} made up to {counted(one['calls'], 'call')} on {one['items']:,} of "
+        f"{counted(row['items'], 'item')}; its formula allows {row['max_calls']:,}"
+        for row in report.rows
+        if (one := row.get("beyond_formula"))
+    ]
 
 
 def text(report: "Report") -> str:
@@ -187,7 +222,7 @@ def text(report: "Report") -> str:
     ]
     parts = [report.title, "\n".join(table), "\n".join(notes)]
     if report.tests:
-        parts.append("\n".join(test_lines(report.tests)))
+        parts.append("\n".join([resolved_line(report.tests), *test_lines(report.tests)]))
     if report.failures:
         parts.append("\n".join(failure_lines(report.failures)))
     return "\n\n".join(parts)
