@@ -288,7 +288,7 @@ class _Heard:
         """Return whether a reply had a phrase when a line, up to a word, was first shown."""
         count = min(line.heard, len(self._said))
         for length, heard in line.grown:
-            if heard < count and len(words_of(line.text[:length])) >= end:
+            if heard < count and len(_unescaped(line.text[:length]).split()) >= end:  # its words
                 count = heard
         while len(self._loose) < count:
             self._loose.append(_loose(self._said[len(self._loose)]))

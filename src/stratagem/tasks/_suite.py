@@ -10,6 +10,7 @@ Rule 2: an item's key stays with whoever scores. A task has none, and neither ha
 Rule 3: what the extractor does not find is None, and None is wrong.
 """
 
+import copy
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from stratagem.tasks._last import last_of
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
 TRAINING = "training"  # the seed of solved examples: no item is one of them
 EXAMPLES = 32  # of each level
+KNOWN = 1_000  # texts of an item whose value is remembered
 
 
 class Item(NamedTuple):
@@ -228,9 +230,14 @@ class Suite(ABC):
         """Return the task of a question: all that a strategy gets to see."""
         problem, number = self.read(question), id(self)
         _made[number] = self
+        known: dict[str, Any] = {}  # samples often say the same
 
         def extract(text: str) -> Any:
-            return _made[number].found(question, text)
+            if text not in known:
+                if len(known) == KNOWN:
+                    known.clear()
+                known[text] = _made[number].found(question, text)
+            return copy.copy(known[text])  # whoever gets a list may change it
 
         def canonical(value: Any) -> Hashable:
             return _made[number].canonical(value)
