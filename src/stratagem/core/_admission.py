@@ -27,15 +27,17 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
     model = request.head.model
     if not strand.counted or model.capabilities.free:
         return ONE_CALL
-    for meter in strand.meters:
-        check_price(model, meter.limits)
-    worth = model.capabilities.worth if any(meter.limits.usd is not None for meter in strand.meters) else None
+    worth = None
+    if strand.flags[4]:
+        for meter in strand.meters:
+            check_price(model, meter.limits)
+        worth = model.capabilities.worth
     prompt = prompt_bound(model, request)
     most = request.options.get("max_tokens")
     if most is None:
         most = model.capabilities.max_output
         request.max_tokens = None if worth is None else most  # a bound in money has to be one
-        left = min(cap[0] for cap in caps(strand, request, n, prompt, reserved=False))
+        left = min([cap[0] for cap in caps(strand, request, n, prompt, reserved=False)], default=math.inf)
         if n <= left < most * n:
             most = request.max_tokens = int(left // n)
     return Need(1, prompt, most, 0 if worth is None else worth(prompt, most))
@@ -63,8 +65,11 @@ def caps(
     found: list[tuple[float, Meter, str]] = []
     worth = request.head.model.capabilities.worth
     for meter in strand.meters:
-        found.append((meter.left("completion_tokens", reserved=reserved), meter, "completion_tokens"))
-        found.append((meter.left("tokens", reserved=reserved) - n * prompt, meter, "tokens"))
+        limits = meter.limits
+        if limits.completion_tokens is not None:
+            found.append((meter.left("completion_tokens", reserved=reserved), meter, "completion_tokens"))
+        if limits.tokens is not None:
+            found.append((meter.left("tokens", reserved=reserved) - n * prompt, meter, "tokens"))
         if worth is not None and meter.limits.usd is not None:
             asked = worth(prompt, 0)
             of_one = (worth(prompt, MANY) - asked) / MANY
@@ -82,7 +87,7 @@ async def learn_price(model: Model) -> None:
 
 async def learn_if_limited(strand: Strand, model: Model) -> None:
     """Let a model find out its price, if a budget limits money."""
-    if strand.counted and any(meter.limits.usd is not None for meter in strand.meters):
+    if strand.costs:
         await learn_price(model)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from stratagem.core._admission import admit, caps, learn_if_limited, nothing, price, refuse
 from stratagem.core._attempt import FAILED, addressed, came_by, cost_of, deltas, in_time, keeps_time, no_reply, paid
 from stratagem.core._book import Key, calls_of
-from stratagem.core._budget import ONE_CALL, Need, settle_again, take
+from stratagem.core._budget import ONE_CALL, Need, reserve, settle_again
 from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, hashed, text_of
 from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
@@ -65,16 +65,17 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
             return drawn_again(strand, request, place, row)
     if world.replaying:
         raise diverged(world, request, request_form(world, request))
-    capped, counted, timed, _ = strand.flags
-    if counted or timed or not world.gate.open:
+    capped, counted, timed, _, costs = strand.flags
+    if costs or timed or not world.gate.open:
         return _drawn_later(strand, request, place)
+    need = price(strand, request) if counted else ONE_CALL
     for meter in strand.meters:
-        if meter.refused is not None or (meter.capped and meter.short(ONE_CALL)):
+        if meter.refused is not None or (meter.capped and meter.short(need)):
             return _drawn_later(strand, request, place)
     if capped:
-        take(strand.meters, ONE_CALL)
+        reserve(strand.meters, need)
     world.asked.append(Asked(request, place, False))
-    return performed(strand, request, ONE_CALL)
+    return performed(strand, request, need)
 
 
 async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:

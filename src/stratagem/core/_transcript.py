@@ -71,14 +71,24 @@ class Transcript:
     (1, 2, 'a door')
 
     Attributes:
-        digest: of all turns, 32 bytes.
         buffer: what views of one conversation share. Core only.
     """
 
-    __slots__ = ("_length", "buffer", "digest")
+    __slots__ = ("_length", "_summed_up", "buffer")
 
     def __init__(self) -> None:
-        self.buffer, self._length, self.digest = _NOBODY, 0, EMPTY
+        self.buffer, self._length = _NOBODY, 0
+        self._summed_up = 0, EMPTY  # of how many turns a digest is known, and that
+
+    @property
+    def digest(self) -> bytes:
+        """Of all turns, 32 bytes; made when it is asked for, from the last one that was."""
+        length, digest = self._summed_up
+        if length < self._length:
+            for turn in self.buffer.turns[length : self._length]:
+                digest = hashed(b"c" + digest + hashed(b"u" + turn.encoded()))
+            self._summed_up = self._length, digest
+        return digest
 
     def then(self, step: Step, *observations: Observation) -> "Transcript":
         """Return this conversation with one more turn."""
@@ -91,10 +101,9 @@ class Transcript:
             buffer = _Buffer(buffer.turns[:length], texts)
             buffer.reports = {asked: told for asked, told in reports.items() if told[0] <= length}
         turn = Turn(step, observations)
-        digest = hashed(b"c" + self.digest + hashed(b"u" + turn.encoded()))
         buffer.turns.append(turn)
         made = Transcript.__new__(Transcript)
-        made.buffer, made._length, made.digest = buffer, length + 1, digest
+        made.buffer, made._length, made._summed_up = buffer, length + 1, self._summed_up
         return made
 
     def since(self, length: int) -> list[Turn]:

@@ -8,6 +8,7 @@ Rule 2: the critical path is read off the places of the calls: branches of a `ma
 import re
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stratagem.core import Delta, Model, Reply, Request
@@ -91,8 +92,9 @@ class Witness:
         lines, heard = self.lines, len(self.said)
         known = len(lines)
         for line in request.message.split("\n"):
-            lines.setdefault(line, heard)
-            if len(line) > LONG:
+            if line not in lines:
+                lines[line] = heard
+            if len(line) > LONG and self._begun.get(line[:LONG]) != line:
                 self._grows(line)
         name = request.signature.name
         if name not in self.prompts:
@@ -177,6 +179,17 @@ def waves(calls: Iterable[Seen]) -> int:
 def _placed(root: _Node, path: str) -> _Node:
     node = root
     for part in filter(None, path.split("/")):
-        wave = _WAVE.match(part)
-        node = (node.inner if wave is None else node.waves.setdefault(wave[1], {})).setdefault(part, _Node())
+        wave = _wave(part)
+        beside = node.waves.setdefault(wave, {}) if wave else node.inner
+        found = beside.get(part)
+        if found is None:
+            found = beside[part] = _Node()
+        node = found
     return node
+
+
+@lru_cache(4096)
+def _wave(part: str) -> str:
+    """Return the name of the wave that a part of a path belongs to; empty if it stands in a row."""
+    found = _WAVE.match(part)
+    return found[1] if found else ""

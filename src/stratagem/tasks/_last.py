@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from stratagem.tasks._stated import denies, doubtful, folded, leads_astray, places, plain
 
 _CLAUSES = re.compile(r"[,;!?](?=\s|\Z)|\.(?=\s|\Z)|[()]")
+_SHORT = 300  # characters of a text that may be the thing alone; what is longer is looked through once
 _APART = re.compile(r"[.!?:]")
 # What stands between things that are offered, and nothing else.
 _BETWEEN = frozenset(
@@ -39,9 +40,10 @@ def stated(text: str, find: Callable[[str], Sequence[Found]], *, in_one_line: bo
     >>> stated("Not red. It is blue.", colours), stated("It is not red.", colours), stated("red or blue", colours)
     ('blue', None, None)
     """
-    alone = find(text)
-    if len(alone) == 1 and alone[0][:2] == (0, len(text)):  # most replies are the thing alone
-        return alone[0].value
+    if len(text) < _SHORT:
+        alone = find(text)
+        if len(alone) == 1 and alone[0][:2] == (0, len(text)):  # most replies are the thing alone
+            return alone[0].value
     where = places(text)
     for said in map(plain, where if in_one_line or len(where) < 3 else where[1:]):
         found = find(said)

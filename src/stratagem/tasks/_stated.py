@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 MOST_WORDS = 6  # of an answer that may stand within a sentence; longer ones are compared whole
 _FAR = 300  # characters before an answer that are looked at
+_END = 300  # characters in which an announcement is looked for first
 _BARE = 3  # words, at most, of an item of a list
 # What may announce an answer: the last one in a text counts.
 _SPOKEN = (
@@ -99,8 +100,7 @@ def announced(text: str) -> str:
 def places(text: str, announces: "re.Pattern[str]" = _ANSWER) -> tuple[str, ...]:
     """Return where an answer is looked for, best first: what is announced in one line or in a box, all behind it, the text."""
     text = _FENCE.sub("", text) if "```" in text else text
-    heard = announces.finditer(text) if _MAY_ANNOUNCE.search(text) else ()
-    spoken = next((one for one in reversed([*heard]) if _announces(text, one)), None)
+    spoken = _spoken(text, announces)
     boxes = _BOXED.finditer(text) if "\\boxed" in text else ()
     boxed = next((one for one in reversed([*boxes]) if not denies(_before(text, one.start()))), None)
     if boxed and not (spoken and spoken.start() > boxed.start()):
@@ -108,6 +108,16 @@ def places(text: str, announces: "re.Pattern[str]" = _ANSWER) -> tuple[str, ...]
     else:
         said = (_line(text[spoken.end() :]), text[spoken.end() :]) if spoken else ()
     return tuple(dict.fromkeys(one.strip() for one in (*said, text) if one.strip())) or ("",)
+
+
+def _spoken(text: str, announces: "re.Pattern[str]") -> "re.Match[str] | None":
+    """Return the last announcement, which most texts have near their end."""
+    for begin in (len(text) - _END, 0) if len(text) > _END else (0,):
+        heard = announces.finditer(text, begin) if _MAY_ANNOUNCE.search(text, begin) else ()
+        found = next((one for one in reversed([*heard]) if _announces(text, one)), None)
+        if found is not None:
+            return found
+    return None
 
 
 def plain(text: str) -> str:

@@ -31,7 +31,7 @@ _LATEX = {
     "\\tfrac": "\\frac",
 }
 _FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
-_LETTER = re.compile(r"(?<=[\d)])[ \t]*[xX][ \t]*(?=[\d(])")
+_LETTER = re.compile(r"([\d)])[ \t]*[xX][ \t]*(?=[\d(])")
 
 
 class Tree(NamedTuple):
@@ -140,7 +140,7 @@ class Game24(Suite):
         if sorted(tree.numbers) != sorted(problem):
             return Verdict(False, 0.0, f"It uses {sorted(tree.numbers)}, not {sorted(problem)}.")
         if tree.value != TARGET:
-            return Verdict(False, 0.0, f"It makes {_shown(tree.value)}, not {TARGET}.")
+            return Verdict(False, 0.0, f"It makes {tree.value}, not {TARGET}.")
         return Verdict(True, 1.0, "")
 
     def rationale(self, problem: Json) -> str:
@@ -152,17 +152,7 @@ class Game24(Suite):
 
     def left(self, problem: Json, path: Sequence[str]) -> Values | None:
         """Return the numbers that are left after some steps; None if a step is none."""
-        values: Values = tuple(sorted(map(Fraction, problem)))
-        for step in path:
-            found = _LEFT.search(step)
-            try:
-                after = tuple(sorted(map(Fraction, found[1].split()))) if found else None
-            except (ValueError, ZeroDivisionError):
-                after = None
-            if after is None or after not in _reached(values):
-                return None
-            values = after
-        return values
+        return _followed(tuple(problem), tuple(path))
 
     def steps(self, problem: Json, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         """Return the next operations: those after which 24 can still be made, and the others."""
@@ -170,7 +160,7 @@ class Game24(Suite):
         right: list[str] = []
         wrong: list[str] = []
         for text, after in _moves(left) if left is not None else ():
-            (right if reachable(after) else wrong).append(f"{text} (left: {' '.join(map(_shown, after))})")
+            (right if reachable(after) else wrong).append(f"{text} (left: {_listed(after)})")
         return right, wrong
 
     def alive(self, problem: Json, path: tuple[str, ...]) -> bool:
@@ -181,12 +171,15 @@ class Game24(Suite):
 
 def _neat(text: str) -> str:
     """Return a text with the signs that `parsed` reads, as far as other signs and LaTeX mean the same."""
-    text = _BRACKETS.sub(" ", text).translate(_NEAT)
-    for name, sign in _LATEX.items():
-        text = text.replace(name, sign)
-    while (shorter := _FRACTION.sub(r"((\1)/(\2))", text)) != text:
-        text = shorter
-    return _LETTER.sub("*", text).replace("**", "`")
+    if "\\" in text or "$" in text:
+        text = _BRACKETS.sub(" ", text)
+        for name, sign in _LATEX.items():
+            text = text.replace(name, sign)
+        while (shorter := _FRACTION.sub(r"((\1)/(\2))", text)) != text:
+            text = shorter
+    if "[" in text or not text.isascii():
+        text = text.translate(_NEAT)
+    return _LETTER.sub(r"\1*", text).replace("**", "`")
 
 
 def _expressions(text: str) -> list[Found]:
@@ -242,22 +235,41 @@ def _moves(values: Values) -> tuple[tuple[str, Values], ...]:
     for i, j in combinations(range(len(values)), 2):
         a, b = values[i], values[j]
         rest = values[:i] + values[i + 1 : j] + values[j + 1 :]
-        made = [(f"{_shown(a)} + {_shown(b)}", a + b), (f"{_shown(a)} * {_shown(b)}", a * b)]
-        made += [(f"{_shown(one)} - {_shown(two)}", one - two) for one, two in ((a, b), (b, a))]
-        made += [(f"{_shown(one)} / {_shown(two)}", one / two) for one, two in ((a, b), (b, a)) if two]
+        made = [(f"{a} + {b}", a + b), (f"{a} * {b}", a * b)]
+        made += [(f"{one} - {two}", one - two) for one, two in ((a, b), (b, a))]
+        made += [(f"{one} / {two}", one / two) for one, two in ((a, b), (b, a)) if two]
         for text, value in made:
-            found.setdefault(f"{text} = {_shown(value)}", tuple(sorted((*rest, value))))
+            found.setdefault(f"{text} = {value}", tuple(sorted((*rest, value))))
     return tuple(found.items())
 
 
 @lru_cache(50_000)
-def _reached(values: Values) -> frozenset[Values]:
-    """Return what one operation may leave."""
-    return frozenset(after for _, after in _moves(values))
+def _reached(values: Values) -> dict[str, Values]:
+    """Return what one operation may leave, by how it is written in order."""
+    return {_listed(after): after for _, after in _moves(values)}
 
 
-def _shown(value: Fraction) -> str:
-    return str(value)
+@lru_cache(50_000)
+def _followed(numbers: tuple[int, ...], path: tuple[str, ...]) -> Values | None:
+    """Return what is left of numbers after some steps; None if one is no step."""
+    if not path:
+        return tuple(sorted(map(Fraction, numbers)))
+    if len(path) >= len(numbers):
+        return None
+    before, found = _followed(numbers, path[:-1]), _LEFT.search(path[-1])
+    if before is None or found is None:
+        return None
+    known = _reached(before)
+    if found[1] in known:
+        return known[found[1]]
+    try:
+        return known.get(_listed(tuple(sorted(map(Fraction, found[1].split())))))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _listed(values: Values) -> str:
+    return " ".join(map(str, values))
 
 
 def _leaf(number: int) -> Tree:
