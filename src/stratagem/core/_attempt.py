@@ -14,6 +14,7 @@ from stratagem.core._values import Usage
 from stratagem.errors import NoReply, StratagemError
 
 FAILED = Usage(calls=1)
+NOTHING, NOT_USED = Need(), Usage()
 
 
 class Room:
@@ -26,7 +27,7 @@ class Room:
     __slots__ = ("_kept", "_meters", "before")
 
     def __init__(self, meters: Sequence[Meter]) -> None:
-        self._meters, self._kept, self.before = meters, Need(), Usage()
+        self._meters, self._kept, self.before = meters, NOTHING, NOT_USED
 
     def covers(self, spent: Usage) -> bool:
         """Return whether another attempt fits beside what failed ones have cost, which is set aside then."""
@@ -40,8 +41,8 @@ class Room:
 
     def free(self) -> None:
         """Give back what was set aside: the call has ended, and is settled."""
-        if self._kept != Need():
-            kept, self._kept = self._kept, Need()
+        if self._kept is not NOTHING:
+            kept, self._kept = self._kept, NOTHING
             settle(self._meters, kept, None, 0)
 
 

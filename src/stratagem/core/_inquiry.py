@@ -59,7 +59,10 @@ class Inquiry:
     @property
     def subject(self) -> Any:
         """What is to be graded; None if nothing is."""
-        return next((self.given[role] for role in SUBJECTS if role in self.given), None)
+        for role in SUBJECTS:
+            if role in self.given:
+                return self.given[role]
+        return None
 
 
 def path_of(given: Any) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ TIMEOUT_S = 600.0
 class Options(Mapping[str, Any]):
     """Model options that were set: an immutable mapping, one object per distinct content."""
 
-    __slots__ = ("_values", "heads")
+    __slots__ = ("_values", "derived", "heads")
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
         self.heads: dict[Any, Any] = {}  # what `World.ready` made of them
+        self.derived: dict[Any, Options] = {}  # what `Run.using` made of them
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]

@@ -10,6 +10,7 @@ Rule 5: `RENDERER` is part of every digest: whoever changes a word here raises i
 
 import re
 from collections.abc import Callable, Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Any, cast
 
 from stratagem.core._canonical import json_of, text_of
@@ -59,6 +60,8 @@ class Layout:
         before, marker, rest = instruction.rpartition("{examples}")
         self._shots = bool(marker)
         self._before, self._rest = _segments(before, inputs), _segments(rest, inputs)
+        self._steady = "question" not in [name for _, name in self._before]
+        self._worked: tuple[list[Any], str] = [], ""  # all inputs but the question, and what is shown before that: mostly the same
 
     def message(self, inputs: Mapping[str, Any]) -> str:
         """Return the message that these inputs make."""
@@ -85,13 +88,23 @@ class Layout:
     def _in_whole(self, inputs: Mapping[str, Any], above: str) -> str:
         if not self._shots:
             return above + _filled(self._rest, inputs, self._numbered)
+        if not self._steady:
+            return above + self._examples(inputs) + _filled(self._rest, inputs, self._numbered)
+        given = [inputs[name] for name in inputs if name != "question"]
+        latest, text = self._worked
+        if len(latest) != len(given) or not all(map(is_, latest, given)):
+            text = self._examples(inputs)
+            self._worked = given, text
+        return above + text + _filled(self._rest, inputs, self._numbered)
+
+    def _examples(self, inputs: Mapping[str, Any]) -> str:
+        """Return what stands before the question."""
         shots: tuple[Example, ...] = inputs["examples"]
         blocks = [
             f"{_filled(self._rest, {**inputs, 'question': shot.question}, self._numbered)} {self._written(shot)}\n\n"
             for shot in shots
         ]
-        first = _filled(self._before, inputs, self._numbered)
-        return above + first + "".join(blocks) + _filled(self._rest, inputs, self._numbered)
+        return _filled(self._before, inputs, self._numbered) + "".join(blocks)
 
     def _shown(self, name: str, value: Any) -> str:
         if isinstance(value, Tools):

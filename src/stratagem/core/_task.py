@@ -333,9 +333,13 @@ def _type_named(name: Json) -> Any:
 
 def _cited(text: str, steps: Transcript) -> tuple[str, ...]:
     """Return the steps' sources that the text mentions, else all of them, in order of first appearance."""
-    every = tuple(dict.fromkeys([source for seen in steps.observations for source in seen.sources]))
-    if not every:
+    found: dict[str, None] = {}
+    for turn in steps.since(0):
+        for seen in turn.observations:
+            found.update(dict.fromkeys(seen.sources))
+    if not found:
         return ()
+    every = tuple(found)
     cited: set[str] = set()
     for source in sorted(every, key=len, reverse=True):  # `a.md:1` is not cited by a text that cites `a.md:13`
         whole = re.compile(rf"(?<![\w/]){re.escape(source)}(?![\w-])")

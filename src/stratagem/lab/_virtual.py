@@ -50,16 +50,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time, which begins at 0."""
 
     def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
+        self.jumping = _Jumping()
+        super().__init__(self.jumping)
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
-        return self._jumping.skipped
+        return self.jumping.skipped
 
     def restart(self) -> None:
         """Begin at 0 again: what is measured from here does not depend on how late it had become."""
-        self._jumping.skipped = 0.0
+        self.jumping.skipped = 0.0
 
 
 class VirtualClock(SystemClock):
@@ -74,7 +74,7 @@ class VirtualClock(SystemClock):
 
     def stamp(self) -> int:
         """Return the virtual time in microseconds."""
-        return round(self._loop.time() * 1e6)
+        return round(self._loop.jumping.skipped * 1e6)
 
     def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
         """Return a time limit in virtual time."""

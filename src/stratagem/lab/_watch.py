@@ -38,6 +38,9 @@ class Watched:
         self._model, self._complete, self.spec = model, model.complete, model.spec
         self.capabilities = model.capabilities
         self.refuses, self.tokens, self.aclose = model.refuses, model.tokens, model.aclose
+        bound = getattr(model, "prompt_bound", None)
+        if bound is not None:
+            self.prompt_bound = bound  # asked at every call
         self.asked = 0  # how often
 
     def __getattr__(self, name: str) -> Any:
@@ -151,6 +154,8 @@ class _Node:
 
     def longest(self) -> int:
         """Return how many calls stand in a row."""
+        if len(self.calls) == 1 and not self.inner and not self.waves:  # what most are
+            return 1
         own, until = 0, 0
         for begun, ended in sorted(self.calls):  # draws of one sample overlap: they are one wave
             if begun > until:

@@ -109,8 +109,9 @@ class SimulatedModel:
         if on_delta is not None:
             for k, sample in enumerate(samples):
                 on_delta(Delta(k, sample.text))
-        prompt = self.prompt_bound(request)
-        said = sum([-(-len(sample.text) // 4) for sample in samples])
+        prompt, said = self.prompt_bound(request), 0
+        for sample in samples:
+            said -= -len(sample.text) // 4
         if form.reasons:
             said += self.competence.words * request.n
         most = request.options.get("max_tokens") if request.max_tokens is None else request.max_tokens
@@ -199,7 +200,7 @@ class _Dice:
 class _Form:
     """How a signature is understood, and how a reply to it is written."""
 
-    __slots__ = ("_answer", "_between", "_names", "kind", "reasons", "signature")
+    __slots__ = ("_answer", "_between", "_names", "graded", "kind", "reasons", "signature")
 
     def __init__(self, signature: Signature[..., Any]) -> None:
         self.signature = signature
@@ -210,7 +211,8 @@ class _Form:
                 f"`{signature.name}` cannot be simulated: nobody knows what its input {unknown[0]!r} means",
                 remedy='Name it as a role of `stratagem.core.ROLES`, or annotate it: `Annotated[..., Role("...")]`.',
             )
-        self._names = tuple(signature.roles.items())
+        self._names = tuple([(name, role) for name, role in signature.roles.items() if role])
+        self.graded = grades(signature.output) if self.kind == "grade" else None
         fields: dict[str, Any] = {}
         if self.kind in ("answer", "choice"):
             fields = getattr(bare(signature.output), "__dataclass_fields__", {})
@@ -223,7 +225,7 @@ class _Form:
             self._between = head, tail
 
     def given(self, inputs: Any) -> dict[str, Any]:
-        return {role: inputs[name] for name, role in self._names if role}
+        return {role: inputs[name] for name, role in self._names}
 
     def concluded(self, rationale: str) -> str:
         """Return what written reasoning comes to: the answer that it states last, where it states one in this form."""
@@ -319,7 +321,7 @@ class _Speaker:
         return said if isinstance(said, Step) else Step(REASONING, (), str(said))
 
     def grade(self) -> Any:
-        replies = grades(self.asked.output)
+        replies = _form(self.request.signature).graded
         if replies is None:
             raise CapabilityError(
                 f"`{self.asked.name}` cannot be simulated: it grades, and returns {self.asked.output!r}"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 MOST_WORDS = 6  # of an answer that may stand within a sentence; longer ones are compared whole
 _FAR = 300  # characters before an answer that are looked at
+_NEAR = 40  # characters before it in which its clause is looked for first
 _END = 300  # characters in which an announcement is looked for first
 _BARE = 3  # words, at most, of an item of a list
 # What may announce an answer: the last one in a text counts.
@@ -144,7 +145,9 @@ def _announces(text: str, found: "re.Match[str]") -> bool:
 
 def _before(text: str, end: int) -> list[str]:
     """Return the words, in lower case, of the clause that ends there."""
-    return folded(_CLAUSE.split(text[max(0, text.rfind("\n", 0, end) + 1, end - _FAR) : end])[-1])
+    begin = max(0, text.rfind("\n", 0, end) + 1, end - _FAR)
+    near = _CLAUSE.split(text[max(begin, end - _NEAR) : end])
+    return folded(near[-1] if len(near) > 1 or end - _NEAR <= begin else _CLAUSE.split(text[begin:end])[-1])
 
 
 def _line(text: str) -> str:

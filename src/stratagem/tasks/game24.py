@@ -179,7 +179,9 @@ def _neat(text: str) -> str:
             text = shorter
     if "[" in text or not text.isascii():
         text = text.translate(_NEAT)
-    return _LETTER.sub(r"\1*", text).replace("**", "`")
+    if "x" in text or "X" in text:
+        text = _LETTER.sub(r"\1*", text)
+    return text.replace("**", "`")
 
 
 def _expressions(text: str) -> list[Found]:
