@@ -69,7 +69,7 @@ def path_of(given: Any) -> tuple[str, ...]:
     """Return a path as its steps: a text has one per line."""
     if isinstance(given, str):
         return tuple(line.strip() for line in given.splitlines() if line.strip())
-    return tuple(map(str, given))
+    return given if type(given) is tuple and all([type(one) is str for one in given]) else tuple(map(str, given))  # pyright: ignore[reportUnknownVariableType]
 
 
 def kind_of(signature: "Signature[..., Any]") -> Kind:

@@ -92,7 +92,7 @@ class Layout:
             return above + self._examples(inputs) + _filled(self._rest, inputs, self._numbered)
         given = [inputs[name] for name in inputs if name != "question"]
         latest, text = self._worked
-        if len(latest) != len(given) or not all(map(is_, latest, given)):
+        if len(latest) != len(given) or not all(map(_same, latest, given)):
             text = self._examples(inputs)
             self._worked = given, text
         return above + text + _filled(self._rest, inputs, self._numbered)
@@ -110,6 +110,13 @@ class Layout:
         if isinstance(value, Tools):
             return value.described(self._finish)
         return shown(value, numbered=name in self._numbered)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two inputs are one, or tuples of the same."""
+    if one is other:
+        return True
+    return type(one) is tuple and type(other) is tuple and len(one) == len(other) and all(map(is_, one, other))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def shown(value: Any, *, numbered: bool = False) -> str:
