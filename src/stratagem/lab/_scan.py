@@ -78,7 +78,8 @@ class _Phrases:
 
     def __init__(self, phrases: Iterable[Words] = ()) -> None:
         self._owners: dict[Words, set[int]] = {}
-        self._lengths: dict[str, set[int]] = {}
+        self._lengths: dict[str, set[int]] = {}  # by the first word
+        self._longest = 0
         for phrase in phrases:
             self.add(phrase, 0)
 
@@ -88,6 +89,7 @@ class _Phrases:
     def add(self, phrase: Words, owner: int) -> None:
         self._owners.setdefault(phrase, set()).add(owner)
         self._lengths.setdefault(phrase[0], set()).add(len(phrase))
+        self._longest = max(self._longest, len(phrase))
 
     def owners(self, phrase: Words) -> set[int]:
         return self._owners.get(phrase, set())
@@ -97,6 +99,14 @@ class _Phrases:
             for length in self._lengths.get(word, ()):
                 if at + length <= len(words) and words[at : at + length] in self._owners:
                     yield Place(at, at + length)
+
+    def cover(self, words: Words, place: Place) -> bool:
+        """Return whether a place in a line is part of a phrase there."""
+        for at in range(max(0, place.end - self._longest), place.start + 1):
+            for length in self._lengths.get(words[at], ()):
+                if place.end <= at + length <= len(words) and words[at : at + length] in self._owners:
+                    return True
+        return False
 
 
 class _Own:
@@ -216,7 +226,7 @@ class Scan:
                 phrase = found.words[place.start : place.end]
                 if phrase in questions or self._questions.owners(phrase) == {item}:
                     continue
-                if not (_within(own.phrases, found.words, place) or self._excused(found.words, place, line, heard)):
+                if not (own.phrases.cover(found.words, place) or self._excused(found.words, place, line, heard)):
                     questions.add(phrase)
             for place in found.keys:
                 phrase = found.words[place.start : place.end]
@@ -233,7 +243,7 @@ class Scan:
     def _excused(self, words: Words, place: Place, line: Shown, heard: "_Heard") -> bool:
         """Return whether an example shows something, or the model had said it."""
         phrase = words[place.start : place.end]
-        return _within(self._examples, words, place) or heard.before(phrase, line, place.end)
+        return self._examples.cover(words, place) or heard.before(phrase, line, place.end)
 
     def _questions_shown(self, item: int, own: _Own, shown: set[Words]) -> list[int]:
         """Return whose questions are shown: by a line that tells one, or by all lines but those that the item has as well."""
@@ -266,15 +276,10 @@ class Scan:
             found = self._look(line)
             shown |= {
                 found.words[place.start : place.end] for place in found.keys
-                if not _within(self._examples, found.words, place)
+                if not self._examples.cover(found.words, place)
             }  # fmt: skip
         wanted = [words for words in self._key_lines[item] if _joined(words) not in own.text]
         return bool(wanted) and all(words in shown for words in wanted)
-
-
-def _within(phrases: _Phrases, words: Words, place: Place) -> bool:
-    """Return whether a place in a line is part of one of some phrases there."""
-    return any(one.start <= place.start and place.end <= one.end for one in phrases.places(words))
 
 
 class _Heard:
@@ -283,12 +288,17 @@ class _Heard:
     def __init__(self, said: Sequence[str]) -> None:
         self._said = said
         self._loose: list[str] = []
+        self._latest: Shown | None = None
+        self._grown: list[tuple[int, int]] = []  # of the latest line that grew: words, and replies heard by then
 
     def before(self, phrase: Words, line: Shown, end: int) -> bool:
         """Return whether a reply had a phrase when a line, up to a word, was first shown."""
         count = min(line.heard, len(self._said))
-        for length, heard in line.grown:
-            if heard < count and len(_unescaped(line.text[:length]).split()) >= end:  # its words
+        if line.grown and line is not self._latest:
+            self._latest = line
+            self._grown = [(len(_unescaped(line.text[:length]).split()), heard) for length, heard in line.grown]
+        for words, heard in self._grown if line.grown else ():
+            if heard < count and words >= end:
                 count = heard
         while len(self._loose) < count:
             self._loose.append(_loose(self._said[len(self._loose)]))
