@@ -88,18 +88,21 @@ class Witness:
         self.calls: list[Seen] = []
         self.by: dict[str, int] = {}  # of a chain: how many draws each of its models gave
         self._moment = 0
+        self._latest: dict[str, str] = {}  # the last message, by signature
         self._begun: dict[str, str] = {}  # how a long line begins: the line, which a later prompt may go on with
 
     def sees(self, request: Request) -> int:
         """Note a request; return the moment."""
         lines, heard = self.lines, len(self.said)
         known = len(lines)
-        for line in request.message.split("\n"):
-            if line not in lines:
-                lines[line] = heard
-            if len(line) > LONG and self._begun.get(line[:LONG]) != line:
-                self._grows(line)
-        name = request.signature.name
+        name, message = request.signature.name, request.message
+        if self._latest.get(name) != message:  # draws of a sample show the same
+            self._latest[name] = message
+            for line in message.split("\n"):
+                if line not in lines:
+                    lines[line] = heard
+                if len(line) > LONG and self._begun.get(line[:LONG]) != line:
+                    self._grows(line)
         if name not in self.prompts:
             self.prompts[name] = request.head.instruction
             self._shown(request.head.instruction, heard)
@@ -149,12 +152,25 @@ class _Node:
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, int]] = []
-        self.inner: dict[str, _Node] = {}
-        self.waves: dict[str, dict[str, _Node]] = {}
+        self.inner: dict[str, _Node] | None = None
+        self.waves: dict[str, dict[str, _Node]] | None = None
+
+    def below(self, wave: str, part: str) -> "_Node":
+        """Return the strand of a name, in a row or, if it belongs to a wave, side by side with others."""
+        if not wave:
+            beside = self.inner = {} if self.inner is None else self.inner
+        else:
+            if self.waves is None:
+                self.waves = {}
+            beside = self.waves.setdefault(wave, {})
+        found = beside.get(part)
+        if found is None:
+            found = beside[part] = _Node()
+        return found
 
     def longest(self) -> int:
         """Return how many calls stand in a row."""
-        if len(self.calls) == 1 and not self.inner and not self.waves:  # what most are
+        if len(self.calls) == 1 and self.inner is None and self.waves is None:  # what most are
             return 1
         own, until = 0, 0
         for begun, ended in sorted(self.calls):  # draws of one sample overlap: they are one wave
@@ -162,8 +178,11 @@ class _Node:
                 own, until = own + 1, ended
             else:
                 until = max(until, ended)
-        rows = sum(one.longest() for one in self.inner.values())
-        return own + rows + sum(max(one.longest() for one in wave.values()) for wave in self.waves.values())
+        for one in (self.inner or {}).values():
+            own += one.longest()
+        for wave in (self.waves or {}).values():
+            own += max([one.longest() for one in wave.values()])
+        return own
 
 
 def waves(calls: Iterable[Seen]) -> int:
@@ -183,18 +202,13 @@ def waves(calls: Iterable[Seen]) -> int:
 
 def _placed(root: _Node, path: str) -> _Node:
     node = root
-    for part in filter(None, path.split("/")):
-        wave = _wave(part)
-        beside = node.waves.setdefault(wave, {}) if wave else node.inner
-        found = beside.get(part)
-        if found is None:
-            found = beside[part] = _Node()
-        node = found
+    for wave, part in _parts(path):
+        node = node.below(wave, part)
     return node
 
 
-@lru_cache(4096)
-def _wave(part: str) -> str:
-    """Return the name of the wave that a part of a path belongs to; empty if it stands in a row."""
-    found = _WAVE.match(part)
-    return found[1] if found else ""
+@lru_cache(16_384)
+def _parts(path: str) -> tuple[tuple[str, str], ...]:
+    """Return the parts of a path, each with the name of the wave that it belongs to; empty if it stands in a row."""
+    found = [(_WAVE.match(part), part) for part in filter(None, path.split("/"))]
+    return tuple([(wave[1] if wave else "", part) for wave, part in found])

@@ -130,7 +130,7 @@ class Worker:
                 except Exception:
                     self.at = number if self.at is None else self.at
                     raise
-                self.write(said)
+                self.write(said, more=self._virtual and bool(waiting))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(1 if self._virtual else job["width"]):
@@ -158,10 +158,10 @@ class Worker:
         """Return the task of a question."""
         return self._suite.task(question, examples=self._examples)
 
-    def write(self, form: Mapping[str, Any]) -> None:
-        """Write a line."""
+    def write(self, form: Mapping[str, Any], *, more: bool = False) -> None:
+        """Write a line; if more follows at once, it goes out with that."""
         with self._writing:
-            written(self._out, form)
+            written(self._out, form, more=more)
 
     def _strategy(self, spec: str) -> Strategy:
         if spec not in self._strategies:
@@ -199,12 +199,13 @@ class Worker:
         return model
 
 
-def written(out: IO[str], form: Mapping[str, Any]) -> None:
-    """Write a line; if nobody reads any more, end the process without a word."""
+def written(out: IO[str], form: Mapping[str, Any], *, more: bool = False) -> None:
+    """Write a line, out of this process unless more follows; if nobody reads any more, end the process without a word."""
     line = json.dumps(form, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     try:
         out.write(line + "\n")
-        out.flush()
+        if not more:
+            out.flush()
     except OSError:
         os._exit(0)
 

@@ -103,9 +103,8 @@ class SimulatedModel:
         asked = Inquiry(form.kind, request.signature.name, request.signature.output, form.given(request.inputs))
         place = self._asked(request)
         samples = tuple([
-            self._draw(self._oracle, request, form, asked, place, number)
-            for number in range(request.occurrence, request.occurrence + request.n)
-        ])  # fmt: skip
+            self._draw(self._oracle, request, form, asked, place, request.occurrence + number) for number in range(request.n)
+        ]) if request.n > 1 else (self._draw(self._oracle, request, form, asked, place, request.occurrence),)  # fmt: skip
         if on_delta is not None:
             for k, sample in enumerate(samples):
                 on_delta(Delta(k, sample.text))
@@ -356,7 +355,8 @@ class _Speaker:
     def reply(self, skill: float) -> Any:
         """Return a right reply with the stated probability, else a wrong one."""
         decayed = skill * math.exp(-self.can.decay * len(self.request.message) / 4000) if self.can.decay else skill
-        decayed -= self.can.heat * float(self.request.options.get("temperature") or 0)
+        if self.can.heat:
+            decayed -= self.can.heat * float(self.request.options.get("temperature") or 0)
         own, cause = self.dice.unit(), self.can.cause
         luck = self.common_luck() if cause and self.dice.own(_SHARES) < cause else own
         if luck < decayed:
