@@ -69,7 +69,8 @@ def path_of(given: Any) -> tuple[str, ...]:
     """Return a path as its steps: a text has one per line."""
     if isinstance(given, str):
         return tuple(line.strip() for line in given.splitlines() if line.strip())
-    return given if type(given) is tuple and all([type(one) is str for one in given]) else tuple(map(str, given))  # pyright: ignore[reportUnknownVariableType]
+    steps: tuple[Any, ...] = tuple(given)
+    return steps if set(map(type, steps)) <= {str} else tuple(map(str, steps))
 
 
 def kind_of(signature: "Signature[..., Any]") -> Kind:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from operator import is_
 from typing import TYPE_CHECKING, Any, cast
 
-from stratagem.core._canonical import json_of, text_of
+from stratagem.core._canonical import json_of, plain, text_of
 from stratagem.core._tool import Tools
 from stratagem.core._transcript import Transcript
 from stratagem.core._values import Example, Step, ToolCall
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RENDERER = 1
 FINISH = "Finish"
 _LISTS = ("- ", "1. ")
+MOST_SEEN = 64
 COMPLAINT = 500  # characters of what a repair says about the reply
 
 Segment = tuple[str, str]  # literal text, then the name of the input that follows it (or "")
@@ -61,7 +62,10 @@ class Layout:
         self._shots = bool(marker)
         self._before, self._rest = _segments(before, inputs), _segments(rest, inputs)
         self._steady = "question" not in [name for _, name in self._before]
-        self._worked: tuple[list[Any], str] = [], ""  # all inputs but the question, and what is shown before that: mostly the same
+        self._worked: tuple[list[Any], str] = (
+            [],
+            "",
+        )  # all inputs but the question, and what is shown before that: mostly the same
 
     def message(self, inputs: Mapping[str, Any]) -> str:
         """Return the message that these inputs make."""
@@ -110,6 +114,24 @@ class Layout:
         if isinstance(value, Tools):
             return value.described(self._finish)
         return shown(value, numbered=name in self._numbered)
+
+
+_seen: dict[int, Example] = {}  # examples that were looked at, kept so that none of their places is taken by another
+
+
+def check_immutable(value: Any) -> None:
+    """Refuse an input that is no immutable value. Examples come with every call, and are looked at once.
+
+    Raises:
+        UsageError: it is none.
+    """
+    parts = cast("tuple[Any, ...]", value if type(value) is tuple else (value,))
+    if all(_seen.get(id(one)) is one for one in parts):
+        return
+    plain(cast("Any", value))
+    if len(_seen) >= MOST_SEEN:
+        _seen.clear()
+    _seen.update((id(one), one) for one in parts if type(one) is Example)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -95,6 +95,20 @@ class Services:
             self._options[key] = Options(checked)
         return self._options[key]
 
+    def derived(self, options: Options, changes: Mapping[str, Any]) -> Options:
+        """Return the one object for options with some changes; the same changes are looked at once."""
+        kinds: Any = map(type, changes.values())  # 1 and True are equal
+        asked = tuple(changes.items()), tuple(kinds)
+        try:
+            known = options.derived.get(asked)
+        except TypeError:  # a list of stop sequences, say
+            return self.options({**options, **changes})
+        if known is None:
+            if len(options.derived) > 64:
+                options.derived.clear()
+            known = options.derived[asked] = self.options({**options, **changes})
+        return known
+
     def named_model(self, spec: Any) -> Model:
         """Return the model that an option names."""
         if spec is None:

@@ -102,7 +102,7 @@ def number(text: str) -> float | None:
     value = figure(words[place])
     if value is None or _part(words, place) or _denied(words, place):
         return None
-    after = folded(words[place + 1])[:1] if place + 1 < len(words) else []
+    after = folded(words[place + 1])[:1] if place + 1 < len(words) else ()
     if not after or after[0] not in _SCALES or words[place][-1] in ".,;:":
         return value
     exact = _exact(words[place])

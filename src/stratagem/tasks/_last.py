@@ -13,6 +13,7 @@ from stratagem.tasks._stated import denies, doubtful, folded, leads_astray, plac
 
 _CLAUSES = re.compile(r"[,;!?](?=\s|\Z)|\.(?=\s|\Z)|[()]")
 _SHORT = 300  # characters of a text that may be the thing alone; what is longer is looked through once
+_FIGURES = re.compile(r"\d\S*")
 _APART = re.compile(r"[.!?:]")
 # What stands between things that are offered, and nothing else.
 _BETWEEN = frozenset(
@@ -68,7 +69,7 @@ def _denied(text: str, found: Found) -> bool:
 
 def astray(before: str, behind: str) -> bool:
     """Return whether a clause denies, or asks for, what stands between these two."""
-    clause = re.split(r"\d\S*", _CLAUSES.split(before)[-1])[-1]
+    clause = _FIGURES.split(_CLAUSES.split(before)[-1])[-1]
     end = _CLAUSES.search(behind)
     if end and end[0] == "?":
         return True

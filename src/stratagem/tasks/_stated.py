@@ -9,20 +9,34 @@ Rule 5: when in doubt, None: None is wrong, never right.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 MOST_WORDS = 6  # of an answer that may stand within a sentence; longer ones are compared whole
 _FAR = 300  # characters before an answer that are looked at
 _NEAR = 40  # characters before it in which its clause is looked for first
-_END = 300  # characters in which an announcement is looked for first
 _BARE = 3  # words, at most, of an item of a list
 # What may announce an answer: the last one in a text counts.
 _SPOKEN = (
     r"(?<![^\s*_(#])(?:%s)\b[*_]*(?:[^\S\n]+(?P<verb>is|was|(?:would|should|must|will)[^\S\n]+be)\b)?[*_]*[^\S\n]*"
     r"(?P<mark>[:=]?)[*_]*"
 )
-_ANSWER = re.compile(_SPOKEN % "answer", re.IGNORECASE)
-ANSWER_OR_RESULT = re.compile(_SPOKEN % "answer|result", re.IGNORECASE)
-_MAY_ANNOUNCE = re.compile("answer|result", re.IGNORECASE)  # a search that costs a tenth of the others
+
+
+class Announcement(NamedTuple):
+    """What announces an answer: words in lower case, and the pattern that begins with one of them."""
+
+    words: tuple[str, ...]
+    pattern: "re.Pattern[str]"
+
+    @staticmethod
+    def of(*words: str) -> "Announcement":
+        """Return that of some words."""
+        return Announcement(words, re.compile(_SPOKEN % "|".join(words), re.IGNORECASE))
+
+
+_ANSWER = Announcement.of("answer")
+ANSWER_OR_RESULT = Announcement.of("answer", "result")
 _BOXED = re.compile(r"\\boxed\{((?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]*\})*\})*)\}")
 _FENCE = re.compile(r"^[^\S\n]*```\w*[^\S\n]*$", re.MULTILINE)
 _FONT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf)\{([^{}]*)\}")
@@ -98,7 +112,7 @@ def announced(text: str) -> str:
     return plain(places(text)[0])
 
 
-def places(text: str, announces: "re.Pattern[str]" = _ANSWER) -> tuple[str, ...]:
+def places(text: str, announces: Announcement = _ANSWER) -> tuple[str, ...]:
     """Return where an answer is looked for, best first: what is announced in one line or in a box, all behind it, the text."""
     text = _FENCE.sub("", text) if "```" in text else text
     spoken = _spoken(text, announces)
@@ -111,12 +125,16 @@ def places(text: str, announces: "re.Pattern[str]" = _ANSWER) -> tuple[str, ...]
     return tuple(dict.fromkeys(one.strip() for one in (*said, text) if one.strip())) or ("",)
 
 
-def _spoken(text: str, announces: "re.Pattern[str]") -> "re.Match[str] | None":
-    """Return the last announcement, which most texts have near their end."""
-    for begin in (len(text) - _END, 0) if len(text) > _END else (0,):
-        heard = announces.finditer(text, begin) if _MAY_ANNOUNCE.search(text, begin) else ()
-        found = next((one for one in reversed([*heard]) if _announces(text, one)), None)
-        if found is not None:
+def _spoken(text: str, announces: Announcement) -> "re.Match[str] | None":
+    """Return the last announcement."""
+    if not text.isascii():  # lower case may be longer
+        heard = announces.pattern.finditer(text)
+        return next((one for one in reversed([*heard]) if _announces(text, one)), None)
+    low = text.lower()
+    at = len(low)
+    while (at := max([low.rfind(word, 0, at) for word in announces.words])) >= 0:
+        found = announces.pattern.match(text, at)
+        if found is not None and _announces(text, found):
             return found
     return None
 
@@ -143,7 +161,7 @@ def _announces(text: str, found: "re.Match[str]") -> bool:
     return all(word in _ANNOUNCERS for word in before if any(map(str.isalpha, word)))
 
 
-def _before(text: str, end: int) -> list[str]:
+def _before(text: str, end: int) -> tuple[str, ...]:
     """Return the words, in lower case, of the clause that ends there."""
     begin = max(0, text.rfind("\n", 0, end) + 1, end - _FAR)
     near = _CLAUSE.split(text[max(begin, end - _NEAR) : end])
@@ -370,9 +388,15 @@ def _name(words: Sequence[str]) -> list[str]:
     return found
 
 
-def folded(text: str) -> list[str]:
+def folded(text: str) -> tuple[str, ...]:
     """Return the words of a text in lower case, without marks."""
-    return [word.casefold() for word in _words(text)]
+    return _folded_again(text) if len(text) <= _NEAR else tuple([word.casefold() for word in _words(text)])
+
+
+@lru_cache(4096)
+def _folded_again(text: str) -> tuple[str, ...]:
+    """Return the same of what stands around answers, which comes again and again."""
+    return tuple([word.casefold() for word in _words(text)])
 
 
 def _words(text: str) -> list[str]:

@@ -177,7 +177,7 @@ def _neat(text: str) -> str:
             text = text.replace(name, sign)
         while (shorter := _FRACTION.sub(r"((\1)/(\2))", text)) != text:
             text = shorter
-    if "[" in text or not text.isascii():
+    if "[" in text or "]" in text or not text.isascii():
         text = text.translate(_NEAT)
     if "x" in text or "X" in text:
         text = _LETTER.sub(r"\1*", text)
