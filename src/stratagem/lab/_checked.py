@@ -83,12 +83,39 @@ def blamed(spec: str, suite: Suite, at: str = "", *, shown: bool = True) -> Gene
         ) from failure
 
 
+def fault_of(failure: BaseException) -> UsageError | None:
+    """Return the mistake of a suite that came up inside a strategy's run, through its task or its oracle; None if it is another's.
+
+    A text that is none, and a question that the suite never asked, are the strategy's own.
+    """
+    caller, suite = "", None
+    for frame, _ in traceback.walk_tb(failure.__traceback__):
+        suite = _suite_in(frame)
+        if suite is not None:
+            if caller != Suite.__module__ or not isinstance(frame.f_locals.get("text", ""), str):
+                return None
+            break
+        caller = frame.f_globals.get("__name__", "")
+    if suite is None or isinstance(failure, StratagemError) or type(suite).__module__.startswith("stratagem."):
+        return None
+    method, _, _ = _place(failure)
+    if method == "`read`" and isinstance(failure, ValueError):
+        return None
+    return UsageError(f"{method} of the suite {suite.name!r} fails: {last_line(failure)}", remedy=REMEDY)
+
+
+def _suite_in(frame: FrameType) -> Suite | None:
+    """Return the suite whose method a frame runs."""
+    held = frame.f_locals.get("self")
+    return held if frame.f_code.co_name in METHODS and isinstance(held, Suite) else None
+
+
 def _place(failure: BaseException) -> tuple[str, str, str]:
     """Return which method of a suite has failed, at which item of a check, and what it was given; by the frames that it left."""
     method, item, given = "a method", "", ""
     for frame, _ in traceback.walk_tb(failure.__traceback__):
         held = frame.f_locals
-        if frame.f_code.co_name in METHODS and isinstance(held.get("self"), Suite):
+        if _suite_in(frame) is not None:
             method, given = f"`{frame.f_code.co_name}`", _given(frame)
         elif frame.f_globals.get("__name__") == _checks.__name__ and isinstance(held.get("one"), Item):
             item = held["one"].id

@@ -38,7 +38,7 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
-from stratagem.lab._checked import blamed, last_line
+from stratagem.lab._checked import blamed, fault_of, last_line
 from stratagem.lab._crew import GRACE
 from stratagem.lab._suites import suite_of
 from stratagem.lab._truth import as_declared
@@ -239,6 +239,9 @@ async def ended(
         mine = asyncio.current_task()
         if isinstance(first, asyncio.CancelledError) and mine is not None and mine.cancelling():
             raise  # another item has ended the job
+        fault = fault_of(first)
+        if fault is not None:
+            raise fault from first  # what the suite does wrong is no strategy's failure
         return saved(run, world, "no_answer", ""), last_line(first)
 
 
