@@ -8,6 +8,7 @@ import pytest
 
 from stratagem import lab
 from stratagem.errors import UsageError
+from stratagem.lab._checked import LATE
 from tests.lab._suites import HEAD
 from tests.lab.test_checked import SETTINGS, refused
 from tests.lab.test_guards import written
@@ -43,7 +44,7 @@ def test_what_a_suite_raises_is_a_mistake_that_names_method_and_item(
     assert re.match(pattern if "\\" in said else re.escape(pattern), failure), failure
 
 
-LATE = """
+BROKEN = """
 def right(self, problem, value):
     if os.path.exists("late"):
         raise KeyError("far")
@@ -54,13 +55,14 @@ def right(self, problem, value):
 def test_a_scorer_that_fails_on_a_reply_is_named_with_its_item_and_a_withheld_question_is_not_told(
     made: Callable[..., str],
 ) -> None:
-    spec = made("Products", LATE)
+    spec = made("Products", BROKEN)
     given = {**SETTINGS, "items": 1, "on_progress": lambda now: Path("late").touch() if now.done else None}
     where = "`right` of the suite '.*bad.py:Bad' fails at products-1-000000"
     for secret, told in (({}, r", given problem \[\d+, \d+\], value \d+"), ({"seed": "0" * 16, "withheld": True}, "")):
         with pytest.raises(UsageError) as caught:
             lab.compare(spec, "direct", **given, **secret)
         assert re.match(rf"{where}{told}: KeyError: 'far' \(bad.py, line", str(caught.value))
+        assert caught.value.remedy == LATE
         Path("late").unlink()
 
 
@@ -73,6 +75,7 @@ def test_a_suite_that_fails_where_strategies_run_is_named_too(made: Callable[...
         r"at products-1-000000\)",
         str(caught.value),
     )
+    assert caught.value.remedy == LATE
 
 
 INSIDE = 'if "_STRATAGEM_LAB_WORKER" in os.environ: raise KeyError("far")'
@@ -98,6 +101,7 @@ def test_what_a_suite_raises_inside_a_run_is_not_taken_for_the_strategy_s_failur
         r"at products-2-00000\d\)",
         str(caught.value),
     )
+    assert caught.value.remedy == LATE
 
 
 @pytest.mark.parametrize(

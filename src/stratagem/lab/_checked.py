@@ -17,11 +17,12 @@ from stratagem.errors import StratagemError, UsageError
 from stratagem.lab._suites import source_of
 from stratagem.tasks import Item, Suite, _checks
 
-ITEMS = 8  # a second for an ordinary suite, and enough for what is wrong with every item
+ITEMS = 8  # well below a second for an ordinary suite, and enough for what is wrong with every item
 LONGEST = 120  # characters of what a method was given
 NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
 METHODS = frozenset(name for name, one in vars(Suite).items() if callable(one) and not name.startswith("_"))
 REMEDY = "Correct the suite: `stratagem.testing.suite_checks.check_suite` runs all checks, on more items."
+LATE = f"{REMEDY} A corrected suite is another comparison, and `--out` another folder: the answers so far belong to it as it was."
 
 
 def checked(spec: str, suite: Suite, level: int, among: Sequence[Item] = ()) -> Mapping[str, Any]:
@@ -58,7 +59,9 @@ def _words(check: _checks.Check) -> str:
 
 
 @contextmanager
-def blamed(spec: str, suite: Suite, at: str = "", *, shown: bool = True) -> Generator[None]:
+def blamed(
+    spec: str, suite: Suite, at: str = "", *, shown: bool = True, remedy: str = REMEDY
+) -> Generator[None]:  # fmt: skip
     """Turn what a suite raises that is not ours into a mistake of the caller, which names the suite, its method and the item.
 
     Args:
@@ -66,6 +69,7 @@ def blamed(spec: str, suite: Suite, at: str = "", *, shown: bool = True) -> Gene
         suite: whose methods are called.
         at: id of the item, if one is known.
         shown: whether the message may say what the method was given: a withheld question is not told.
+        remedy: what to do.
 
     Raises:
         UsageError: with file and line.
@@ -79,7 +83,7 @@ def blamed(spec: str, suite: Suite, at: str = "", *, shown: bool = True) -> Gene
         where = f" at {at or item}" if at or item else ""
         with_what = f", given {given}" if given and shown else ""
         raise UsageError(
-            f"{method} of the suite {spec!r} fails{where}{with_what}: {last_line(failure)}", remedy=REMEDY
+            f"{method} of the suite {spec!r} fails{where}{with_what}: {last_line(failure)}", remedy=remedy
         ) from failure
 
 
@@ -101,7 +105,7 @@ def fault_of(failure: BaseException) -> UsageError | None:
     method, _, _ = _place(failure)
     if method == "`read`" and isinstance(failure, ValueError):
         return None
-    return UsageError(f"{method} of the suite {suite.name!r} fails: {last_line(failure)}", remedy=REMEDY)
+    return UsageError(f"{method} of the suite {suite.name!r} fails: {last_line(failure)}", remedy=LATE)
 
 
 def _suite_in(frame: FrameType) -> Suite | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Budget, Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _given, _plan, _scan
-from stratagem.lab._checked import blamed, checked
+from stratagem.lab._checked import LATE, blamed, checked
 from stratagem.lab._crew import Crew, Halt, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
@@ -376,7 +376,7 @@ def _report(
         question = wanted.items[key[1]].question
         # Whoever failed has not answered, whatever was offered before.
         failed = one["stop"] == "error"
-        with blamed(wanted.task, wanted.suite, wanted.items[key[1]].id, shown=wanted.published):
+        with blamed(wanted.task, wanted.suite, wanted.items[key[1]].id, shown=wanted.published, remedy=LATE):
             scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
         prompts.update(one["prompts"])
     simulated = [model for model in wanted.models if model.startswith("sim")]

@@ -38,7 +38,7 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
-from stratagem.lab._checked import blamed, fault_of, last_line
+from stratagem.lab._checked import LATE, blamed, fault_of, last_line
 from stratagem.lab._crew import GRACE
 from stratagem.lab._suites import suite_of
 from stratagem.lab._truth import as_declared
@@ -155,7 +155,7 @@ class Worker:
 
     def task(self, question: str) -> Task:
         """Return the task of a question; `UsageError` names the method of a suite that fails to make it."""
-        with blamed(self._setup["task"], self._suite, shown=False):
+        with blamed(self._setup["task"], self._suite, shown=False, remedy=LATE):
             return self._suite.task(question, examples=self._examples)
 
     def write(self, form: Mapping[str, Any], *, more: bool = False) -> None:
