@@ -1,12 +1,15 @@
 """One small comparison that many tests look at, and a way to read a report without its wall-clock."""
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stratagem import lab
 from tests.cli.conftest import valid
+from tests.lab._suites import HEAD
 
 STRATEGIES = "direct,self_consistency(n=3)"
 SETTINGS: dict[str, Any] = {
@@ -27,4 +30,20 @@ def report() -> lab.Report:
     return lab.compare("game24", STRATEGIES, **SETTINGS)
 
 
-__all__ = ["SETTINGS", "STRATEGIES", "report", "timeless", "valid"]
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return what writes a suite, and returns its spec."""
+    from tests.lab.test_own_suites import PRODUCTS
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "products.py").write_text(PRODUCTS)
+
+    def write(base: str, body: str) -> str:
+        lines = "\n".join(f"    {line}" for line in body.splitlines())
+        (tmp_path / "bad.py").write_text(f"{HEAD}\n\nclass Bad({base}):\n{lines}\n")
+        return "bad.py:Bad"
+
+    return write
+
+
+__all__ = ["SETTINGS", "STRATEGIES", "made", "report", "timeless", "valid"]

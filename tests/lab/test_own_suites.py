@@ -9,6 +9,7 @@ import pytest
 from stratagem import lab
 from stratagem.errors import UsageError
 from stratagem.lab._suites import full_spec, source_of, suite_of
+from stratagem.testing.suite_checks import CHECKS
 from tests.lab.test_guards import RIGHT, written
 
 SETTINGS: dict[str, Any] = {"model": "sim:skill=1", "items": 3, "baselines": False}
@@ -35,7 +36,10 @@ class Products(Suite):
         return f"What is {problem[0]} times {problem[1]}?"
 
     def read(self, question: str) -> Json:
-        return [int(one) for one in re.findall(r"\\d+", question)]
+        found = re.fullmatch(r"What is (\\d+) times (\\d+)\\?", question)
+        if found is None:
+            raise ValueError("no question about a product")
+        return [int(one) for one in found.groups()]
 
     def solve(self, problem: Json) -> str:
         return str(problem[0] * problem[1])
@@ -81,11 +85,17 @@ def test_a_suite_in_a_file_is_compared_in_other_processes(products: Path, name: 
     assert report.manifest["task"] == "products"
     assert report.manifest["task_source"] == source_of(f"{products}:{name}", suite_of(f"{products}:{name}"))
     assert len(report.manifest["task_source"]) == 16
+    checks = report.manifest["checks"]
+    assert (checks["items"], checks["level"], len(checks["passed"])) == (8, 2, len(CHECKS))
+    said = f"products: the suite passed {len(CHECKS)} checks of its scorer on 8 items of level 2"
+    assert said in str(report)
+    assert said in report.html()
 
 
 def test_a_suite_in_a_file_is_swept(products: Path) -> None:
     sweep = lab.simulate("direct", f"{products}:Products", "skill=0/1", items=2, budget="calls=1", processes=1)
     assert [one["accuracy"] for one in sweep.grid] == [0.0, 1.0]
+    assert f"products: the suite passed {len(CHECKS)} checks of its scorer on 8 items of level 1" in str(sweep)
 
 
 def test_answers_on_a_suite_that_was_edited_since_are_not_taken_for_its_own(
@@ -97,7 +107,7 @@ def test_answers_on_a_suite_that_was_edited_since_are_not_taken_for_its_own(
     asked: list[int] = []
     lab.compare("products.py:Products", "direct", **given, on_progress=lambda now: asked.append(now.found))
     assert asked == [3]  # the same file by another path: nothing is asked again
-    products.write_text(PRODUCTS.replace("float(value ==", "float(value !="))
+    products.write_text(PRODUCTS.replace("1 + number", "2 + number"))
     with pytest.raises(UsageError) as caught:
         lab.compare(f"{products}:Products", "direct", **given)
     said = f"holds answers on the task {products}:Products as it was: its source has changed since"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Budget, Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _given, _plan, _scan
+from stratagem.lab._checked import LATE, blamed, checked
 from stratagem.lab._crew import Crew, Halt, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
@@ -201,12 +202,14 @@ def _wanted(
         suite = suite_of(task)
     check_apart(task, names)
     level = _plan.level_of(suite, level)
+    with blamed(task, suite, shown=published):
+        drawn = _plan.items_of(suite, items, seed=seed, level=level)
+        solved = suite.examples(examples, level=level) if examples else ()
+    checks = checked(task, suite, level, drawn if published and level == suite.levels[0] else ())
     return Wanted(
-        full_spec(task), level, seed, published, tuple(names),
-        tuple(models), budgets, _plan.items_of(suite, items, seed=seed, level=level),
-        tuple((one.question, one.answer, one.rationale) for one in suite.examples(examples, level=level)) if examples else (),
-        across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
-        source_of(task, suite), _given.prices_given(prices, models),
+        full_spec(task), level, seed, published, tuple(names), tuple(models), budgets, drawn,
+        tuple((one.question, one.answer, one.rationale) for one in solved), across, with_baselines, max_tokens, suite.blind() if isinstance(suite, OwnSuite) else None, suite,
+        source_of(task, suite), _given.prices_given(prices, models), checks,
     )  # fmt: skip
 
 
@@ -248,13 +251,15 @@ def _model(spec: str) -> str:
 
 def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
     """Refuse strategies that use a truth which the task does not offer."""
-    problem = wanted.suite.read(wanted.items[0].question)
     used = {name for kind in kinds for name in kind}
-    if "checker" in used and wanted.suite.checker(problem) is None:
+    with blamed(wanted.task, wanted.suite, wanted.items[0].id, shown=wanted.published):
+        problem = wanted.suite.read(wanted.items[0].question)
+        checker, environment = wanted.suite.checker(problem), wanted.suite.environment(problem)
+    if "checker" in used and checker is None:
         raise UsageError(
             f"the task {wanted.suite.name} has no public checker, which a strategy needs", remedy=OTHER_TRUTH
         )
-    if "reward" in used and wanted.suite.environment(problem) is None:
+    if "reward" in used and environment is None:
         raise UsageError(
             f"the task {wanted.suite.name} has no environment, whose reward a strategy needs", remedy=OTHER_TRUTH
         )
@@ -371,7 +376,8 @@ def _report(
         question = wanted.items[key[1]].question
         # Whoever failed has not answered, whatever was offered before.
         failed = one["stop"] == "error"
-        scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
+        with blamed(wanted.task, wanted.suite, wanted.items[key[1]].id, shown=wanted.published, remedy=LATE):
+            scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
         prompts.update(one["prompts"])
     simulated = [model for model in wanted.models if model.startswith("sim")]
     title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"
@@ -379,7 +385,8 @@ def _report(
     title += " across capabilities: these strategies use different truth" if len(kinds) > 1 else ""
     manifest: dict[str, Any] = {
         "title": title, "simulated": bool(simulated), **wanted.cost(),
-        "task": wanted.suite.name, **({"notes": list(wanted.suite.notes)} if wanted.suite.notes else {}), "capabilities": [list(kind) for kind in kinds],
+        "task": wanted.suite.name, **({"notes": list(wanted.suite.notes)} if wanted.suite.notes else {}),
+        **({"checks": dict(wanted.checks)} if wanted.checks else {}), "capabilities": [list(kind) for kind in kinds],
         "specs": {one.name: list(dict.fromkeys(one.specs)) for one in contestants},
         "sources": {one.name: _source(one.specs[0]) for one in contestants},
         "prompts": dict(sorted(prompts.items())), "prompt_scan": _scan.summary(

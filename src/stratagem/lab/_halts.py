@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stratagem.errors import StratagemError
+from stratagem.lab._checked import LATE
 from stratagem.lab._crew import Halt, signal_of
 
 MOST = 3  # items that are named
@@ -48,7 +49,7 @@ def explained(halt: Halt, who: Callable[[Any], str], item: Callable[[int], str],
         remedy = failure.remedy.replace("esume the run", "epeat the comparison")
         if failure.args:
             failure.args = (f"{failure.args[0]}{place}", *failure.args[1:])
-        failure.remedy = f"{remedy} {going_on}"
+        failure.remedy = remedy if remedy == LATE else f"{remedy} {going_on}"
         return failure
     made = Halted(f"{failure}{place}", going_on)
     for note in getattr(failure, "__notes__", ()):

@@ -72,6 +72,7 @@ class Wanted(NamedTuple):
     suite: Suite
     source: str  # of the suite, if it is none of ours
     prices: Mapping[str, Any]  # the user's own, of the models that are compared
+    checks: Mapping[str, Any]  # which a suite that is none of ours has passed
 
     def cost(self) -> dict[str, Any]:
         """Return what must be equal for two comparisons to be the same, as JSON."""

@@ -18,7 +18,7 @@ from stratagem.lab._compare import Limits, Listener, compare
 from stratagem.lab._crew import refuse_inside
 from stratagem.lab._report import SCHEMA, Report
 from stratagem.lab._statistics import paying
-from stratagem.lab._text import small_p
+from stratagem.lab._text import checks_line, small_p
 from stratagem.models._competence import Competence
 
 MOST_POINTS = 400
@@ -186,7 +186,12 @@ class Sweep:
             found = f"; {self.names[0]} where it pays: {min(where):g} to {max(where):g}" if where else ""
             lines.append(f"{budget or 'no limit'}: {said} of {len(points)} points{found}")
         notes = (f"! {self.manifest['task']}: {note}" for note in self.manifest.get("notes", ()))
-        return [*lines, *notes, *(f"{name} makes no difference to {self._strategy}" for name in self.idle)]
+        return [
+            *lines,
+            *notes,
+            *checks_line(self.manifest),
+            *(f"{name} makes no difference to {self._strategy}" for name in self.idle),
+        ]
 
     @cached_property
     def idle(self) -> list[str]:

@@ -181,6 +181,7 @@ def notes_of(report: "Report") -> list[str]:
     """Return what is said below the rows: of the prompts, of the items, and which models of a chain have answered."""
     lines = [scan_line(report.manifest["prompt_scan"])]
     lines += [f"! {report.manifest['task']}: {note}" for note in report.manifest.get("notes", ())]
+    lines += checks_line(report.manifest)
     refused: dict[str, list[str]] = {}
     for row in report.refused:
         refused.setdefault(row["budget"], []).append(name_of(row))
@@ -195,6 +196,15 @@ def notes_of(report: "Report") -> list[str]:
         for row, n in report.sated()
     ]
     return lines
+
+
+def checks_line(manifest: Mapping[str, Any]) -> list[str]:
+    """Return one line on the checks that a suite which is none of ours has passed."""
+    checks = manifest.get("checks")
+    if checks is None:
+        return []
+    on = f"{counted(checks['items'], 'item')} of level {checks['level']}"
+    return [f"{manifest['task']}: the suite passed {counted(len(checks['passed']), 'check')} of its scorer on {on}"]
 
 
 def beyond_lines(report: "Report") -> list[str]:

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import IO, Any
 
 from stratagem.core import (
@@ -39,6 +38,7 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
+from stratagem.lab._checked import LATE, blamed, fault_of, last_line
 from stratagem.lab._crew import GRACE
 from stratagem.lab._suites import suite_of
 from stratagem.lab._truth import as_declared
@@ -52,7 +52,6 @@ from stratagem.tasks import Suite
 OPTIONS: Mapping[str, Any] = {"temperature": 0.0}  # as a session has it, where nobody names another
 # What would fail other items as well.
 ENDING = (CapabilityError, JournalError, ModelError)
-NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
 BEAT = 1.0  # seconds between two signs of life
 MOST_LINES = 2_000  # of one item's prompts that are looked at; what is beyond is counted
 
@@ -155,8 +154,9 @@ class Worker:
         }  # fmt: skip
 
     def task(self, question: str) -> Task:
-        """Return the task of a question."""
-        return self._suite.task(question, examples=self._examples)
+        """Return the task of a question; `UsageError` names the method of a suite that fails to make it."""
+        with blamed(self._setup["task"], self._suite, shown=False, remedy=LATE):
+            return self._suite.task(question, examples=self._examples)
 
     def write(self, form: Mapping[str, Any], *, more: bool = False) -> None:
         """Write a line; if more follows at once, it goes out with that."""
@@ -239,7 +239,10 @@ async def ended(
         mine = asyncio.current_task()
         if isinstance(first, asyncio.CancelledError) and mine is not None and mine.cancelling():
             raise  # another item has ended the job
-        return saved(run, world, "no_answer", ""), _last_line(first)
+        fault = fault_of(first)
+        if fault is not None:
+            raise fault from first  # what the suite does wrong is no strategy's failure
+        return saved(run, world, "no_answer", ""), last_line(first)
 
 
 class OutOfTime(Exception):
@@ -281,18 +284,6 @@ def _first(failure: BaseException) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return first  # pyright: ignore[reportUnknownVariableType]
-
-
-def _last_line(failure: BaseException) -> str:
-    """Return what a failure says, and the last line of a user's own file that led to it."""
-    import traceback
-
-    frames = traceback.extract_tb(failure.__traceback__)
-    own = [one for one in frames if not one.filename.startswith(NOT_OWN) and "site-packages" not in one.filename]
-    own = own or list(frames)
-    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    said = f": {failure}" if str(failure) else ""
-    return clean(f"{type(failure).__name__}{said}"[:400] + where)
 
 
 def _simulated(spec: str) -> bool:

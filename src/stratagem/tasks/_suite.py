@@ -23,6 +23,7 @@ from stratagem.core._inquiry import path_of
 from stratagem.errors import UsageError
 from stratagem.tasks import _figures
 from stratagem.tasks._last import last_of
+from stratagem.tasks._stated import announced
 
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
 TRAINING = "training"  # the seed of solved examples: no item is one of them
@@ -132,12 +133,15 @@ class Suite(ABC):
         raise NotImplementedError(f"{self.name} does not list the problems of level {level}")
 
     def extract(self, text: str) -> Any:
-        """Return the value that a text states last, or None: a number, yes or no, or an option by the rules of free replies."""
+        """Return the value that a text states last, or None: a number, yes or no, or an option by the rules of free replies.
+
+        Of other types what the text announces as its answer, `the answer is`, in the same line; or else all of it.
+        """
         if self.output in (int, float, bool):
             return {int: _figures.whole, float: _figures.number, bool: _figures.verdict}[self.output](text)
         if get_origin(self.output) is Literal:
             return last_of(text, get_args(self.output))
-        return Task("", output=self.output).answer(text).value
+        return Task("", output=self.output).answer(announced(text)).value
 
     def canonical(self, value: Any) -> Hashable:
         """Return the form in which two answers are the same."""

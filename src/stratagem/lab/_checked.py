@@ -1,0 +1,144 @@
+"""A suite that somebody wrote is checked before it is compared: who pays for junk makes a comparison that says nothing.
+
+Rule 1: what the suite does wrong, or raises, is its author's mistake and is told as such: which suite, what of it, at which item.
+Rule 2: the checks run on items of their own, so that their messages tell nothing of a withheld seed.
+"""
+
+import os
+import traceback
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from stratagem.core._canonical import clean
+from stratagem.errors import StratagemError, UsageError
+from stratagem.lab._suites import source_of
+from stratagem.tasks import Item, Suite, _checks
+
+ITEMS = 8  # well below a second for an ordinary suite, and enough for what is wrong with every item
+LONGEST = 120  # characters of what a method was given
+NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
+METHODS = frozenset(name for name, one in vars(Suite).items() if callable(one) and not name.startswith("_"))
+REMEDY = "Correct the suite: `stratagem.testing.suite_checks.check_suite` runs all checks, on more items."
+LATE = f"{REMEDY} A corrected suite is another comparison, and `--out` another folder: the answers so far belong to it as it was."
+
+
+def checked(spec: str, suite: Suite, level: int, among: Sequence[Item] = ()) -> Mapping[str, Any]:
+    """Run the checks of suites on one that is not ours; return what the manifest says of it, nothing of one that is.
+
+    Args:
+        spec: of the suite.
+        suite: that is compared.
+        level: that is compared.
+        among: items that are compared, on which a constant answer is tried, if they may be told and `floor` is of their level.
+
+    Raises:
+        UsageError: a check is not met, or the suite raises something.
+    """
+    if not source_of(spec, suite):
+        return {}
+    with blamed(spec, suite):
+        n = len(_checks.some(suite, ITEMS, level))
+        for check in _checks.CHECKS:
+            try:
+                if check is _checks.the_constant_answer_is_published:
+                    _checks.the_constant_answer_is_published(suite, n, (level,), among)
+                else:
+                    check(suite, n, (level,))
+            except _checks.Unmet as failure:
+                raise UsageError(
+                    f"the suite {spec!r} fails the check {_words(check)!r}: {clean(str(failure))}", remedy=REMEDY
+                ) from failure
+    return {"items": n, "level": level, "passed": [check.__name__ for check in _checks.CHECKS]}
+
+
+def _words(check: _checks.Check) -> str:
+    return check.__name__.replace("_", " ")
+
+
+@contextmanager
+def blamed(
+    spec: str, suite: Suite, at: str = "", *, shown: bool = True, remedy: str = REMEDY
+) -> Generator[None]:  # fmt: skip
+    """Turn what a suite raises that is not ours into a mistake of the caller, which names the suite, its method and the item.
+
+    Args:
+        spec: of the suite.
+        suite: whose methods are called.
+        at: id of the item, if one is known.
+        shown: whether the message may say what the method was given: a withheld question is not told.
+        remedy: what to do.
+
+    Raises:
+        UsageError: with file and line.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as failure:
+        if isinstance(failure, StratagemError) or not source_of(spec, suite):
+            raise
+        method, item, given = _place(failure)
+        where = f" at {at or item}" if at or item else ""
+        with_what = f", given {given}" if given and shown else ""
+        raise UsageError(
+            f"{method} of the suite {spec!r} fails{where}{with_what}: {last_line(failure)}", remedy=remedy
+        ) from failure
+
+
+def fault_of(failure: BaseException) -> UsageError | None:
+    """Return the mistake of a suite that came up inside a strategy's run, through its task or its oracle; None if it is another's.
+
+    A text that is none, and a question that the suite never asked, are the strategy's own.
+    """
+    caller, suite = "", None
+    for frame, _ in traceback.walk_tb(failure.__traceback__):
+        suite = _suite_in(frame)
+        if suite is not None:
+            if caller != Suite.__module__ or not isinstance(frame.f_locals.get("text", ""), str):
+                return None
+            break
+        caller = frame.f_globals.get("__name__", "")
+    if suite is None or isinstance(failure, StratagemError) or type(suite).__module__.startswith("stratagem."):
+        return None
+    method, _, _ = _place(failure)
+    if method == "`read`" and isinstance(failure, ValueError):
+        return None
+    return UsageError(f"{method} of the suite {suite.name!r} fails: {last_line(failure)}", remedy=LATE)
+
+
+def _suite_in(frame: FrameType) -> Suite | None:
+    """Return the suite whose method a frame runs."""
+    held = frame.f_locals.get("self")
+    return held if frame.f_code.co_name in METHODS and isinstance(held, Suite) else None
+
+
+def _place(failure: BaseException) -> tuple[str, str, str]:
+    """Return which method of a suite has failed, at which item of a check, and what it was given; by the frames that it left."""
+    method, item, given = "a method", "", ""
+    for frame, _ in traceback.walk_tb(failure.__traceback__):
+        held = frame.f_locals
+        if _suite_in(frame) is not None:
+            method, given = f"`{frame.f_code.co_name}`", _given(frame)
+        elif frame.f_globals.get("__name__") == _checks.__name__ and isinstance(held.get("one"), Item):
+            item = held["one"].id
+    return method, item, given
+
+
+def _given(frame: FrameType) -> str:
+    names = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
+    said = [
+        f"{name} {frame.f_locals[name]!r:.{LONGEST}}" for name in names if name in frame.f_locals and name != "dice"
+    ]
+    return clean(", ".join(said))
+
+
+def last_line(failure: BaseException) -> str:
+    """Return what a failure says, and the last line of a user's own file that led to it."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    own = [one for one in frames if not one.filename.startswith(NOT_OWN) and "site-packages" not in one.filename]
+    own = own or list(frames)
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    said = f": {failure}" if str(failure) else ""
+    return clean(f"{type(failure).__name__}{said}"[:400] + where)
