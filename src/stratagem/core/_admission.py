@@ -37,7 +37,9 @@ def price(strand: Strand, request: Request, n: int = 1) -> Need:
     if most is None:
         most = model.capabilities.max_output
         request.max_tokens = None if worth is None else most  # a bound in money has to be one
-        left = min([cap[0] for cap in caps(strand, request, n, prompt, reserved=False)], default=math.inf)
+        left = min([meter.room(n * prompt) for meter in strand.meters])
+        if worth is not None:
+            left = min([left, *[cap[0] for cap in caps(strand, request, n, prompt, reserved=False)]])
         if n <= left < most * n:
             most = request.max_tokens = int(left // n)
     return Need(1, prompt, most, 0 if worth is None else worth(prompt, most))

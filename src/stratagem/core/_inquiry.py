@@ -69,6 +69,8 @@ def path_of(given: Any) -> tuple[str, ...]:
     """Return a path as its steps: a text has one per line."""
     if isinstance(given, str):
         return tuple(line.strip() for line in given.splitlines() if line.strip())
+    if not given:
+        return ()
     steps: tuple[Any, ...] = tuple(given)
     return steps if set(map(type, steps)) <= {str} else tuple(map(str, steps))
 

@@ -59,10 +59,9 @@ class SimulatedModel:
         self._oracle, self._sleep = oracle, sleep
         self._seed = self.competence.seed.to_bytes(8, "big")
         self._heads: dict[bytes, bytes] = {}  # digest of a head: that of the same head of a model without competence
-        self._latest = (
-            b"",
-            b"",
-        )  # a request's digest, and what stands for it: draws of one request come after one another
+        # Of the latest request: draws of one come after one another.
+        self._latest = b"", b""  # its digest, and what stands for it
+        self._bound = b"", 0  # its digest, and what its prompt costs
         self._waits = self.competence.latency > 0 or self.competence.speed > 0
 
     def refuses(self, request: Request) -> frozenset[str]:
@@ -76,9 +75,12 @@ class SimulatedModel:
 
     def prompt_bound(self, request: Request) -> int:
         """Return what a prompt costs: that is known beforehand here."""
+        if request.digest and request.digest == self._bound[0]:
+            return self._bound[1]
         prompt = -(-len(request.message) // 4) + 8 - (-len(request.head.instruction) // 4)
         for step in request.steps or ():
             prompt += sum(self.tokens(one.text) for one in step.observations) + self.tokens(step.step.thought)
+        self._bound = request.digest, prompt
         return prompt
 
     def _worth(self, prompt: int, completion: int) -> int:
