@@ -49,7 +49,8 @@ class Inquiry:
     @property
     def question(self) -> str:
         """The problem in words; a goal stands for one."""
-        return str(self.given.get("question") or self.given.get("goal") or "")
+        given = self.given.get("question") or self.given.get("goal") or ""
+        return given if type(given) is str else str(given)
 
     @property
     def path(self) -> tuple[str, ...]:

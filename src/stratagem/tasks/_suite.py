@@ -28,6 +28,7 @@ from stratagem.tasks._stated import announced
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
 TRAINING = "training"  # the seed of solved examples: no item is one of them
 EXAMPLES = 32  # of each level
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 KNOWN = 1_000  # texts of an item whose value is remembered
 
 
@@ -241,7 +242,8 @@ class Suite(ABC):
                 if len(known) == KNOWN:
                     known.clear()
                 known[text] = _made[number].found(question, text)
-            return copy.copy(known[text])  # whoever gets a list may change it
+            value = known[text]
+            return value if type(value) in _ATOMS else copy.copy(value)  # whoever gets a list may change it
 
         def canonical(value: Any) -> Hashable:
             return _made[number].canonical(value)
@@ -317,6 +319,8 @@ class SuiteOracle:
 
     def right(self, asked: Inquiry) -> Any:
         """Return a right reply."""
+        if asked.kind == "answer":  # what is asked most
+            return self._solved(asked.question)
         if asked.kind == "act":
             return self._suite.act(self._read(asked.question), asked, right=True, dice=lambda _: 0)
         if asked.kind == "thoughts":
