@@ -111,9 +111,10 @@ def test_examples_are_different_and_of_the_training_split(products: Any) -> None
 
     class Elsewhere(products):
         def items(self, n: int, *, seed: int | str = 0, level: int = 1, start: int = 0) -> Iterator[Item]:
-            turned = f"{seed}{start}{n}" if seed == "training" and n == 8 else seed
-            self.calls = getattr(self, "calls", 0) + (seed == "training" and n == 8)
-            return super().items(n, seed=turned + str(self.calls) if turned != seed else seed, level=level, start=start)
+            if seed == "training" and n == 8:
+                self.calls = getattr(self, "calls", 0) + 1
+                seed = f"{seed}{start}{n}{self.calls}"
+            return super().items(n, seed=seed, level=level, start=start)
 
     assert said_by(Twice, suite_checks.the_task_has_no_key) == "8 solved examples have 1 different questions"
     said = said_by(Elsewhere, suite_checks.the_task_has_no_key)
@@ -208,16 +209,15 @@ def test_chance_alone_is_taken_for_a_false_share_once_in_a_thousand_times_at_mos
 
 
 def test_a_share_that_is_measured_on_200_items_may_be_off_by_a_twentieth() -> None:
-    class Claiming(type(suite("shuffled_objects"))):  # type: ignore[misc]
-        floor = ("red", 0.33)
-
+    claiming = suite("shuffled_objects")
+    claiming.floor = ("red", 0.33)
     with pytest.raises(
         AssertionError, match=r"the answer of `floor`, 'red', gets 0\.\d+ of 200 items right, not 0\.33"
     ):
-        suite_checks.the_constant_answer_is_published(Claiming())
-    Claiming.floor = ("red", 0.15)
+        suite_checks.the_constant_answer_is_published(claiming)
+    claiming.floor = ("red", 0.15)
     with pytest.raises(AssertionError, match=r"gets 0\.\d+ of 200 items right, and `floor` says 0\.15"):
-        suite_checks.the_constant_answer_is_published(Claiming())
+        suite_checks.the_constant_answer_is_published(claiming)
 
 
 @pytest.mark.parametrize(
