@@ -1,6 +1,9 @@
 """Who may use a Run when, and whose offer wins."""
 
 import asyncio
+import concurrent.futures
+import multiprocessing
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -201,3 +204,45 @@ async def test_a_failed_draw_does_not_lose_the_others() -> None:
     again = scripted({guess: lambda number, draw: str(draw.number)}, tape=tape_of(run))
     assert await again.sample(guess, 4, number=1) == list("0123")
     assert len(again.ledger.paid) == 1
+
+
+async def in_another_task(run: Run) -> str:
+    await run.ask(guess, number=1)
+    try:
+        return await asyncio.create_task(run.ask(guess, number=2))
+    except ConcurrentUse as failure:
+        return str(failure)
+
+
+def told() -> str:
+    return asyncio.run(in_another_task(scripted(ECHO)))
+
+
+ANOTHER = "the Run of 'the root' belongs to another task: use the branch's own"
+
+
+async def test_a_loop_that_turns_inside_a_task_has_tasks_of_its_own() -> None:
+    await scripted(ECHO).ask(guess, number=0)
+    outer, inner = asyncio.get_running_loop(), asyncio.new_event_loop()
+    asyncio.events._set_running_loop(None)  # what helpers of notebooks do
+    try:
+        assert inner.run_until_complete(in_another_task(scripted(ECHO))) == ANOTHER
+    finally:
+        asyncio.events._set_running_loop(outer)
+        inner.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+async def test_a_forked_process_has_tasks_of_its_own() -> None:
+    await scripted(ECHO).ask(guess, number=0)
+    begun = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=begun) as pool:
+        assert await asyncio.get_running_loop().run_in_executor(pool, told) == ANOTHER
+
+
+def test_a_thread_has_a_loop_of_its_own() -> None:
+    async def both() -> tuple[str, str]:
+        here = await in_another_task(scripted(ECHO))
+        return here, await asyncio.to_thread(told)
+
+    assert asyncio.run(both()) == (ANOTHER, ANOTHER)

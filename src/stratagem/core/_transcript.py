@@ -51,6 +51,11 @@ class Turn:
         return f"Turn({self.step!r}, {self.observations!r})"
 
 
+def _plainly(text: object) -> bool:
+    """Return whether it is a text that every encoder writes."""
+    return type(text) is str and text.isascii()
+
+
 class _Buffer:
     __slots__ = ("reports", "sums", "texts", "turns")
 
@@ -100,10 +105,20 @@ class Transcript:
             reports = buffer.reports
             buffer = _Buffer(buffer.turns[:length], texts)
             buffer.reports = {asked: told for asked, told in reports.items() if told[0] <= length}
-        turn = Turn(step, observations)
+        turn, known = Turn(step, observations), self._summed_up
+        if (
+            step.calls
+            or observations
+            or not _plainly(step.thought)
+            or not (step.answer is None or _plainly(step.answer))
+        ):
+            known = (
+                length + 1,
+                hashed(b"c" + self.digest + hashed(b"u" + turn.encoded())),
+            )  # tells whoever made what cannot be written
         buffer.turns.append(turn)
         made = Transcript.__new__(Transcript)
-        made.buffer, made._length, made._summed_up = buffer, length + 1, self._summed_up
+        made.buffer, made._length, made._summed_up = buffer, length + 1, known
         return made
 
     def since(self, length: int) -> list[Turn]:

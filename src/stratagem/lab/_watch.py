@@ -126,6 +126,7 @@ class Witness:
         if line.startswith(before) and line[len(before) : len(before) + 1].isspace() and before in self.lines:
             earlier = [*self.grown.pop(before, ()), (len(before), self.lines.pop(before))]
             self.grown[line] = [*self.grown.get(line, ()), *earlier]
+            self._latest.clear()  # the line is gone, and counts again if it is shown again
         self._begun[line[:LONG]] = line
 
     def hears(self, reply: Reply) -> Reply:
