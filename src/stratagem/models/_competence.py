@@ -23,7 +23,7 @@ class Competence:
         rethink: probability that a wrong attempt is right when it is thought over without feedback; None corrects as many as
             are spoiled, so that the accuracy stays `skill`.
         lesson: share of what is missing to certainty that advice or a lesson brings.
-        cause: probability that a draw takes the outcome that all draws for a problem have in common.
+        cause: probability that a draw is right or wrong as all draws for a problem are together; which wrong answer it gives is its own.
         spread: different wrong answers to a problem; 1: whoever is wrong says the same.
         heat: what each unit of temperature takes from the skill.
         format: probability that a reply cannot be read.
