@@ -13,7 +13,7 @@ from stratagem.judges.rewarded import rewarded
 from stratagem.models.simulated import SimulatedModel
 from stratagem.parts.agreement import agreement, preferred
 from stratagem.strategies import best_of_n, direct, longer_chain, react, reflexion, tree_of_thoughts
-from stratagem.strategies.search.tree_of_thoughts import sample, value_each, vote_across
+from stratagem.strategies.search.tree_of_thoughts import propose, sample, value_each, vote_across
 from stratagem.tasks import suite
 
 WORDS, GAME, BLOCKS = suite("word_problems"), suite("game24"), suite("blocksworld")
@@ -64,6 +64,24 @@ SEARCHES = [
 async def test_every_search_solves_what_its_model_proposes_and_recognises(made: Strategy) -> None:
     assert await scored(made, "sim:skill=1,step=1,judge=1", n=10, of=GAME) == 1
     assert await scored(made, "sim:skill=0,step=0,judge=1", n=10, of=GAME) == 0
+
+
+@pytest.mark.parametrize("of", [GAME, BLOCKS], ids=["game24", "blocksworld"])
+@pytest.mark.parametrize("search", ["breadth", "depth"])
+async def test_a_search_that_may_go_deeper_than_there_are_steps_states_the_answer(search: Any, of: Any) -> None:
+    made = tree_of_thoughts.using(search=search, depth=9, width=2, branching=12)
+    assert await scored(made, "sim:skill=1,judge=1", n=4, of=of) == 1
+
+
+@pytest.mark.parametrize("generate", [propose, sample])
+async def test_at_its_end_a_path_is_neither_spoiled_by_the_skill_nor_saved_by_it(generate: Any) -> None:
+    three, nine = (
+        tree_of_thoughts.using(generate=generate, depth=depth, width=1, branching=2, evaluate=value_each.using(votes=1))
+        for depth in (3, 9)
+    )
+    seen = await scored(three, "sim:skill=0.5,judge=1", n=60, of=GAME)
+    assert 0.2 < seen < 0.8
+    assert await scored(nine, "sim:skill=0.5,judge=1", n=60, of=GAME) == seen
 
 
 async def test_a_vote_is_understood() -> None:

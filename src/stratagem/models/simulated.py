@@ -288,11 +288,11 @@ class _Speaker:
 
         Whoever writes down what a finished path says makes no new mistake.
         """
-        path, missing, solution = self.asked.path, 0, self.oracle.right(self.asked)
+        path, missing, solution = self.asked.path, 0, str(self.oracle.right(self.asked)).split()
         while missing < MOST_MISSING:
             asked = Inquiry("thoughts", self.asked.name, self.asked.output, {**self.asked.given, "path": path})
             right = self.oracle.right(asked)
-            if not right or right[0] == solution:  # a suite without steps has one thought, the solution
+            if not right or str(right[0]).split() == solution:  # what is left to think at the end, or without steps
                 break
             path, missing = (*path, str(right[0])), missing + 1
         return max(self.can.of_a_step**missing, self.can.skill if missing else 0.0)

@@ -291,7 +291,11 @@ _made: dict[int, Suite] = {}  # suites of which there are tasks; they live as lo
 
 
 class SuiteOracle:
-    """The oracle of a suite: it reads the problem in the question, and solves it."""
+    """The oracle of a suite: it reads the problem in the question, and solves it.
+
+    After a finished path that is alive there is one thing left to think, right and wrong alike: the solution, in one line.
+    A path is as alive with it, however often it is said, as without it.
+    """
 
     __slots__ = ("_alive", "_knows", "_read", "_solved", "_stepped", "_suite", "_wrong")
 
@@ -303,13 +307,31 @@ class SuiteOracle:
             return suite.wrong(read(question), number)
 
         def stepped(question: str, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
-            return suite.steps(read(question), path)
+            path, problem = walked(question, path), read(question)
+            steps = suite.steps(problem, path)
+            if not steps[0] and suite.alive(problem, path):
+                return ((stated := (statement(question),)), stated)
+            return steps
 
         def knows(question: str, text: str) -> bool:
             return suite.score(question, text).right == 1
 
         def alive(question: str, path: tuple[str, ...]) -> bool:
-            return suite.alive(read(question), path)
+            return suite.alive(read(question), walked(question, path))
+
+        def statement(question: str) -> str:
+            return " ".join(self._solved(question).split())
+
+        def walked(question: str, path: tuple[str, ...]) -> tuple[str, ...]:
+            """Return a path without what was said after its end."""
+            said, end = statement(question) if path else "", len(path)
+            while end and path[end - 1] == said:
+                end -= 1
+            problem = read(question)
+            for length in range(end, len(path)):
+                if not suite.steps(problem, path[:length])[0] and suite.alive(problem, path[:length]):
+                    return path[:length]
+            return path
 
         self._suite = suite
         self._read = read = lru_cache(4096)(suite.read)
