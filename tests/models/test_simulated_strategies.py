@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import stratagem
+from stratagem import strategies
 from stratagem.core import Answer, Run, Strategy, Task, strategy
 from stratagem.judges.checked import checked
 from stratagem.judges.pairwise_explained import preferences
@@ -14,7 +15,7 @@ from stratagem.models.simulated import SimulatedModel
 from stratagem.parts.agreement import agreement, preferred
 from stratagem.strategies import best_of_n, direct, longer_chain, react, reflexion, tree_of_thoughts
 from stratagem.strategies.search.tree_of_thoughts import propose, sample, value_each, vote_across
-from stratagem.tasks import suite
+from stratagem.tasks import names, suite
 
 WORDS, GAME, BLOCKS = suite("word_problems"), suite("game24"), suite("blocksworld")
 
@@ -122,3 +123,14 @@ async def judging(run: Run, task: Task) -> Answer:
 async def test_the_pairwise_judge_is_understood_in_either_order() -> None:
     async with stratagem.open(model=SimulatedModel("sim:judge=1", WORDS.oracle()), journal="memory") as session:
         assert (await session.run(judging, "?")).text == "1.0"
+
+
+@pytest.mark.parametrize("of", [suite(name) for name in names()], ids=names())
+async def test_every_strategy_runs_on_every_suite(of: Any) -> None:
+    (item,) = of.items(1, seed="every")
+    for name in strategies.names():
+        async with stratagem.open(
+            model=SimulatedModel("sim:skill=1,judge=1", of.oracle()), journal="memory", tools=of.tools()
+        ) as session:
+            answer = await session.run(getattr(strategies, name), of.task(item.question))
+        assert answer.text, name

@@ -1,11 +1,14 @@
 """The oracle of a suite knows where a path ends, and a question that was given as a part."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stratagem.core import Inquiry
 from stratagem.tasks import names, suite
+from stratagem.tasks._own import opened
 
 
 def dice(n: int) -> int:
@@ -60,3 +63,29 @@ def test_a_solution_that_is_stated_before_the_end_is_no_step() -> None:
     assert oracle.right(thoughts(question, (first,))) == [second]
     assert oracle.right(thoughts(question, (first, second))) == (f"{first} {second}",)
     assert not oracle.accepts(thoughts(question, (f"{first} {second}",)), (f"{first} {second}",))
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_part_is_one_line_that_any_oracle_of_the_suite_reads_as_the_question(name: str, level: int) -> None:
+    of = suite(name)
+    for item in of.items(5, seed="parts", level=level):
+        (part,) = of.oracle().right(Inquiry("parts", "t", tuple[str, ...], {"question": item.question}))
+        assert part.splitlines() == [part.strip()]
+        assert (part == item.question) == ("\n" not in item.question)
+        oracle, asked = of.oracle(), Inquiry("answer", "t", str, {"question": part})
+        assert oracle.right(asked) == item.key
+        assert oracle.accepts(asked, item.key)
+        wrong = oracle.wrong(asked, lambda _: 2)
+        assert wrong == of.wrong(of.read(item.question), 2)
+        assert not oracle.accepts(asked, wrong)
+        assert oracle.right(Inquiry("parts", "t", tuple[str, ...], {"question": part})) == (part,)
+
+
+@pytest.mark.parametrize("question", ['"What is it?"', '"half', '"3"', '"a" or "b"', '"two\\nlines', "12"])
+def test_a_question_of_one_line_is_no_part_that_was_given(question: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.jsonl"
+    file.write_text("".join(json.dumps({"question": one, "answer": one}) + "\n" for one in (question, "What else?")))
+    oracle = opened(str(file)).oracle()
+    assert oracle.right(Inquiry("answer", "t", str, {"question": question})) == question
+    assert oracle.right(Inquiry("parts", "t", tuple[str, ...], {"question": question})) == (question,)

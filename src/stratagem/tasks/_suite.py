@@ -11,6 +11,7 @@ Rule 3: what the extractor does not find is None, and None is wrong.
 """
 
 import copy
+import json
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -295,11 +296,17 @@ class SuiteOracle:
 
     After a finished path that is alive there is one thing left to think, right and wrong alike: the solution, in one line.
     A path is as alive with it, however often it is said, as without it.
+
+    A part of a problem is all of it. If it has several lines, it is given as a JSON string, and read back as one: so is nothing to
+    be remembered, neither by another process nor when a run is resumed.
     """
 
     __slots__ = ("_alive", "_knows", "_read", "_solved", "_stepped", "_suite", "_wrong")
 
     def __init__(self, suite: Suite) -> None:
+        def problem_of(question: str) -> Json:
+            return suite.read(_whole(question))
+
         def solved(question: str) -> str:
             return suite.solve(read(question))
 
@@ -314,7 +321,7 @@ class SuiteOracle:
             return steps
 
         def knows(question: str, text: str) -> bool:
-            return suite.score(question, text).right == 1
+            return suite.score(_whole(question), text).right == 1
 
         def alive(question: str, path: tuple[str, ...]) -> bool:
             return suite.alive(read(question), walked(question, path))
@@ -334,7 +341,7 @@ class SuiteOracle:
             return path
 
         self._suite = suite
-        self._read = read = lru_cache(4096)(suite.read)
+        self._read = read = lru_cache(4096)(problem_of)
         self._solved, self._wrong = lru_cache(4096)(solved), lru_cache(16384)(wrong)
         self._knows, self._stepped = lru_cache(65536)(knows), lru_cache(16384)(stepped)
         self._alive = lru_cache(65536)(alive)
@@ -350,7 +357,7 @@ class SuiteOracle:
                 return (self._solved(asked.question),)
             return self._stepped(asked.question, asked.path)[0]
         if asked.kind == "parts":
-            return (asked.question,)
+            return (_in_one_line(asked.question),)
         return self._solved(asked.question)
 
     def wrong(self, asked: Inquiry, dice: Callable[[int], int]) -> Any:
@@ -371,3 +378,18 @@ class SuiteOracle:
 
     def _partial(self, asked: Inquiry, value: Any) -> bool:
         return isinstance(value, str) and "path" in asked.given and asked.subject is asked.given["path"]
+
+
+def _in_one_line(question: str) -> str:
+    return question if question.splitlines() == [question.strip()] else json.dumps(question)
+
+
+def _whole(question: str) -> str:
+    """Return the question that was given in one line."""
+    if question[:1] != '"':
+        return question
+    try:
+        meant = json.loads(question)
+    except ValueError:
+        return question
+    return meant if isinstance(meant, str) and _in_one_line(meant) == question else question
