@@ -168,8 +168,8 @@ def test_a_grade_is_the_best_or_the_worst_of_its_type():
     assert grades(str) is None
 
 
-async def asked(declared, spec, n=400, **inputs):
-    """Ask one thing many times at temperature 1; return the replies."""
+async def asked(declared, spec, n=400, *, temperature=1.0, made=SimulatedModel, **inputs):
+    """Ask one thing many times; return the replies."""
     from stratagem.core import strategy
 
     replies = []
@@ -177,11 +177,11 @@ async def asked(declared, spec, n=400, **inputs):
     @strategy(calls=f"{n}")
     async def asks(run, task):
         """Ask."""
-        for draw in await run.using(temperature=1.0).sample(declared, n, **inputs):
+        for draw in await run.using(temperature=temperature).sample(declared, n, **inputs):
             replies.append(draw)
         return task.answer("done")
 
-    model = SimulatedModel(spec, (GAME if "Use each" in inputs["question"] else WORDS).oracle())
+    model = made(spec, (GAME if "Use each" in inputs["question"] else WORDS).oracle())
     async with stratagem.open(model=model, journal="memory") as session:
         await session.run(asks, inputs["question"])
     assert len(replies) == n
@@ -263,6 +263,55 @@ async def test_a_choice_follows_the_judge_and_its_bias():
     assert set(await asked(vote, "sim:position=1", n=20, question=ONE.question, candidates=pair)) == {1}
     biased = await asked(prefer, "sim:judge=1,position=0.5", question=ONE.question, answer=wrong, rival=ONE.key)
     assert near(sum(one.first for one in biased) / 400, 0.5, 400)
+
+
+async def test_a_judge_that_likes_length_takes_the_longest_and_the_first_of_equals():
+    wrong = WORDS.wrong(WORDS.read(ONE.question), 0)
+    long = f"{wrong}, as far as I can see"
+    pair, equals = (ONE.key, long), ("28", ONE.key)
+    assert ONE.key == "29"
+    assert set(await asked(vote, "sim:judge=1,length=1", n=20, question=ONE.question, candidates=pair)) == {2}
+    assert set(await asked(vote, "sim:judge=1,length=1", n=20, question=ONE.question, candidates=equals)) == {1}
+    biased = await asked(vote, "sim:judge=1,length=0.4", question=ONE.question, candidates=pair)
+    assert near(biased.count(2) / 400, 0.4, 400)
+    both = await asked(vote, "sim:judge=1,position=0.3,length=0.3", question=ONE.question, candidates=equals)
+    assert near(both.count(1) / 400, 0.6, 400)
+    rated = await asked(prefer, "sim:judge=1,length=0.4", question=ONE.question, answer=ONE.key, rival=long)
+    assert near(sum(one.first for one in rated) / 400, 0.6, 400)
+
+
+@pytest.mark.parametrize(("temperature", "skill"), [(0.25, 0.8), (1.0, 0.5)])
+async def test_heat_takes_from_the_skill_by_the_temperature(temperature, skill):
+    said = await asked(solve, "sim:skill=0.9,heat=0.4", temperature=temperature, question=ONE.question)
+    assert near(sum(one.answer == ONE.key for one in said) / 400, skill, 400)
+
+
+async def test_heat_takes_nothing_from_a_greedy_model():
+    assert await scored(direct, "sim:skill=0.6,heat=1", n=200) == await scored(direct, "sim:skill=0.6", n=200)
+
+
+@pytest.mark.parametrize("decay", [4, 9])
+async def test_skill_decays_with_the_length_of_a_prompt(decay):
+    lengths = set()
+
+    class Measured(SimulatedModel):
+        def complete(self, request, *, on_delta=None):
+            lengths.add(len(request.message))
+            return super().complete(request, on_delta=on_delta)
+
+    said = await asked(solve, f"sim:skill=0.9,decay={decay}", made=Measured, question=ONE.question)
+    (length,) = lengths
+    kept = math.exp(-decay * length / 4000)
+    assert kept < 0.85
+    assert near(sum(one.answer == ONE.key for one in said) / 400, 0.9 * kept, 400)
+
+
+async def test_a_greedy_draw_is_the_same_wherever_it_is_made():
+    spec = "sim:skill=0.5,spread=50"
+    assert len({one.answer for one in await asked(solve, spec, n=20, temperature=0.0, question=ONE.question)}) == 1
+    assert len({one.answer for one in await asked(solve, spec, n=20, question=ONE.question)}) > 5
+    several = await told(*[(solve, {"question": ONE.question})] * 5, spec=spec)
+    assert len({one.answer for one in several}) == 1
 
 
 async def test_what_cannot_be_understood_is_said_before_anything_is_invented():

@@ -8,6 +8,7 @@ import pytest
 import stratagem
 from stratagem import strategies
 from stratagem.core import Answer, Run, Strategy, Task, strategy
+from stratagem.errors import NoAnswer
 from stratagem.judges.checked import checked
 from stratagem.judges.pairwise_explained import preferences
 from stratagem.judges.rewarded import rewarded
@@ -16,6 +17,7 @@ from stratagem.parts.agreement import agreement, preferred
 from stratagem.strategies import best_of_n, direct, longer_chain, react, reflexion, tree_of_thoughts
 from stratagem.strategies.search.tree_of_thoughts import propose, sample, value_each, vote_across
 from stratagem.tasks import names, suite
+from stratagem.tasks.blocksworld import Blocksworld
 
 WORDS, GAME, BLOCKS = suite("word_problems"), suite("game24"), suite("blocksworld")
 
@@ -99,9 +101,30 @@ async def test_with_too_little_for_one_level_a_search_is_direct_prompting() -> N
     assert near(seen, 0.4, 300)
 
 
+REACHED: list[bool] = []  # whether the goal held at the end of each trial of the latest item
+
+
+@strategy(calls="8", lower="1")
+async def pacing(run: Run, task: Task) -> Answer:
+    """Move for a while, and say so when that was too little."""
+    try:
+        answer = await react.using(max_steps=8)(run, task)
+    except NoAnswer as stopped:
+        answer = task.answer("tired", steps=stopped.steps)
+    REACHED.append("The goal holds." in list(answer.steps.observations)[-1].text)
+    return answer
+
+
 async def test_the_reward_of_a_world_decides_between_trials() -> None:
-    made = reflexion.using(actor=react.using(max_steps=12), judge=rewarded)
-    assert await scored(made, "sim:skill=1", n=5, of=BLOCKS) == 1
+    made, acting, seen = reflexion.using(actor=pacing, judge=rewarded), Blocksworld(acting=True), list[list[bool]]()
+    async with stratagem.open(model=SimulatedModel("sim:skill=0.6", acting.oracle()), journal="memory") as session:
+        for item in acting.items(12, seed="compared"):
+            REACHED.clear()
+            await session.run(made, acting.task(item.question))
+            seen.append([*REACHED])
+    trials = [[True], [False, True], [False, False, True], [False, False, False]]
+    assert all(one in trials for one in seen)  # it ends with the first that is rewarded, and with no other
+    assert all(one in seen for one in trials[:2])
 
 
 ITEMS = list(WORDS.items(40, seed="pairs"))
