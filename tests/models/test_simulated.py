@@ -1,5 +1,6 @@
 """`sim:`: what its parameters state is what is seen, and a draw depends on its place alone."""
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,13 +8,14 @@ from typing import Annotated, Literal
 import pytest
 
 import stratagem
-from stratagem.core import Inquiry, Preference, Role, Transcript, Verdict, signature
+from stratagem.core import Inquiry, Preference, Reply, Role, Transcript, Verdict, signature
 from stratagem.core._inquiry import grades, kind_of
-from stratagem.errors import CapabilityError, UsageError
+from stratagem.errors import CapabilityError, NoAnswer, UsageError
 from stratagem.models._competence import Competence
 from stratagem.models.simulated import SimulatedModel
-from stratagem.strategies import chain_of_thought, direct, self_consistency, zero_shot_chain_of_thought
+from stratagem.strategies import chain_of_thought, direct, react, self_consistency, zero_shot_chain_of_thought
 from stratagem.tasks import suite
+from stratagem.tasks.blocksworld import Blocksworld
 
 WORDS = suite("word_problems")
 GAME = suite("game24")
@@ -394,3 +396,58 @@ async def test_a_lesson_without_earlier_ones_and_feedback_differ_by_what_they_ar
 
 async def test_lessons_that_are_drawn_differ():
     assert len(set(await asked(learn, "sim:", n=20, question=ONE.question, attempt="1", lessons=()))) == 20
+
+
+async def heard(strategy, spec, of, question, most):
+    """Return what a model said and what it cost, call by call, and the answer's text."""
+    replies, said = [], ""
+
+    class Heard(SimulatedModel):
+        def complete(self, request, *, on_delta=None):
+            reply = super().complete(request, on_delta=on_delta)
+            assert isinstance(reply, Reply)
+            assert reply.usage is not None
+            tokens = reply.usage.completion_tokens
+            replies.extend((one.text, one.calls, one.finish, tokens) for one in reply.samples)
+            return reply
+
+    options = {"max_tokens": most}
+    async with stratagem.open(model=Heard(spec, of.oracle()), journal="memory", options=options) as session:
+        with contextlib.suppress(NoAnswer):
+            said = (await session.run(strategy, of.task(question))).text
+    return replies, said
+
+
+@pytest.mark.parametrize(
+    ("most", "text", "finish", "tokens", "answer"),
+    [
+        (70, "Simulated reasoning. The answer is 29.", "stop", 70, "29"),
+        (69, "Simulated reasoning. The answer is 2", "length", 69, "2"),
+        (65, "Simulated reasoning.", "length", 65, ""),
+        (60, "", "length", 60, ""),
+        (12, "", "length", 12, ""),
+    ],
+)
+async def test_a_reply_is_cut_at_max_tokens_and_its_reasoning_counts_first(most, text, finish, tokens, answer):
+    replies, said = await heard(chain_of_thought, "sim:skill=1", WORDS, ONE.question, most)
+    assert replies == [(text, (), finish, tokens)] * (1 if answer else 2)  # what cannot be read is asked again, once
+    assert said == answer
+
+
+async def test_a_reply_without_reasoning_is_cut_where_it_is_too_long_itself():
+    key = GAME.solve([4, 9, 10, 13])
+    whole, part = -(-len(key) // 4), len(key) // 8
+    replies, said = await heard(direct, "sim:skill=1", GAME, HAND, whole)
+    assert (replies, said) == ([(key, (), "stop", whole)], key)
+    replies, _ = await heard(direct, "sim:skill=1", GAME, HAND, part)
+    assert replies == [(key[: 4 * part], (), "length", part)]
+
+
+@pytest.mark.parametrize(("most", "finish"), [(25, "stop"), (24, "length")])
+async def test_a_call_of_a_tool_is_lost_with_the_end_of_its_reply(most, finish):
+    acting = Blocksworld(acting=True)
+    question = next(acting.items(1)).question
+    replies, _ = await heard(react.using(max_steps=1), "sim:skill=1,words=20", acting, question, most)
+    text, calls, finished, tokens = replies[0]
+    assert (text, finished, tokens) == ("Simulated reasoning."[: 4 * (most - 20)], finish, most)
+    assert len(calls) == (finish == "stop")

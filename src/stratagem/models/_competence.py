@@ -32,7 +32,8 @@ class Competence:
         length: probability that it takes the longest.
         decay: per 1,000 tokens of a prompt, the share of the skill that is lost (exponentially).
         branch: thoughts in a reply that may have several.
-        words: tokens of reasoning before an answer.
+        words: tokens of reasoning before an answer, which nobody sees. What is left of `max_tokens` behind them is all that a reply
+            may have.
         longest: tokens of a reply, at most.
         latency: seconds until a reply begins.
         speed: tokens per second; 0 is at once.

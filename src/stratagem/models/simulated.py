@@ -107,15 +107,16 @@ class SimulatedModel:
         samples = tuple([
             self._draw(self._oracle, request, form, asked, place, request.occurrence + number) for number in range(request.n)
         ]) if request.n > 1 else (self._draw(self._oracle, request, form, asked, place, request.occurrence),)  # fmt: skip
+        hidden, most = self.competence.words if form.reasons else 0, request.options.get("max_tokens")
+        if most is not None:
+            samples = tuple([_cut(sample, most - hidden) for sample in samples])
         if on_delta is not None:
             for k, sample in enumerate(samples):
                 on_delta(Delta(k, sample.text))
-        prompt, said = self.prompt_bound(request), 0
+        prompt, said = self.prompt_bound(request), hidden * request.n
         for sample in samples:
             said -= -len(sample.text) // 4
-        if form.reasons:
-            said += self.competence.words * request.n
-        most = request.options.get("max_tokens") if request.max_tokens is None else request.max_tokens
+        most = most if request.max_tokens is None else request.max_tokens
         if most is not None:
             said = min(said, most * request.n)
         cost = self.competence.price * (prompt + said) / 1e6
@@ -155,6 +156,13 @@ class SimulatedModel:
             return Sample(GARBLED)
         said = _SAID[form.kind](_Speaker(oracle, can, asked, dice, request))
         return form.written(said, native=request.native)
+
+
+def _cut(sample: Sample, room: int) -> Sample:
+    """Return a draw with at most so many tokens, of four characters each; what it would have called comes behind its text."""
+    if -(-len(sample.text) // 4) <= room:
+        return sample
+    return Sample(sample.text[: 4 * max(room, 0)], finish="length")
 
 
 _REFUSES, _GARBLES, _SHARES, _OWN = (
