@@ -120,3 +120,176 @@ def test_what_a_strategy_asks_wrongly_of_a_suite_stays_its_own_failure(
     (failure,) = report.failures
     assert (failure["kind"], failure["items"]) == ("error", 2)
     assert said in failure["reason"]
+
+
+CALLED = """
+def act(self, problem, inquiry, *, right, dice):
+    from stratagem.core import Step, Transcript, ToolCall
+    steps = inquiry.given.get("steps")
+    if isinstance(steps, Transcript) and len(steps):
+        return Step("Done.", (), self.solve(problem))
+    return Step("Look.", (ToolCall("look", {"place": "attic"}),))
+"""
+HANDED = {
+    "checker": f'''
+def checker(self, problem):
+    def check(text):
+        {INSIDE}
+        return Verdict(self.extract(text) == product(problem), 1.0, "")
+    return check
+''',
+    "environment": f'''
+{CALLED}
+def look(self, place: str) -> str:
+    """Look at a place."""
+    return inside("move", place)
+
+def environment(self, problem):
+    from stratagem.core import Observation, Tool
+    suite = self
+
+    class World:
+        def __init__(self):
+            inside("environment")
+
+        def reset(self):
+            inside("reset")
+            return Observation("Back.")
+
+        def moves(self):
+            inside("moves")
+            return (Tool(suite.look, effect="self"),)
+
+    return World
+''',
+    "tools": f'''
+{CALLED}
+def tools(self):
+    from stratagem.core import Tool
+
+    def look(place: str) -> str:
+        """Look at a place."""
+        return inside("tool", place)
+
+    async def seek(place: str) -> str:
+        """Look at a place."""
+        return inside("tool", place)
+
+    return (Tool(seek, name="look"),) if os.environ.get("WAITS") else (Tool(look),)
+''',
+}  # fmt: skip
+FAILING = """
+def inside(where, place=""):
+    if "_STRATAGEM_LAB_WORKER" in os.environ and os.environ["FAILS"] == where:
+        raise {}
+    return "Nothing."
+"""
+AGAIN = """\
+answer = task.answer(await run.ask(reply, question=task.question))
+try:
+    task.checker(answer.text)
+except Exception:
+    pass
+return answer"""
+
+
+def handed(folder: Path, kind: str, raised: str = 'KeyError("far")') -> str:
+    """Write a suite that hands something to strategies, which raises where `FAILS` says; return its spec."""
+    lines = "\n".join(f"    {line}" for line in HANDED[kind].splitlines())
+    (folder / "bad.py").write_text(f"{HEAD}\n{FAILING.format(raised)}\n\nclass Bad(Products):\n{lines}\n")
+    return "bad.py:Bad"
+
+
+@pytest.mark.parametrize("body", ["return await best_of_n(run, task, n=2, judge=checked)", AGAIN])
+def test_a_public_checker_that_fails_is_the_suite_s_mistake_even_if_it_is_caught(
+    made: Callable[..., str], tmp_path: Path, body: str
+) -> None:
+    made("Products", "")
+    before = "from stratagem.strategies import best_of_n\nfrom stratagem.judges.checked import checked\n"
+    mine = written(tmp_path / "mine.py", body, before=before, calls="2")
+    (tmp_path / "mine.py").write_text(
+        (tmp_path / "mine.py").read_text().replace('calls="2"', 'calls="2", needs="checker"')
+    )
+    with pytest.raises(UsageError) as caught:
+        lab.compare(handed(tmp_path, "checker"), mine, **{**SETTINGS, "items": 2})
+    assert re.match(
+        r"`checker` of the suite 'products' fails: KeyError: 'far' \(bad.py, line \d+\) \(.*mine.py:mine at no limit with sim:.*, "
+        r"at products-1-000000\)",
+        str(caught.value),
+    )
+    assert caught.value.remedy == LATE
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "said"),
+    [
+        ("environment", "environment", "`environment` of"),
+        ("reset", "environment", "`reset` of the environment of"),
+        ("moves", "environment", "`moves` of the environment of"),
+        ("move", "environment", "the move `look` of"),
+        ("tool", "tools", "the tool `look` of"),
+        ("waits", "tools", "the tool `look` of"),
+    ],
+)
+def test_what_a_world_or_a_tool_raises_is_the_suite_s_mistake(
+    made: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, kind: str, said: str
+) -> None:
+    made("Products", "")
+    monkeypatch.setenv("FAILS", "tool" if where == "waits" else where)
+    monkeypatch.setenv("WAITS", "1" if where == "waits" else "")
+    actor = written(
+        tmp_path / "mine.py",
+        "answer = await react(run, task)\nif task.environment:\n    await run.reset()\nreturn answer",
+        before="from stratagem.strategies import react\n",
+        calls="30",
+    )
+    with pytest.raises(UsageError) as caught:
+        lab.compare(handed(tmp_path, kind), actor, **{**SETTINGS, "items": 2})
+    assert str(caught.value).startswith(f"{said} the suite 'products' fails: KeyError: 'far' (bad.py, line ")
+    assert ("; what a model did wrong it says by `ModelRetry` (" in str(caught.value)) == (said.startswith("the "))
+    assert caught.value.remedy == LATE
+
+
+@pytest.mark.parametrize(
+    "raised",
+    ["__import__('stratagem').core.ModelRetry('no')", "ValueError('no')", "KeyError(place)", "TimeoutError()"],
+)
+def test_what_a_move_says_of_its_arguments_is_read_by_the_model(
+    made: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str
+) -> None:
+    made("Products", "")
+    monkeypatch.setenv("FAILS", "move")
+    report = lab.compare(handed(tmp_path, "environment", raised), "react", **{**SETTINGS, "items": 2})
+    assert [row["accuracy"] for row in report.rows] == [1.0]
+    assert report.failures == []
+
+
+def test_a_canonical_form_that_fails_is_the_suite_s_mistake(made: Callable[..., str]) -> None:
+    body = f"def canonical(self, value):\n    {INSIDE}\n    return value"
+    with pytest.raises(UsageError, match=r"`canonical` of the suite 'products' fails: KeyError: 'far' \(bad\.py"):
+        lab.compare(made("Products", body), "self_consistency(n=2)", **{**SETTINGS, "items": 2})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return task.answer(str(task.checker(7)))",
+        "return task.answer(str(task.environment().moves()[0].fn(1, 2, 3)))",
+        "return task.answer(str(task.environment(1)))",
+        "return task.answer(str(task.canonical(None)))",
+    ],
+)
+def test_what_a_strategy_does_with_what_it_was_handed_stays_its_own_failure(
+    made: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    made("Products", "")
+    monkeypatch.setenv("FAILS", "")
+    lines = "".join(HANDED[kind] for kind in ("checker", "environment")).replace(INSIDE, "text + ''")
+    lines += "\ndef canonical(self, value):\n    return value + 0\n"
+    lines = "\n".join(f"    {line}" for line in lines.splitlines())
+    (tmp_path / "bad.py").write_text(f"{HEAD}\n{FAILING.format('KeyError')}\n\nclass Bad(Products):\n{lines}\n")
+    spec = written(tmp_path / "mine.py", body, calls="0")
+    path = tmp_path / "mine.py"
+    path.write_text(path.read_text().replace('calls="0"', 'calls="0", needs="checker"'))
+    (failure,) = lab.compare("bad.py:Bad", spec, **{**SETTINGS, "items": 2}).failures
+    assert (failure["kind"], failure["items"]) == ("error", 2)

@@ -12,9 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from stratagem.core import ModelRetry
 from stratagem.core._canonical import clean
 from stratagem.errors import StratagemError, UsageError
 from stratagem.lab._suites import source_of
+from stratagem.lab._truth import ASKED
 from stratagem.tasks import Item, Suite, _checks
 
 ITEMS = 8  # well below a second for an ordinary suite, and enough for what is wrong with every item
@@ -90,22 +92,59 @@ def blamed(
 def fault_of(failure: BaseException) -> UsageError | None:
     """Return the mistake of a suite that came up inside a strategy's run, through its task or its oracle; None if it is another's.
 
-    A text that is none, and a question that the suite never asked, are the strategy's own.
+    A text that is none, the form of no value, and a question that the suite never asked, are the strategy's own; what a move or a tool says of its
+    arguments is the model's.
     """
-    caller, suite = "", None
-    for frame, _ in traceback.walk_tb(failure.__traceback__):
+    if not isinstance(failure, Exception | SystemExit) or isinstance(failure, StratagemError):
+        return None
+    caller, suite, trace = "", None, failure.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_code in ASKED:
+            return _fault_at(frame, failure, fits=trace.tb_next is not None)
         suite = _suite_in(frame)
         if suite is not None:
-            if caller != Suite.__module__ or not isinstance(frame.f_locals.get("text", ""), str):
+            if caller != Suite.__module__ or _no_answer(frame):
                 return None
             break
-        caller = frame.f_globals.get("__name__", "")
-    if suite is None or isinstance(failure, StratagemError) or type(suite).__module__.startswith("stratagem."):
+        caller, trace = frame.f_globals.get("__name__", ""), trace.tb_next
+    if suite is None or type(suite).__module__.startswith("stratagem."):
         return None
     method, _, _ = _place(failure)
     if method == "`read`" and isinstance(failure, ValueError):
         return None
     return UsageError(f"{method} of the suite {suite.name!r} fails: {last_line(failure)}", remedy=LATE)
+
+
+def _no_answer(frame: FrameType) -> bool:
+    """Return whether a method was given what no suite has to read: a text that is none, or the value of no answer."""
+    names = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
+    if frame.f_code.co_name == "canonical":
+        return any(frame.f_locals.get(name) is None for name in names)
+    return not isinstance(frame.f_locals.get("text", ""), str)
+
+
+def _fault_at(frame: FrameType, failure: BaseException, *, fits: bool) -> UsageError | None:
+    """Return the mistake of a suite of which something was called; `fits`: what failed is within that, and not the call."""
+    held = frame.f_locals
+    given = (*held["args"], *held["named"].values()) if held["by_model"] else ()
+    if not held["suite"] or (held["by_model"] and (not fits or _of_arguments(failure, given))):
+        return None
+    hint = "; what a model did wrong it says by `ModelRetry`" if held["by_model"] else ""
+    return UsageError(
+        f"{held['what']} of the suite {held['suite']!r} fails: {last_line(failure)}{hint}", remedy=LATE
+    )  # fmt: skip
+
+
+def _of_arguments(failure: BaseException, given: Sequence[Any]) -> bool:
+    """Return whether a failure is what one gets for wrong arguments, or for looking up what they name."""
+    if isinstance(failure, KeyError):
+        return bool(failure.args) and any(
+            type(one) is type(failure.args[0]) and one == failure.args[0] for one in given
+        )
+    if isinstance(failure, IndexError):
+        return any(type(one) is int for one in given)
+    return isinstance(failure, ModelRetry | ValueError | TimeoutError)
 
 
 def _suite_in(frame: FrameType) -> Suite | None:
