@@ -66,6 +66,65 @@ def test_a_scorer_that_fails_on_a_reply_is_named_with_its_item_and_a_withheld_qu
         Path("late").unlink()
 
 
+LATER = """
+def right(self, problem, value):
+    return VALUE if os.path.exists("late") else super().right(problem, value)
+"""
+PARTS = """
+def parts(self, problem, value):
+    return {"tens": 1.0, "ones": VALUE if os.path.exists("late") else 1.0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "value", "said"),
+    [
+        (LATER, "-1", "`right` of the suite 'bad.py:Bad' is -1.0 at "),
+        (LATER, "1.01", "`right` of the suite 'bad.py:Bad' is 1.01 at "),
+        (LATER, "float('nan')", "`right` of the suite 'bad.py:Bad' is nan at "),
+        (LATER, "float('inf')", "`right` of the suite 'bad.py:Bad' is inf at "),
+        (PARTS, "7.0", "`parts`, 'ones', of the suite 'bad.py:Bad' is 7.0 at "),
+        (PARTS, "-0.1", "`parts`, 'ones', of the suite 'bad.py:Bad' is -0.1 at "),
+        (PARTS, "float('nan')", "`parts`, 'ones', of the suite 'bad.py:Bad' is nan at "),
+        (PARTS, "'all'", "`parts`, 'ones', of the suite 'bad.py:Bad' is 'all' at "),
+    ],
+)
+@pytest.mark.parametrize("withheld", [False, True])
+def test_a_score_that_is_no_share_is_refused_wherever_it_comes_up(
+    made: Callable[..., str], body: str, value: str, said: str, withheld: bool
+) -> None:
+    spec = made("Products", body.replace("VALUE", value))
+    given = {**SETTINGS, "items": 1, "on_progress": lambda now: Path("late").touch() if now.done else None}
+    with pytest.raises(UsageError) as caught:
+        lab.compare(spec, "direct", **given, **({"seed": "0" * 16, "withheld": True} if withheld else {}))
+    told = str(caught.value).replace(f"{Path.cwd()}/", "")
+    assert told == f"{said}products-1-000000: it is a share from 0 to 1"
+    assert caught.value.remedy == LATE
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def right(self, problem, value):\n    return 1.0 if value == product(problem) else -1.0", "`right` of the suite 'bad.py:Bad' is -1.0"),
+        ("def right(self, problem, value):\n    return 1.0 if value == product(problem) else float('nan')",
+         "`right` of the suite 'bad.py:Bad' is nan"),
+        ("def parts(self, problem, value):\n    return {'tens': 7.0}", "`parts`, 'tens', of the suite 'bad.py:Bad' is 7.0"),
+    ],
+)  # fmt: skip
+def test_a_score_that_is_no_share_is_found_before_anything_is_asked(
+    made: Callable[..., str], monkeypatch: pytest.MonkeyPatch, body: str, said: str
+) -> None:
+    failure = str(refused(made("Products", body), monkeypatch))
+    assert failure == f"{said} at products-1-000000: it is a share from 0 to 1"
+
+
+@pytest.mark.parametrize("share", [0, 1, True, 0.25])
+def test_a_score_that_is_a_share_is_kept(made: Callable[..., str], share: float) -> None:
+    spec = made("Products", f"def parts(self, problem, value):\n    return {{'tens': {share}}}")
+    (row,) = lab.compare(spec, "direct", **{**SETTINGS, "items": 2}).rows
+    assert (row["accuracy"], row["parts"]) == (1.0, {"tens": float(share)})
+
+
 def test_a_suite_that_fails_where_strategies_run_is_named_too(made: Callable[..., str]) -> None:
     spec = made("Products", 'def read(self, question):\n    return {}["here"] if os.environ.get("_STRATAGEM_LAB_WORKER") else super().read(question)')  # fmt: skip
     with pytest.raises(UsageError) as caught:

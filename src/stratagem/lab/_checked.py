@@ -17,9 +17,11 @@ from stratagem.core._canonical import clean
 from stratagem.errors import StratagemError, UsageError
 from stratagem.lab._suites import source_of
 from stratagem.lab._truth import ASKED
-from stratagem.tasks import Item, Suite, _checks
+from stratagem.tasks import Item, Score, Suite, _checks
+from stratagem.tasks._suite import Calls
 
 ITEMS = 8  # well below a second for an ordinary suite, and enough for what is wrong with every item
+WRONG = 3  # wrong answers of each item whose scores are looked at
 LONGEST = 120  # characters of what a method was given
 NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
 METHODS = frozenset(name for name, one in vars(Suite).items() if callable(one) and not name.startswith("_"))
@@ -42,7 +44,9 @@ def checked(spec: str, suite: Suite, level: int, among: Sequence[Item] = ()) -> 
     if not source_of(spec, suite):
         return {}
     with blamed(spec, suite):
-        n = len(_checks.some(suite, ITEMS, level))
+        drawn = _checks.some(suite, ITEMS, level)
+        n = len(drawn)
+        _score(spec, suite, drawn)
         for check in _checks.CHECKS:
             try:
                 if check is _checks.the_constant_answer_is_published:
@@ -54,6 +58,43 @@ def checked(spec: str, suite: Suite, level: int, among: Sequence[Item] = ()) -> 
                     f"the suite {spec!r} fails the check {_words(check)!r}: {clean(str(failure))}", remedy=REMEDY
                 ) from failure
     return {"items": n, "level": level, "passed": [check.__name__ for check in _checks.CHECKS]}
+
+
+def _score(spec: str, suite: Suite, items: Sequence[Item]) -> None:
+    """Refuse scores that are no shares, before checks compare them."""
+    for one in items:
+        problem = suite.read(one.question)
+        for said in (one.key, *(suite.wrong(problem, number) for number in range(WRONG))):
+            scored(spec, suite, one, said, remedy=REMEDY)
+
+
+def scored(
+    spec: str, suite: Suite, item: Item, text: str, calls: Calls = (), *, shown: bool = True, remedy: str = LATE
+) -> Score:  # fmt: skip
+    """Return the score of an answer.
+
+    Args:
+        spec: of the suite.
+        suite: that scores.
+        item: that is answered.
+        text: of the answer.
+        calls: of tools that led to it.
+        shown: whether a message may say what the suite was given.
+        remedy: what to do about a mistake of the suite.
+
+    Raises:
+        UsageError: the suite raises something, or what it says is no share from 0 to 1.
+    """
+    with blamed(spec, suite, item.id, shown=shown, remedy=remedy):
+        score = suite.score(item.question, text, calls)
+        shares = [("`right`", score.right), *((f"`parts`, {name!r:.40},", part) for name, part in score.parts.items())]
+    for what, share in shares:
+        if not isinstance(share, int | float) or not 0 <= share <= 1:  # NaN is in no range  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(
+                f"{what} of the suite {spec!r} is {clean(repr(share)[:LONGEST])} at {item.id}: it is a share from 0 to 1",
+                remedy=remedy,
+            )
+    return score
 
 
 def _words(check: _checks.Check) -> str:
