@@ -329,6 +329,32 @@ def test_a_canonical_form_that_fails_is_the_suite_s_mistake(made: Callable[..., 
         lab.compare(made("Products", body), "self_consistency(n=2)", **{**SETTINGS, "items": 2})
 
 
+ORACLE = """
+def oracle(self):
+    class Kind(SuiteOracle):
+        def right(self, asked):
+            WHERE
+            return super().right(asked)
+    return Kind(self)
+"""
+
+
+def test_an_oracle_of_its_own_that_fails_is_the_suite_s_mistake(made: Callable[..., str]) -> None:
+    spec = made("Products", ORACLE.replace("WHERE", INSIDE))
+    with pytest.raises(UsageError, match=r"`right` of the oracle `Kind` fails: KeyError: 'far' \(bad\.py"):
+        lab.compare(spec, "direct", **{**SETTINGS, "items": 2})
+
+
+def test_what_an_oracle_of_its_own_is_asked_wrongly_stays_the_strategy_s_failure(
+    made: Callable[..., str], tmp_path: Path
+) -> None:
+    spec = made("Products", ORACLE.replace("WHERE", "self._suite.read(asked.question)"))
+    mine = written(tmp_path / "mine.py", "return task.answer(await run.ask(reply, question='How much?'))")
+    (failure,) = lab.compare(spec, mine, **{**SETTINGS, "items": 2}).failures
+    assert (failure["kind"], failure["items"]) == ("error", 2)
+    assert "ValueError: no question about a product" in failure["reason"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -17,7 +17,7 @@ from stratagem.core._canonical import clean
 from stratagem.errors import StratagemError, UsageError
 from stratagem.lab._suites import source_of
 from stratagem.lab._truth import ASKED
-from stratagem.tasks import Item, Score, Suite, _checks
+from stratagem.tasks import Item, Score, Suite, SuiteOracle, _checks
 from stratagem.tasks._suite import Calls
 
 ITEMS = 8  # well below a second for an ordinary suite, and enough for what is wrong with every item
@@ -143,6 +143,10 @@ def fault_of(failure: BaseException) -> UsageError | None:
         frame = trace.tb_frame
         if frame.f_code in ASKED:
             return _fault_at(frame, failure, fits=trace.tb_next is not None)
+        oracle = frame.f_locals.get("self")
+        if isinstance(oracle, SuiteOracle) and not frame.f_globals.get("__name__", "").startswith("stratagem."):
+            said = f"`{frame.f_code.co_name}` of the oracle `{type(oracle).__name__}` fails: {last_line(failure)}"
+            return None if isinstance(failure, ValueError) else UsageError(said, remedy=LATE)
         suite = _suite_in(frame)
         if suite is not None:
             if caller != Suite.__module__ or _no_answer(frame):
