@@ -46,6 +46,8 @@ def test_each_forbidden_module_is_refused_by_whatever_way_it_comes(tmp_path: Pat
         ("import json.decoder\nx = json.decoder.re.enum.sys", "mine.py, line 2: use `json.decoder.re.enum.sys`"),
         ("from collections import abc\nx = abc.sys", "mine.py, line 2: use `collections.abc.sys`"),
         ("import dataclasses\nx = getattr(dataclasses, 'sys')", "mine.py, line 2: use `dataclasses.sys`"),
+        ("import dataclasses\nx = vars(dataclasses)['sys']", "mine.py, line 2: use `dataclasses.__dict__`"),
+        ("import dataclasses as d\nx = d.__dict__['sys']", "mine.py, line 2: use `dataclasses.__dict__`"),
         ("x = lambda task: getattr(task.canonical, '__self__')", "mine.py, line 1: use `__self__`"),
         ("import stratagem as s\nt = s\nx = t.tasks", "mine.py, line 3: use `stratagem.tasks`"),
         ("from stratagem.core._task import contextlib, sys", "mine.py, line 1: import 'stratagem.core._task.sys'"),
@@ -95,6 +97,8 @@ def test_files_of_packages_are_a_part_of_the_source(tmp_path: Path) -> None:
     ("before", "files"),
     [
         ("class Box:\n    sys = 1\n    def __init__(self):\n        self.io = self.sys\nx = Box().io", {}),
+        ("from helper import Box\nx = vars(Box), Box.__dict__", {"helper": "class Box: ...\n"}),
+        ("class Box: ...\nx = vars(Box), Box.__dict__, vars()", {}),
         ("from helper import box\nx = box.inspect()", {"helper": "class Box:\n    def inspect(self): ...\nbox = Box()\n"}),
         ("import helper\nx = helper.inspect", {"helper": "def inspect(): ...\n"}),
         ("from helper import io\nx = io.read", {"helper/io": "def read(): ...\n"}),

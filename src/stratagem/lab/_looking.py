@@ -31,6 +31,7 @@ ATTRIBUTES = frozenset(
      "cr_frame", "gi_frame", "ag_frame", "tb_frame"}
 )  # fmt: skip
 NAMES = frozenset({"__import__", "__builtins__", "__loader__", "__spec__", "eval", "exec", "open", "globals"})
+ALL = "__dict__"  # by which any name of a module is reached
 WORLD = "It touches the world through `run` alone."
 APART = 'What compares stands beneath `if __name__ == "__main__":`, imports included, or in another file.'
 
@@ -172,18 +173,17 @@ def _refused(node: ast.AST, file: _File, files: Files) -> tuple[str, str]:
 
 
 def _attribute(node: ast.AST) -> tuple[ast.AST, str]:
-    """Return of what a node reads which attribute, by `getattr` too; an empty name if it reads none."""
+    """Return of what a node reads which attribute, by `getattr` and `vars` too; an empty name if it reads none."""
     if isinstance(node, ast.Attribute):
         return node.value, node.attr
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "getattr"
-        and len(node.args) > 1
-    ):
-        name = node.args[1]
-        if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            return node.args[0], name.value
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        match node.func.id, node.args:
+            case "getattr", [owner, ast.Constant(value=str(name)), *_]:
+                return owner, name
+            case "vars", [owner]:
+                return owner, ALL
+            case _:
+                pass
     return node, ""
 
 
@@ -196,7 +196,7 @@ def _forbidden(name: _Name, file: _File, files: Files, depth: int = 0) -> str:
         if solving:
             return solving
         for k, part in enumerate(parts):
-            if part in MODULES:
+            if part in MODULES or part == ALL:
                 return ".".join(parts[: k + 1])
     if depth < DEEPEST and n < len(parts):
         for one in own:
