@@ -12,12 +12,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from stratagem.core import ModelRetry
 from stratagem.core._canonical import clean
 from stratagem.errors import StratagemError, UsageError
 from stratagem.lab._suites import source_of
-from stratagem.tasks import Item, Suite, _checks
+from stratagem.lab._truth import ASKED
+from stratagem.tasks import Item, Score, Suite, SuiteOracle, _checks
+from stratagem.tasks._suite import Calls
 
 ITEMS = 8  # well below a second for an ordinary suite, and enough for what is wrong with every item
+WRONG = 3  # wrong answers of each item whose scores are looked at
 LONGEST = 120  # characters of what a method was given
 NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
 METHODS = frozenset(name for name, one in vars(Suite).items() if callable(one) and not name.startswith("_"))
@@ -40,7 +44,9 @@ def checked(spec: str, suite: Suite, level: int, among: Sequence[Item] = ()) -> 
     if not source_of(spec, suite):
         return {}
     with blamed(spec, suite):
-        n = len(_checks.some(suite, ITEMS, level))
+        drawn = _checks.some(suite, ITEMS, level)
+        n = len(drawn)
+        _score(spec, suite, drawn)
         for check in _checks.CHECKS:
             try:
                 if check is _checks.the_constant_answer_is_published:
@@ -52,6 +58,43 @@ def checked(spec: str, suite: Suite, level: int, among: Sequence[Item] = ()) -> 
                     f"the suite {spec!r} fails the check {_words(check)!r}: {clean(str(failure))}", remedy=REMEDY
                 ) from failure
     return {"items": n, "level": level, "passed": [check.__name__ for check in _checks.CHECKS]}
+
+
+def _score(spec: str, suite: Suite, items: Sequence[Item]) -> None:
+    """Refuse scores that are no shares, before checks compare them."""
+    for one in items:
+        problem = suite.read(one.question)
+        for said in (one.key, *(suite.wrong(problem, number) for number in range(WRONG))):
+            scored(spec, suite, one, said, remedy=REMEDY)
+
+
+def scored(
+    spec: str, suite: Suite, item: Item, text: str, calls: Calls = (), *, shown: bool = True, remedy: str = LATE
+) -> Score:  # fmt: skip
+    """Return the score of an answer.
+
+    Args:
+        spec: of the suite.
+        suite: that scores.
+        item: that is answered.
+        text: of the answer.
+        calls: of tools that led to it.
+        shown: whether a message may say what the suite was given.
+        remedy: what to do about a mistake of the suite.
+
+    Raises:
+        UsageError: the suite raises something, or what it says is no share from 0 to 1.
+    """
+    with blamed(spec, suite, item.id, shown=shown, remedy=remedy):
+        score = suite.score(item.question, text, calls)
+        shares = [("`right`", score.right), *((f"`parts`, {name!r:.40},", part) for name, part in score.parts.items())]
+    for what, share in shares:
+        if not isinstance(share, int | float) or not 0 <= share <= 1:  # NaN is in no range  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(
+                f"{what} of the suite {spec!r} is {clean(repr(share)[:LONGEST])} at {item.id}: it is a share from 0 to 1",
+                remedy=remedy,
+            )
+    return score
 
 
 def _words(check: _checks.Check) -> str:
@@ -90,22 +133,63 @@ def blamed(
 def fault_of(failure: BaseException) -> UsageError | None:
     """Return the mistake of a suite that came up inside a strategy's run, through its task or its oracle; None if it is another's.
 
-    A text that is none, and a question that the suite never asked, are the strategy's own.
+    A text that is none, the form of no value, and a question that the suite never asked, are the strategy's own; what a move or a tool says of its
+    arguments is the model's.
     """
-    caller, suite = "", None
-    for frame, _ in traceback.walk_tb(failure.__traceback__):
+    if not isinstance(failure, Exception | SystemExit) or isinstance(failure, StratagemError):
+        return None
+    caller, suite, trace = "", None, failure.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_code in ASKED:
+            return _fault_at(frame, failure, fits=trace.tb_next is not None)
+        oracle = frame.f_locals.get("self")
+        if isinstance(oracle, SuiteOracle) and not frame.f_globals.get("__name__", "").startswith("stratagem."):
+            said = f"`{frame.f_code.co_name}` of the oracle `{type(oracle).__name__}` fails: {last_line(failure)}"
+            return None if isinstance(failure, ValueError) else UsageError(said, remedy=LATE)
         suite = _suite_in(frame)
         if suite is not None:
-            if caller != Suite.__module__ or not isinstance(frame.f_locals.get("text", ""), str):
+            if caller != Suite.__module__ or _no_answer(frame):
                 return None
             break
-        caller = frame.f_globals.get("__name__", "")
-    if suite is None or isinstance(failure, StratagemError) or type(suite).__module__.startswith("stratagem."):
+        caller, trace = frame.f_globals.get("__name__", ""), trace.tb_next
+    if suite is None or type(suite).__module__.startswith("stratagem."):
         return None
     method, _, _ = _place(failure)
     if method == "`read`" and isinstance(failure, ValueError):
         return None
     return UsageError(f"{method} of the suite {suite.name!r} fails: {last_line(failure)}", remedy=LATE)
+
+
+def _no_answer(frame: FrameType) -> bool:
+    """Return whether a method was given what no suite has to read: a text that is none, or the value of no answer."""
+    names = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
+    if frame.f_code.co_name == "canonical":
+        return any(frame.f_locals.get(name) is None for name in names)
+    return not isinstance(frame.f_locals.get("text", ""), str)
+
+
+def _fault_at(frame: FrameType, failure: BaseException, *, fits: bool) -> UsageError | None:
+    """Return the mistake of a suite of which something was called; `fits`: what failed is within that, and not the call."""
+    held = frame.f_locals
+    given = (*held["args"], *held["named"].values()) if held["by_model"] else ()
+    if not held["suite"] or (held["by_model"] and (not fits or _of_arguments(failure, given))):
+        return None
+    hint = "; what a model did wrong it says by `ModelRetry`" if held["by_model"] else ""
+    return UsageError(
+        f"{held['what']} of the suite {held['suite']!r} fails: {last_line(failure)}{hint}", remedy=LATE
+    )  # fmt: skip
+
+
+def _of_arguments(failure: BaseException, given: Sequence[Any]) -> bool:
+    """Return whether a failure is what one gets for wrong arguments, or for looking up what they name."""
+    if isinstance(failure, KeyError):
+        return bool(failure.args) and any(
+            type(one) is type(failure.args[0]) and one == failure.args[0] for one in given
+        )
+    if isinstance(failure, IndexError):
+        return any(type(one) is int for one in given)
+    return isinstance(failure, ModelRetry | ValueError | TimeoutError)
 
 
 def _suite_in(frame: FrameType) -> Suite | None:

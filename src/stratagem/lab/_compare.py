@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from stratagem.core import Budget, Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _given, _plan, _scan
-from stratagem.lab._checked import LATE, blamed, checked
+from stratagem.lab._checked import blamed, checked, scored
 from stratagem.lab._crew import Crew, Halt, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
@@ -373,11 +373,10 @@ def _report(
     prompts: dict[str, str] = {}
     for key, one in work.answers.items():
         calls = [(name, given) for name, given in one.get("made", ())]
-        question = wanted.items[key[1]].question
         # Whoever failed has not answered, whatever was offered before.
-        failed = one["stop"] == "error"
-        with blamed(wanted.task, wanted.suite, wanted.items[key[1]].id, shown=wanted.published, remedy=LATE):
-            scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
+        scores[key] = Score(0.0, parsed=False) if one["stop"] == "error" else scored(
+            wanted.task, wanted.suite, wanted.items[key[1]], one["text"], calls, shown=wanted.published
+        )  # fmt: skip
         prompts.update(one["prompts"])
     simulated = [model for model in wanted.models if model.startswith("sim")]
     title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"

@@ -41,7 +41,7 @@ from stratagem.errors import CapabilityError, JournalError, ModelError, Refused,
 from stratagem.lab._checked import LATE, blamed, fault_of, last_line
 from stratagem.lab._crew import GRACE
 from stratagem.lab._suites import suite_of
-from stratagem.lab._truth import as_declared
+from stratagem.lab._truth import RAISED, Handed, as_declared
 from stratagem.lab._virtual import VirtualClock, VirtualLoop
 from stratagem.lab._watch import WITNESS, Watched, Witness, waves
 from stratagem.models import open_model, takes_address
@@ -68,6 +68,7 @@ class Worker:
     def __init__(self, setup: Mapping[str, Any], out: IO[str]) -> None:
         self._setup, self._out = setup, out
         self._suite: Suite = suite_of(setup["task"], blind=setup.get("blind"))
+        self._foreign = "" if type(self._suite).__module__.startswith("stratagem.") else self._suite.name
         self._examples = tuple(Example(*one) for one in setup["examples"])
         self._known: dict[str, Services] = {}
         self._strategies: dict[str, Strategy] = {}
@@ -140,10 +141,16 @@ class Worker:
     ) -> dict[str, Any]:
         witness = Witness()
         WITNESS.set(witness)
+        raised: list[BaseException] = []
+        RAISED.set(raised)
         self._loop.restart()
         started = time.monotonic()
-        task = as_declared(self.task(question), strategy.needs)
+        task = as_declared(self.task(question), strategy.needs, self._foreign)
         answer, error = await ended(strategy, task, budget, services, seed, self._options)
+        for failure in raised:  # a tool's failure is an observation, which a model may even answer
+            fault = fault_of(failure)
+            if fault is not None:
+                raise fault from failure
         took = self._loop.time() if self._virtual else time.monotonic() - started
         lines = list(witness.lines)
         return {
@@ -175,8 +182,13 @@ class Worker:
             clock = VirtualClock(self._loop) if simulated else None
             model = Watched(self._simulation(spec) if simulated else self._real_model(spec))
             self._watched.append(model)
-            self._known[spec] = Services(model, tools=Tools(self._suite.tools()), repairs=0, strict=True, clock=clock)
+            self._known[spec] = Services(model, tools=self._tools(), repairs=0, strict=True, clock=clock)
         return self._known[spec]
+
+    def _tools(self) -> Tools:
+        with blamed(self._setup["task"], self._suite, shown=False, remedy=LATE):
+            tools = tuple(self._suite.tools())
+        return Tools(tuple(Handed(tool, f"the tool `{tool.name}`", self._foreign) for tool in tools))
 
     def _simulation(self, spec: str) -> Model:
         from stratagem.models.simulated import SimulatedModel
@@ -239,7 +251,7 @@ async def ended(
         mine = asyncio.current_task()
         if isinstance(first, asyncio.CancelledError) and mine is not None and mine.cancelling():
             raise  # another item has ended the job
-        fault = fault_of(first)
+        fault = None if isinstance(first, OutOfTime) else fault_of(first)
         if fault is not None:
             raise fault from first  # what the suite does wrong is no strategy's failure
         return saved(run, world, "no_answer", ""), last_line(first)
