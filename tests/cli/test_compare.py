@@ -422,3 +422,14 @@ def test_an_empty_folder_name_is_a_usage_error(cli: Any) -> None:
     result = cli("compare", *SMALL, "--strategies", "direct", "--out", "")
     assert result.exit_code == 2
     assert "out is empty: it is the path of a folder" in result.stderr
+
+
+def test_what_had_to_be_ended_is_said_where_no_line_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    from stratagem.cli._output import Mode
+    from stratagem.cli.compare import Line
+    from stratagem.lab._compare import Progress
+
+    line = Line(Mode([]), None)
+    line(Progress(1, 9, 0, 33.0, "my.py:solve at seconds=2, a-1: did not give control back"))
+    line(Progress(2, 9, 0, 66.0))
+    assert capsys.readouterr().err == "! my.py:solve at seconds=2, a-1: did not give control back\n"

@@ -229,3 +229,34 @@ def test_the_seed_and_the_budget_are_recorded(cli: Any, script: Any) -> None:
     limits = {name: value for name, value in document["budget"]["limits"].items() if value is not None}
     assert limits == {"calls": 3, "usd": 0.5}
     assert document["budget"]["spent"]["calls"] == 1
+
+
+REPLIES = ("Six and six. The answer is 12.", "I think it is 13.", "12")
+
+
+@pytest.mark.parametrize(
+    ("words", "value", "confidence"), [(("--output", "int"), 12, 2 / 3), ((), "Six and six. The answer is 12.", 1 / 3)]
+)
+def test_the_output_says_what_votes_count(cli: Any, script: Any, words: Any, value: object, confidence: float) -> None:
+    model = script(*({"signature": "direct.answer", "reply": one} for one in REPLIES))
+    spec = "self_consistency(n=3, sampler=direct)"
+    answer = cli.json("run", "How many?", "--strategy", spec, "--model", model, *words)["answer"]
+    assert (answer["value"], answer["confidence"]) == (value, pytest.approx(confidence))
+
+
+def test_a_run_goes_on_with_the_output_it_began_with(cli: Any, script: Any) -> None:
+    model = script(*({"signature": "direct.answer", "reply": one} for one in ("It is red.", "blue", "red, I think")))
+    spec = "self_consistency(n=3, sampler=direct)"
+    words = ("--strategy", spec, "--model", model, "--budget", "calls=2", "--output", "red|blue")
+    begun = cli.json("run", "Which?", *words)
+    assert begun["answer"]["stop"] == "budget"
+    answer = cli.json("resume", begun["run"]["id"], "--budget", "calls=3")["answer"]
+    assert (answer["stop"], answer["value"], answer["confidence"]) == ("answered", "red", pytest.approx(2 / 3))
+
+
+@pytest.mark.parametrize("said", ["", "number", "red|", "red|red", "int|float"])
+def test_an_output_that_is_none_is_refused_before_a_run_begins(cli: Any, said: str) -> None:
+    done = cli("run", "Which?", "--output", said)
+    assert done.exit_code == 2
+    assert f"error: `--output` is str, int, float, bool, or what may be chosen, got {said!r}" in done.stderr
+    assert cli.json("runs")["runs"] == []

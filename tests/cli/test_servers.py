@@ -39,6 +39,27 @@ def test_how_long_a_reply_may_be_is_asked_of_the_server_and_of_it_again_by_a_res
     assert [one.body["max_tokens"] for one in server.seen] == [17, 17]
 
 
+def test_a_reply_that_was_cut_says_so_where_it_runs_and_where_it_is_shown(cli: Any, server: ModelServer) -> None:
+    said = "1 reply was cut at 3 tokens by `--max-tokens`"
+    server.add(Said("The sum is", finish="length"))
+    words = ("--strategy", "direct", "--model", "vllm:m", "--base-url", server.url, "--max-tokens", "3")
+    done = cli("run", "2+2?", *words)
+    assert (done.exit_code, done.stdout) == (0, "The sum is\n")
+    assert done.stderr.splitlines()[0] == said
+    assert f"  cut       {said}\n" in cli("show", "last").stdout
+    assert cli("resume", "last", "--base-url", server.url).stderr.splitlines()[0] == said
+
+
+def test_replies_that_end_where_the_server_ends_them_are_cut_at_their_longest(cli: Any, server: ModelServer) -> None:
+    server.add(Said("The answer is 4", finish="length"), Said("The answer is 4", finish="length"))
+    words = ("--strategy", "self_consistency(n=2, sampler=direct)", "--model", "vllm:m", "--base-url", server.url)
+    done = cli("run", "2+2?", *words, "--verbose")
+    assert "2 replies were cut at their longest\n" in done.stderr
+    assert len([line for line in done.stderr.splitlines() if " tokens (cut)  " in line]) == 2
+    server.add(Said("4"))
+    assert "cut" not in cli("run", "2+2?", "--strategy", "direct", *words[2:]).stderr
+
+
 def test_a_reply_of_no_length_is_refused(cli: Any) -> None:
     assert "0 is not in the range x>=1" in cli("run", "2+2?", "--max-tokens", "0").stderr
 

@@ -248,6 +248,9 @@ def test_a_tournament_counts_its_pairwise_judge() -> None:
         ("self_consistency(sampler='my.py:solve')", ["self_consistency", "my.py:solve"]),
         ("self_consistency(sampler='dir/my.py:solve(n=1)', n=2)", ["self_consistency", "dir/my.py:solve"]),
         ("my.py:solve", ["my.py:solve"]),
+        ("self_consistency(n=2, sampler=dir/my.py:solve(n=1))", ["self_consistency", "dir/my.py:solve"]),
+        ("my.py:solve(sampler = ./my.py:other)", ["my.py:solve", "./my.py:other"]),
+        ("my.py:solve(sampler='a b.py:other')", ["my.py:solve", "a b.py:other"]),
         ("./a b/my.py:solve(n=3)", ["./a b/my.py:solve"]),
         ("C:\\a\\my.py:solve", ["C:\\a\\my.py:solve"]),
     ],
@@ -261,3 +264,23 @@ def test_a_spec_may_name_a_file_outside_and_inside(text: str, asked: list[str]) 
 
     parse_spec(text, found)
     assert names == asked
+
+
+def test_what_only_the_own_file_defines_is_refused_within_a_spec_with_how_it_is_named() -> None:
+    known = {"my.py:solve": self_consistency, "my.py:other": strategies.direct}
+
+    def found(name: str) -> Any:
+        if name not in known:
+            raise UsageError(f"there is no {name}")
+        return known[name]
+
+    with pytest.raises(UsageError, match=r"what my\.py defines is named with its file") as refused:
+        parse_spec("my.py:solve(sampler=other(n=1))", found)
+    assert refused.value.remedy == "Write my.py:other."
+    with pytest.raises(UsageError, match=r"^there is no nobody$"):
+        parse_spec("my.py:solve(sampler=nobody)", found)
+    with pytest.raises(UsageError, match=r"write names and literals, not 'my\.py'") as refused:
+        parse_spec("self_consistency(sampler=my.py)", find)
+    assert refused.value.remedy == "Write my.py:NAME."
+    with pytest.raises(UsageError, match=r"not 'my.py:a \+ 1'"):
+        parse_spec("self_consistency(n=my.py:a + 1)", find)

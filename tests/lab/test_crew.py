@@ -103,6 +103,77 @@ def test_one_item_alone_has_failed_and_what_it_cost_is_unknown() -> None:
     assert [[one[0] for one in each["items"]] for each in crew.told] == [[5]]
 
 
+def test_behind_the_third_item_that_had_to_be_ended_none_is_run() -> None:
+    crew, hand = stuck({6: 0.0}, [job(0, [6, 7, 8]), job(1, [2, 9])])
+    crew._ended = {7: [1, 3], 8: [1, 2, 3]}
+    crew._waiting.extend([job(2, [8, 9]), {**job(3, [9]), "cell": 5}])
+    assert [one["item"] for one in crew._replaced(hand)] == [6]
+    assert [(one["cell"], [item[0] for item in one["items"]]) for one in crew.told] == [(7, [2]), (5, [9])]
+
+
+def test_it_is_the_third_in_the_order_of_items_and_not_of_time() -> None:
+    assert [_crew.last_run(ended) for ended in ([], [4, 2], [9, 4, 2], [9, 4, 7, 2])] == [None, None, 9, 7]
+
+
+ENDED: dict[str, Any] = {
+    "model": "sim:skill=1",
+    "items": 8,
+    "baselines": False,
+    "processes": 1,
+    "budget": "seconds=0.5",
+}
+
+
+def test_a_row_of_which_three_items_had_to_be_ended_is_ended_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_crew, "GRACE", 0)
+    monkeypatch.setattr(_crew, "ENDED", 3)
+    answers: list[tuple[int, int]] = []
+
+    def results(crew: Crew, jobs: Any, ended: Any = None) -> Any:
+        """Perform jobs as a crew would whose strategy keeps its process at items 1, 2, 4 and 6."""
+        before = {cell: list(numbers) for cell, numbers in (ended or {}).items()}
+        for one in jobs:
+            for number, _, _ in one["items"]:
+                last = _crew.last_run(before.get(one["cell"], ()))
+                if one["cell"] == 0 and number in (1, 2, 4, 6) and "mine" in one["strategy"]:
+                    if last is None or number <= last:
+                        answers.append((one["cell"], number))
+                        before.setdefault(0, []).append(number)
+                        yield _crew._given_up(one, number)
+                elif last is None or number <= last:
+                    answers.append((one["cell"], number))
+                    yield {**_crew._nothing(one["cell"], number, ""), "stop": "answered", "text": "7"}
+
+    monkeypatch.setattr(Crew, "results", results)
+    spec = written(tmp_path / "mine.py", RIGHT)
+    told: list[Any] = []
+    given = {**ENDED, "out": tmp_path / "kept", "on_progress": told.append}
+    report = lab.compare("word_problems", f"{spec},direct", **given)
+    assert [number for cell, number in answers if cell == 0] == [0, 1, 2, 3, 4]
+    assert [number for cell, number in answers if cell == 1] == [*range(8)]
+    (said,) = [one.ended for one in told if one.ended]
+    assert said == (
+        f"{spec} at seconds=0.5, word_problems-1-000001: did not give control back within 0.5 s, and was ended; what it had "
+        "spent is not known; after 3 such items those behind them are not run, and counted as wrong"
+    )
+    ended, left = report.failures[:2]
+    assert (ended["kind"], ended["items"]) == ("error", 3)
+    assert left == {
+        "strategy": spec, "budget": "seconds=0.5", "kind": "not run", "items": 3, "first": "word_problems-1-000005",
+        "reason": "3 items before it did not give control back",
+    }  # fmt: skip
+    assert ":mine at seconds=0.5: 3 items were not run, first word_problems-1-000005: 3 items before" in str(report)
+    # One that was stopped has other answers: some behind the third, and not yet all before it.
+    kept = tmp_path / "kept" / "answers.jsonl"
+    lines = [json.loads(line) for line in kept.read_text("utf-8").splitlines()]
+    late = [{**one, "item": number} for one, number in ((lines[0], 5), (lines[1], 6))]
+    kept.write_text("".join(json.dumps(one) + "\n" for one in [*late, *lines[2:4]]), "utf-8")
+    again = lab.compare("word_problems", f"{spec},direct", **given)
+    assert {**again.plain(), "manifest": 0} == {**report.plain(), "manifest": 0}
+
+
 def test_only_who_is_silent_and_over_its_limit_is_ended() -> None:
     now = time.monotonic()
     over, within = now - 2 * _crew.GRACE, now

@@ -28,7 +28,7 @@ def test_one_strategy_needs_no_list(one: Any) -> None:
     assert [row["items"] for row in report.rows] == [2]
 
 
-@pytest.mark.parametrize("given", [None, 3, {direct}, lambda run, task: None])
+@pytest.mark.parametrize("given", [None, 3, {direct}])
 def test_what_is_no_list_of_strategies_is_refused(given: Any) -> None:
     message, remedy = refused("game24", given)
     assert message == f"strategies are given as a list, or as specs with commas between them, got {given!r}"
@@ -101,12 +101,20 @@ def test_tasks_are_named_and_an_unknown_one_is_guessed() -> None:
     assert refused(direct, "game24")[0] == f"a task is the name of a suite, or a file of yours, got {direct!r}"
 
 
+def test_a_function_in_the_place_of_a_strategy_is_told_what_makes_one() -> None:
+    for given in (lambda run, task: task.answer(""), [lambda run, task: task.answer("")]):
+        message, remedy = refused("game24", given)
+        assert message.startswith("a strategy is made by @strategy")
+        assert message.endswith("got a lambda")
+        assert remedy == "Write `@strategy(calls=...)` above a function of run and task, and give that."
+
+
 def test_a_file_of_tasks_may_be_a_path(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
     file.write_text('{"question": "a?", "answer": "1"}\n')
     assert lab.compare(file, direct, **{**SMALL, "items": None}).manifest["items"] == 1
     message, remedy = refused(file, direct, level=2)
-    assert message == "mine has the levels 1, got 2"
+    assert message == "mine has the level 1, got 2"
     assert remedy == "A file of yours has one level: leave it out."
 
 

@@ -132,7 +132,7 @@ def test_a_file_beside_a_suite_is_part_of_its_source(products: Path) -> None:
         (":Nothing", "lacks `make`, `read`, `render`, `right`, `solve`, `wrong`", "Write them."),
         (":Nameless", "has no name", "Each is a text in its class."),
         (":Failing", "cannot be made: KeyError: 'no'", ""),
-        (":Product", "there is no name in .*'Product'; did you mean 'Products'?", ""),
+        (":Product", "there is no 'Product' in .*; did you mean 'Products'?", ""),
     ],
 )
 def test_what_is_no_suite_is_refused_by_name(products: Path, name: str, said: str, remedy: str) -> None:

@@ -85,3 +85,17 @@ def test_a_parameter_that_changes_nothing_for_the_strategy_is_named() -> None:
     assert still.idle == ["critic"]
     assert still.summary()[-1] == "critic makes no difference to direct"
     assert "critic makes no difference to direct" in still.html()
+
+
+def test_where_it_pays_at_one_value_that_is_said_once_and_worse_is_called_so_everywhere(
+    sweep: lab.Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sweep.grid
+    monkeypatch.setitem(vars(sweep), "grid", [{**first, "verdict": "pays"}, {**second, "verdict": "costs"}])
+    assert (
+        sweep.summary()[0]
+        == "calls=20: pays at 1, is worse at 1, unresolved at 0 of 2 points; skill where it pays: 0.1"
+    )
+    assert [row[-1] for row in sweep.table()] == ["verdict", "pays", "is worse"]
+    monkeypatch.setitem(vars(sweep), "grid", [{**first, "verdict": "pays"}, {**second, "verdict": "pays"}])
+    assert sweep.summary()[0].endswith("; skill where it pays: 0.1 to 0.9")

@@ -222,3 +222,10 @@ async def test_what_changed_since_is_told_when_a_run_is_resumed(opened: Any, cra
     assert await resumed(one) == ("WHY?!", ["strategy", f"{path}:shout"])
     path.write_text(OWN.replace("run.now()", "run.now(), run.now()"))
     assert await resumed(one) == ("WHY?", ["strategy"])
+
+
+def test_a_function_of_a_file_needs_no_quotes_within_a_spec(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("def last(texts):\n    return texts[-1]\n", "utf-8")
+    pick = parsed(f"picking(pick={file}:last)").settings["pick"]
+    assert pick(["a", "b"]) == "b"

@@ -157,7 +157,7 @@ async def test_strategies_of_a_users_own_file_work_without_packaging(opened: Any
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nobody", "no name in .* 'nobody'"),
+        ("nobody", "there is no 'nobody' in .*; there are"),
         ("plain", "is not made by @strategy"),
         ("nothing", "is not made by @strategy"),
         ("fetch", "is not made by @strategy"),
@@ -369,3 +369,9 @@ async def test_prices_and_limits_of_a_provider_that_there_is_not_are_refused(giv
     with pytest.raises(UsageError, match=said):
         async with stratagem.open(journal="memory", memory="none", **given):
             pass
+
+
+def test_a_lambda_in_the_place_of_a_strategy_is_told_what_makes_one() -> None:
+    with pytest.raises(UsageError, match=r"made by @strategy, .* got a lambda") as refused:
+        stratagem.run(lambda run, task: task.answer(""), "?")
+    assert refused.value.remedy == "Write `@strategy(calls=...)` above a function of run and task, and give that."

@@ -42,6 +42,36 @@ def test_reasoning_of_a_training_split_becomes_examples_and_no_item(tmp_path: Pa
     assert [item.question for item in suite.items(1)] == ["And one?"]
 
 
+LETTERS = {
+    "A": "a|(a)|The answer is a)|the answer is **a**.|I think so.\na|\\boxed{a}|a) four|The answer is a, since d is odd|option a is right",
+    "C": "c|(c)|The answer is c|So it is (c).|answer: c. red|[c]|The answer is option c because a dog has four legs|a and b are wrong, so c)",
+    "": "It is a dog|a dog|The answer is a dog|A dog|a Frenchman|a-ha|It is a.|f(a)|at 3 a.m.|(or so, says a)|a or b|It is b or (c)|(a) or (b)|not (b)"
+    "|The answer is not b|Is it (a)?|the answer: a/b",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reply"), [(wanted, one) for wanted, replies in LETTERS.items() for one in replies.split("|")]
+)
+def test_a_letter_in_the_other_case_counts_where_it_can_be_no_word(tmp_path: Path, wanted: str, reply: str) -> None:
+    rows = [{"question": f"Which, {key}?", "answer": key} for key in "ABCD"]
+    suite = opened(file_of(tmp_path, *rows))
+    assert suite.found("Which?", reply.replace("\\n", "\n")) == (wanted or None)
+
+
+def test_a_capital_counts_likewise_where_the_letters_are_small(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, *[{"question": f"Which, {key}?", "answer": key} for key in "abcd"]))
+    assert [suite.found("Which?", one) for one in ("A", "The answer is A)", "It is b", "It is a dog")] == [
+        "a", "a", "b", None,
+    ]  # fmt: skip
+    assert suite.found("Which?", "A dog of what I'd call Plan Delta") is None
+
+
+def test_letters_that_differ_in_their_case_alone_are_told_apart(tmp_path: Path) -> None:
+    suite = opened(file_of(tmp_path, *[{"question": f"Which, {key}?", "answer": key} for key in "aAb"]))
+    assert [suite.found("Which?", one) for one in ("a", "A", "(A)", "B")] == ["a", "A", "A", "b"]
+
+
 def test_a_table_with_other_names_of_columns_is_read(tmp_path: Path) -> None:
     path = file_of(
         tmp_path, "ID,Problem,Solution", 'p1,"Paris, or ""Rome""?",Paris', "p2,Which river?,the Tiber", name="t.csv"
@@ -119,6 +149,7 @@ def test_a_right_sentence_is_right_and_a_list_of_answers_is_not(tmp_path: Path, 
         (["no", "yes"], "Yes, no doubt.", (0.0, True)),
         (["C", "A"], "The answer is not C", (0.0, False)),
         (["C", "A"], "A is wrong, so it is C", (1.0, True)),
+        (["C", "A"], "not (c)", (0.0, False)),
     ],
 )
 def test_what_is_denied_or_only_a_part_of_a_number_is_not_stated(

@@ -63,7 +63,8 @@ async def _driven(mode: Mode, begin: Begin, settings: dict[str, Any]) -> int:
             ) as session:
                 interrupts.stop = listening.stop = functools.partial(_stop, session, interrupts.driving)
                 answer = await _ended(mode, session, begin, listening)
-                wanted = mode.json or not answer.ok or listening.chained or not listening.driven
+                told = listening.chained or listening.cut or bool(answer.counts.reused) or not listening.driven
+                wanted = mode.json or not answer.ok or told
                 record = await session.show(answer.run_id) if wanted else None
         except asyncio.CancelledError:  # nothing ran yet, or nothing any more: its end was just being stored
             if listening.run_id is not None and not mode.machine:
@@ -174,6 +175,8 @@ def _human(mode: Mode, answer: Answer, record: RunRecord | None, *, driven: bool
     sources(mode, answer)
     if record is not None and (stood_in := record.fallbacks_told()):
         mode.tell(stood_in)
+    if record is not None and (cut := record.cut_told()):
+        mode.tell(cut)
     mode.tell(answer.cost())
     if driven and (reuse := reused(answer.counts)):  # of a run that had ended, they were counted long ago
         mode.tell(reuse)

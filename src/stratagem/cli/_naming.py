@@ -44,3 +44,23 @@ def _names_in(file: str, kind: str) -> list[str]:
         return isinstance(one, StrategyFunction) and kind == "strategy" and one.card.module == module.__name__
 
     return [name for name, one in vars(module).items() if own(one)]
+
+
+TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def output_of(text: str) -> Any:
+    """Return the type that `--output` names: one of four, or a choice such as `red|blue`.
+
+    >>> output_of("int"), output_of("red | blue")
+    (<class 'int'>, typing.Literal['red', 'blue'])
+    """
+    if text in TYPES:
+        return TYPES[text]
+    choices = tuple(one.strip() for one in text.split("|"))
+    if len(choices) < 2 or not all(choices) or len(set(choices)) < len(choices) or set(choices) <= set(TYPES):
+        raise usage(
+            f"`--output` is {', '.join(TYPES)}, or what may be chosen, got {text!r}",
+            "Write choices with `|` between them, each once: `--output 'red|blue'`.",
+        )
+    return Literal[choices]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stratagem.models.routes import Routes
 
 FLAGS = ("json", "jsonl", "quiet", "verbose", "debug")
-TEXTS = ("strategy", "model", "base-url", "api-key-env", "approve", "budget", "home", "journal")
+TEXTS = ("strategy", "model", "base-url", "api-key-env", "approve", "budget", "output", "home", "journal")
 LISTS = ("root", "tool")
 NUMBERS = ("max-tokens", "seed")
 KEYS = (*TEXTS, *NUMBERS, *LISTS, *FLAGS)
@@ -34,7 +34,7 @@ ELSEWHERE = ("STRATAGEM_MODELS",)  # variables that are no settings of a command
 NETWORK = ("proxy", "ca-file", "client-cert", "client-key", "allow-http", "providers")
 UNSAFE = ("base-url", "api-key-env", "journal", *NETWORK)  # never from a project file
 DEFAULTS: dict[str, Any] = {
-    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "base-url": "", "api-key-env": "", "home": None, "journal": "", "max-tokens": None,
+    "strategy": "autonomous_agent", "model": "offline", "approve": "ask", "budget": "", "output": "str", "base-url": "", "api-key-env": "", "home": None, "journal": "", "max-tokens": None,
     "seed": 0, "root": (), "tool": (), **dict.fromkeys(FLAGS, False),
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ class Listening:
     Attributes:
         run_id: the run that began, if one did.
         chained: whether models of a chain were asked, so that the record says which of them answered.
+        cut: whether a reply was cut off at its longest.
         driven: whether a run was driven at all: one that has ended only hands out its answer.
         reader_gone: whether nobody reads standard output any more.
         stop: called when that is so.
@@ -28,7 +29,7 @@ class Listening:
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
         self.run_id: str | None = None
-        self.driven = self.chained = False
+        self.driven = self.chained = self.cut = False
         self.reader_gone = False
         self.stop: Callable[[], None] = lambda: None
         plain = mode.machine or mode.quiet or mode.verbose
@@ -54,8 +55,9 @@ class Listening:
             if edited := event.data.get("changed"):
                 self._mode.tell(f"changed since it was recorded: {', '.join(edited)}")
             self.chained = "|" in event.data["model"]
-        elif event.type == "effect.finished" and event.data.get("model"):
-            self.chained = True
+        elif event.type == "effect.finished":
+            self.chained = self.chained or bool(event.data.get("model"))
+            self.cut = self.cut or "cut" in event.data
         if self._mode.jsonl:
             self._line(event)
         elif self._drawn is not None:
@@ -128,7 +130,7 @@ def _finished(data: dict[str, Any]) -> str:
         return f"{'✗' if data['failed'] else '←'} {first_line(data['text'], RESULT) or '(nothing)'}  {took}"
     used: dict[str, int] = data["usage"] or {}
     tokens = used.get("prompt_tokens", 0) + used.get("completion_tokens", 0)
-    return f"✓ {data['name']}  {tokens:,} tokens  {took}"
+    return f"✓ {data['name']}  {tokens:,} tokens{' (cut)' if 'cut' in data else ''}  {took}"
 
 
 def ending(answer: Answer) -> str:

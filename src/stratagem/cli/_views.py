@@ -68,6 +68,7 @@ def summary(mode: Mode, record: RunRecord, *, gone: bool) -> None:
         "roots": ", ".join(facts.get("roots", ())),
         "parent": record.parent,
         "answered": record.fallbacks_told(),
+        "cut": record.cut_told(),
         "created": record.plain()["created"],
     }
     for name, value in lines.items():

@@ -208,7 +208,7 @@ def warn_of_errors(report: "Report") -> None:
     """Write one line for each row in which a strategy failed, or made more calls than it says: somebody has to know."""
     from stratagem.lab._text import beyond_lines, failure_lines
 
-    for line in failure_lines([one for one in report.failures if one["kind"] == "error"]):
+    for line in failure_lines([one for one in report.failures if one["kind"] in ("error", "not run")]):
         warn(f"! {line}; counted as wrong")
     for line in beyond_lines(report):
         warn(f"! {line}")
@@ -327,7 +327,10 @@ class Line:
 
     def __call__(self, progress: Any) -> None:
         """Show how far it is."""
-        done, wanted, found, seconds = progress
+        done, wanted, found, seconds, ended = progress
+        if ended and not self._mode.quiet:
+            self.close()
+            warn(f"! {ended}")
         if found and not self._seen and not self._mode.quiet:
             rest = "going on" if found < wanted else "nothing is asked again"
             warn(f"{found:,} of {wanted:,} answers were kept in {self._out}; {rest}")

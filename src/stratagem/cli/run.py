@@ -77,6 +77,14 @@ from stratagem.cli._settings import DEFAULTS, Verb, offers, option, reaching, sp
     help="Of each reply of the model.  [default: what it may write]",
 )
 @option(
+    "--output",
+    key="output",
+    metavar="TYPE",
+    default=DEFAULTS["output"],
+    show_default=True,
+    help="What the answer is: str, int, float, bool, or one of several, such as 'red|blue'. Votes count what is found of it.",
+)
+@option(
     "--seed", key="seed", metavar="N", type=int, default=DEFAULTS["seed"], show_default=True, help="Seed of all dice."
 )
 @speaking("json", "jsonl", "quiet", "verbose", "debug")
@@ -92,6 +100,7 @@ def run(
     approve: str,
     budget: str,
     max_tokens: int | None,
+    output: str,
     seed: int,
 ) -> int:
     """Reach a GOAL, or answer a question; `-` reads it from standard input.
@@ -106,13 +115,15 @@ def run(
         raise usage("--json and --jsonl exclude each other", "Choose one.")
     question = _read() if goal == "-" else goal
     from stratagem.cli._drive import drive, roots_of
-    from stratagem.cli._naming import check_spec
+    from stratagem.cli._naming import check_spec, output_of
+    from stratagem.core import Task
     from stratagem.session._records import home_of
 
     mode.aim(model)
     check_spec(strategy, "strategy")
     for one in tool:
         check_spec(one, "tool")
+    wanted = output_of(output)
     roots, given = roots_of(root), {"model": model}
     if file:
         from stratagem.cli._attaching import settings_for
@@ -120,7 +131,7 @@ def run(
         question, roots, given = settings_for(question, file, model, roots, home_of(mode.home), mode.server)
     return drive(
         mode,
-        lambda session, _: session.run(strategy, question),
+        lambda session, _: session.run(strategy, Task(question, output=wanted)),
         roots=roots,
         tools=[*(() if roots else ALWAYS), *tool],
         policy=approve,

@@ -278,6 +278,8 @@ async def all_draws(
         more: dict[str, Json] = dict(samples[0].via or {}) if samples else came_by(failure)
         if over > 0:
             more["overshoot"] = over
+        if any(drawn.finish == "length" for drawn in samples):
+            more["cut"] = True
         took = (services.clock.stamp() - begun) / 1e6
         finished(strand, "model", request.signature.name, took, failure, usage, **more)
     await settled(strand, durable)

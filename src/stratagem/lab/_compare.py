@@ -11,7 +11,7 @@ from stratagem.core import Budget, Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _given, _plan, _scan
 from stratagem.lab._checked import blamed, checked, scored
-from stratagem.lab._crew import Crew, Halt, refuse_inside
+from stratagem.lab._crew import ENDED, NOT_RUN, Crew, Halt, last_run, left_out, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
 from stratagem.lab._looking import files_of
@@ -30,12 +30,16 @@ LOCAL_WIDTH = 2  # likewise where the model computes here: what waits for it wou
 
 
 class Progress(NamedTuple):
-    """How far a comparison is: answers that are there, answers that are wanted, seconds since it began."""
+    """How far a comparison is: answers that are there, that are wanted, and that were there before; seconds since it began.
+
+    `ended` says in words, once for each row, that a strategy did not give control back.
+    """
 
     done: int
     wanted: int
     found: int
     seconds: float
+    ended: str = ""
 
 
 Listener = Callable[[Progress], None]
@@ -309,29 +313,55 @@ class _Work:
         ]
         self.scan = _scan.Scan(wanted.items, wanted.examples)
         self.answers: dict[tuple[int, int], dict[str, Any]] = {}
+        self._ended: dict[int, list[int]] = {}  # of each row the items that had to be ended
 
     def perform(self) -> None:
         """Get the answers that are missing, and keep each."""
         for one in self._folder.answers():
             self.answers.setdefault((one["cell"], one["item"]), one)
+        for (at, item), one in self.answers.items():
+            if one.get("lost"):
+                self._ended.setdefault(at, []).append(item)
         found = len(self.answers)
         total = len(self.cells) * len(self.wanted.items)
         self._tell(found, total)
         try:
-            for said in self._crew.results(self._jobs()):
+            for said in self._crew.results(self._jobs(), self._ended):
                 kept = self._kept(said)
                 self._folder.keep(kept)
                 self.answers[kept["cell"], kept["item"]] = kept
-                self._tell(found, total)
+                self._tell(found, total, self._ends(kept) if kept.get("lost") else "")
         except Halt as halt:
             raise explained(halt, self._who, lambda n: self.wanted.items[n].id, self._folder.path) from None
+        self._leave_out()
+
+    def _ends(self, kept: Mapping[str, Any]) -> str:
+        """Return what is said of the first item of a row that had to be ended; empty of the others."""
+        at, item = int(kept["cell"]), int(kept["item"])
+        ended = self._ended.setdefault(at, [])
+        ended.append(item)
+        if len(ended) > 1:
+            return ""
+        cell = self.cells[at]
+        return (
+            f"{self.contestants[cell.contestant].name} at {self.wanted.budgets[cell.budget]}, {self.wanted.items[item].id}: "
+            f"{kept['reason']}; after {ENDED} such items those behind them are not run, and counted as wrong"
+        )
+
+    def _leave_out(self) -> None:
+        """Count as wrong what lies behind the last item of a row that is run, also what was run before that was known."""
+        for at, ended in self._ended.items():
+            last = last_run(ended)
+            if last is not None:
+                for item in range(last + 1, len(self.wanted.items)):
+                    self.answers[at, item] = self._kept(left_out(at, item))
 
     def _who(self, job: Mapping[str, Any]) -> str:
         return self.contestants[self.cells[int(job["cell"])].contestant].name
 
-    def _tell(self, found: int, total: int) -> None:
+    def _tell(self, found: int, total: int, ended: str = "") -> None:
         if self._on_progress is not None:
-            self._on_progress(Progress(len(self.answers), total, found, time.monotonic() - self._began))
+            self._on_progress(Progress(len(self.answers), total, found, time.monotonic() - self._began, ended))
 
     def _kept(self, said: dict[str, Any]) -> dict[str, Any]:
         """Return what is kept of an answer: of its prompts, what was found in them."""
@@ -352,7 +382,9 @@ class _Work:
         order = sorted(range(len(self.cells)), key=lambda at: -self.cells[at].budget)
         for at in order:
             cell = self.cells[at]
-            missing = [n for n in range(len(wanted.items)) if (at, n) not in self.answers]
+            last = last_run(self._ended.get(at, ()))
+            behind = len(wanted.items) if last is None else last + 1
+            missing = [n for n in range(behind) if (at, n) not in self.answers]
             for start in range(0, len(missing), CHUNK):
                 jobs.append({
                     "job": len(jobs), "cell": at, "strategy": self.contestants[cell.contestant].specs[cell.budget],
@@ -374,7 +406,7 @@ def _report(
     for key, one in work.answers.items():
         calls = [(name, given) for name, given in one.get("made", ())]
         # Whoever failed has not answered, whatever was offered before.
-        scores[key] = Score(0.0, parsed=False) if one["stop"] == "error" else scored(
+        scores[key] = Score(0.0, parsed=False) if one["stop"] in ("error", NOT_RUN) else scored(
             wanted.task, wanted.suite, wanted.items[key[1]], one["text"], calls, shown=wanted.published
         )  # fmt: skip
         prompts.update(one["prompts"])

@@ -5,6 +5,9 @@ Rule 2: what comes back is handed on one item at a time, so that whoever listens
 Rule 3: none of them starts others: a program that compares its own strategy is executed again by each.
 Rule 4: who works sends a beat each second. Who sends none, with an item that is over its seconds, does not give control
         back: the process is ended and another takes its place. Without a limit in seconds nobody is ended.
+Rule 5: a row of which three items had to be ended gets none behind the third of them, in the order of the items: whoever
+        does not give control back would take half a minute for each. It is the order of the items, and not that of time, so
+        that a comparison which is stopped and goes on comes to the same.
 """
 
 import contextlib
@@ -17,7 +20,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stratagem.core import budget_of
@@ -25,6 +28,8 @@ from stratagem.errors import UsageError, revive
 
 INSIDE = "_STRATAGEM_LAB_WORKER"  # environment variable of processes that run strategies, and of what these start
 GRACE = 30  # seconds without a beat, and beyond an item's limit, after which a process is ended
+ENDED = 3  # items of a row that had to be ended; of those behind the last of them none is run
+NOT_RUN = "not run"  # how an item behind these ends
 TICK = 1.0  # seconds between two looks at who is silent
 Job = dict[str, Any]
 
@@ -92,6 +97,7 @@ class Crew:
         self._hands: list[_Hand] = []
         self._waiting: deque[Job] = deque()
         self._looked = 0.0
+        self._ended: dict[int, list[int]] = {}  # items that had to be ended, of each row
 
     def __enter__(self) -> "Crew":
         refuse_inside()
@@ -120,13 +126,20 @@ class Crew:
         self._tell(hand, self._setup)
         return hand
 
-    def results(self, jobs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def results(
+        self, jobs: Sequence[Mapping[str, Any]], ended: Mapping[int, Sequence[int]] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Perform jobs, two of them with each process at any time, and yield one result per item as they come.
+
+        Args:
+            jobs: what is to be done.
+            ended: numbers of the items that had to be ended at an earlier time, of each row.
 
         Raises:
             Halt: a failure that is not an expected end of a run, or a process died.
         """
         self._waiting = deque({**job, "items": list(job["items"])} for job in jobs)
+        self._ended = {cell: list(numbers) for cell, numbers in (ended or {}).items()}
         self._looked = time.monotonic()
         for hand in [*self._hands, *self._hands]:
             self._give(hand)
@@ -166,10 +179,14 @@ class Crew:
             yield said
 
     def _give(self, hand: _Hand) -> None:
-        if self._waiting:
+        while self._waiting:
             job = self._waiting.popleft()
-            hand.jobs.append(job)
-            self._tell(hand, job)
+            last = last_run(self._ended.get(job["cell"], ()))
+            job["items"] = [one for one in job["items"] if last is None or one[0] <= last]
+            if job["items"]:
+                hand.jobs.append(job)
+                self._tell(hand, job)
+                return
 
     def _is_stuck(self, hand: _Hand) -> bool:
         limit = budget_of(hand.jobs[0]["budget"]).seconds if hand.begun and hand.silent >= GRACE else None
@@ -185,6 +202,8 @@ class Crew:
         job, suspects = hand.jobs[0], list(hand.begun)
         rest = [one for one in job["items"] if one[0] not in suspects]
         again = [one for one in job["items"] if one[0] in suspects] if len(suspects) > 1 else []
+        if not again:
+            self._ended.setdefault(job["cell"], []).append(suspects[0])
         parts = [*({**job, "items": [one], "width": 1} for one in again), *([{**job, "items": rest}] if rest else [])]
         self._waiting.extendleft(reversed([*parts, *list(hand.jobs)[1:]]))
         fresh = self._start()
@@ -212,15 +231,35 @@ class Crew:
         self._said.put((hand, ""))
 
 
+def last_run(ended: Iterable[int]) -> int | None:
+    """Return the last item of a row that is run, given those that had to be ended; None: all are.
+
+    >>> last_run([7, 2]), last_run([7, 2, 9, 4])
+    (None, 7)
+    """
+    first = sorted(ended)[:ENDED]
+    return first[-1] if len(first) == ENDED else None
+
+
 def _given_up(job: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return the result of an item whose process was ended: what it has spent went with it, so its money is unknown."""
     limit = budget_of(job["budget"]).seconds or 0.0
     reason = f"did not give control back within {limit + GRACE:g} s, and was ended; what it had spent is not known"
+    seconds = 0.0 if job["model"].startswith("sim") else limit
+    return {**_nothing(job["cell"], number, reason), "lost": True, "usd": None, "estimated": True, "seconds": seconds}
+
+
+def left_out(cell: int, number: int) -> dict[str, Any]:
+    """Return the result of an item that is not run, because three before it had to be ended."""
+    reason = f"{ENDED} items before it did not give control back"
+    return {**_nothing(cell, number, reason), "stop": NOT_RUN}
+
+
+def _nothing(cell: int, number: int, reason: str) -> dict[str, Any]:
     return {
-        "cell": job["cell"], "item": number, "text": "", "made": [], "stop": "error", "reason": reason, "needs": [],
-        "lost": True, "calls": 0, "tokens": 0, "prompt_tokens": 0, "usd": None, "estimated": True,
-        "seconds": 0.0 if job["model"].startswith("sim") else limit, "waves": 0, "first": [], "lines": [], "heard": [],
-        "grown": {}, "said": [], "unseen": 0, "prompts": {},
+        "cell": cell, "item": number, "text": "", "made": [], "stop": "error", "reason": reason, "needs": [],
+        "calls": 0, "tokens": 0, "prompt_tokens": 0, "usd": 0.0, "estimated": False, "seconds": 0.0, "waves": 0,
+        "first": [], "lines": [], "heard": [], "grown": {}, "said": [], "unseen": 0, "prompts": {},
     }  # fmt: skip
 
 

@@ -117,6 +117,12 @@ def strategies_given(given: Any) -> list[Strategy | str]:
         return [*split_specs(given)]
     if isinstance(given, StrategyFunction):
         return [given]
+    if callable(given):
+        name = getattr(given, "__name__", repr(given))
+        raise UsageError(
+            f"a strategy is made by @strategy, got {'a lambda' if name == '<lambda>' else name}",
+            remedy="Write `@strategy(calls=...)` above a function of run and task, and give that.",
+        )
     if not isinstance(given, Sequence | Iterator):
         raise UsageError(
             f"strategies are given as a list, or as specs with commas between them, got {given!r}",

@@ -263,8 +263,11 @@ def level_of(suite: Suite, level: int) -> int:
             "A file of yours has one level: leave it out."
             if isinstance(suite, OwnSuite)
             else f"Choose one of {known}; the first is the easiest."
+            if len(suite.levels) > 1
+            else "Leave it out."
         )
-        raise UsageError(f"{suite.name} has the levels {known}, got {level!r}", remedy=only)
+        many = "s" if len(suite.levels) > 1 else ""
+        raise UsageError(f"{suite.name} has the level{many} {known}, got {level!r}", remedy=only)
     return int(level)
 
 

@@ -22,6 +22,7 @@ from stratagem.lab._text import checks_line, small_p
 from stratagem.models._competence import Competence
 
 MOST_POINTS = 400
+WORDS = {"pays": "pays", "costs": "is worse", "unresolved": "unresolved"}  # what a verdict is called
 RANGES = "Write `skill=0.5:0.95:10`, from, to, how many; or `skill=0.5/0.7/0.9`."
 
 
@@ -168,7 +169,7 @@ class Sweep:
             [
                 *(f"{one[name]:g}" for name in self.names), one["budget"] or "no limit", f"{one['accuracy']:.3f}",
                 one["best_baseline"], f"{one['baseline_accuracy']:.3f}", f"{one['gain']:+.3f}",
-                f"{one['gain_interval'][0]:+.3f} to {one['gain_interval'][1]:+.3f}", small_p(one["p_holm"]), one["verdict"],
+                f"{one['gain_interval'][0]:+.3f} to {one['gain_interval'][1]:+.3f}", small_p(one["p_holm"]), WORDS[one["verdict"]],
             ]
             for one in self.grid
         ]  # fmt: skip
@@ -179,11 +180,11 @@ class Sweep:
         for budget in dict.fromkeys(one["budget"] for one in self.grid):
             points = [one for one in self.grid if one["budget"] == budget]
             said = ", ".join(
-                f"{word} at {sum(one['verdict'] == verdict for one in points)}"
-                for verdict, word in (("pays", "pays"), ("costs", "is worse"), ("unresolved", "unresolved"))
+                f"{word} at {sum(one['verdict'] == verdict for one in points)}" for verdict, word in WORDS.items()
             )
-            where = [one[self.names[0]] for one in points if one["verdict"] == "pays"]
-            found = f"; {self.names[0]} where it pays: {min(where):g} to {max(where):g}" if where else ""
+            where = sorted({one[self.names[0]] for one in points if one["verdict"] == "pays"})
+            ends = " to ".join(f"{one:g}" for one in dict.fromkeys((*where[:1], *where[-1:])))
+            found = f"; {self.names[0]} where it pays: {ends}" if where else ""
             lines.append(f"{budget or 'no limit'}: {said} of {len(points)} points{found}")
         notes = (f"! {self.manifest['task']}: {note}" for note in self.manifest.get("notes", ()))
         return [

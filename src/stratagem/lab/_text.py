@@ -241,7 +241,13 @@ def text(report: "Report") -> str:
 def failure_lines(failures: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return one line per kind of failure of a row."""
     return [
-        f"{name_of(one)} at {one['budget'] or 'no limit'}: {counted(one['items'], 'item')} ended with {one['kind']}, first {one['first']}"
-        + (f": {one['reason']}" if one["kind"] == "error" else "")
+        f"{name_of(one)} at {one['budget'] or 'no limit'}: {counted(one['items'], 'item')} {_ended(one)}, first {one['first']}"
+        + (f": {one['reason']}" if one["kind"] in ("error", "not run") else "")
         for one in failures
     ]
+
+
+def _ended(failure: Mapping[str, Any]) -> str:
+    if failure["kind"] == "not run":
+        return "was not run" if failure["items"] == 1 else "were not run"
+    return f"ended with {failure['kind']}"

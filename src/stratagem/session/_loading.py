@@ -31,7 +31,10 @@ def strategy_of(given: Strategy | str) -> Strategy:
         return given
     if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = getattr(given, "__name__", repr(given))
-        raise UsageError(f"a strategy is made by @strategy, or named by its spec, got {kind}")
+        raise UsageError(
+            f"a strategy is made by @strategy, or named by its spec, got {'a lambda' if kind == '<lambda>' else kind}",
+            remedy="Write `@strategy(calls=...)` above a function of run and task, and give that.",
+        )
     made = parse_spec(given, found, function_of)
     if not isinstance(made, StrategyFunction):
         raise UsageError(f"spec {given!r} names no strategy")
@@ -278,7 +281,7 @@ def named_in_file(spec: str) -> Any:
     module = load_file(Path(file))
     made = getattr(module, name, None)
     if made is None:
-        raise unknown(f"name in {file}", name, [key for key in vars(module) if not key.startswith("_")])
+        raise unknown("", name, [key for key in vars(module) if not key.startswith("_")], f" in {file}")
     return made
 
 
@@ -331,13 +334,13 @@ def _published(group: str) -> dict[str, Any]:
     return {point.name: point for point in entry_points(group=group)}
 
 
-def unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
+def unknown(kind: str, name: str, known: Sequence[str], where: str = "") -> UsageError:
     """Return the error that says there is nothing of that name, with the nearest."""
     import difflib  # noqa: PLC0415  (only for the message)
 
     near = difflib.get_close_matches(name, known, 1)
     meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known)[:30])}" if known else ""
-    return UsageError(f"there is no {kind} {name!r}{meant}")
+    return UsageError(f"there is no {f'{kind} ' if kind else ''}{name!r}{where}{meant}")
 
 
 def versions() -> Json:

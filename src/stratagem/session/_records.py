@@ -230,6 +230,24 @@ class RunRecord:
         answered = sum(row.kind == "model" and not row.failed for row in every)
         return " · ".join(one.told(answered) for one in self.fallbacks())
 
+    def cut_told(self) -> str:
+        """Return in one line of words how many replies were cut off at their longest; empty if none was.
+
+        Of those that `--max-tokens` has cut it says so: it is the session's own option.
+        """
+        every = [*self.inherited, *((self, row) for row in self.rows)]
+        heads = [owner.request_head(row) for owner, row in every if _is_cut(row)]
+        if not heads:
+            return ""
+        many = len(heads) > 1
+        said = f"{len(heads):,} replies were cut" if many else "1 reply was cut"
+        most = {head.get("options", {}).get("max_tokens") for head in heads}
+        if len(most) > 1 or None in most:
+            return f"{said} at {'their' if many else 'its'} longest"
+        (tokens,) = most
+        ours = tokens == self.record.get("options", {}).get("max_tokens")
+        return f"{said} at {tokens:,} token{'' if tokens == 1 else 's'}{' by `--max-tokens`' if ours else ''}"
+
     def request_head(self, row: Row) -> Json:
         """Return what a model call has in common with others of its kind: `model instruction options` and more."""
         return self._head(decoded(row.request))
@@ -249,6 +267,13 @@ class RunRecord:
             for one in sorted(decoded(self.stored.questions).values(), key=_asked)
             if one["id"] not in answered and (parked is None or one["id"] in parked)
         ]
+
+
+def _is_cut(row: Row) -> bool:
+    """Return whether a row is a reply that ended where no more of it was allowed."""
+    if row.kind != "model" or row.failed or b'"length"' not in row.result:
+        return False
+    return decoded(row.result).get("finish") == "length"
 
 
 def _asked(question: Json) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from stratagem.core import Example, Json
 from stratagem.errors import UsageError
 from stratagem.tasks import _figures
-from stratagem.tasks._last import Found, stated
+from stratagem.tasks._last import last_of
 from stratagem.tasks._rows import Row, counted, lines, read_rows, split_notes
 from stratagem.tasks._stated import announced, phrase, short
 from stratagem.tasks._suite import Item, Suite
@@ -25,8 +25,6 @@ from stratagem.tasks._suite import Item, Suite
 ENDINGS = (".jsonl", ".csv")
 _NUMBER = re.compile(r"[-\u2212]?[$€£]?\s?-?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?\s?%?")
 _NUMBERED = re.compile(r"\(?\d+[.)]\s")
-# A letter that is a word of a sentence, and no choice.
-_ARTICLE = re.compile(r"[AaI](?=\s+(?!(?:is|was|or|and|because|since|as|seems|must|but|not|are|fits)\b)[a-z])")
 _PRECISION = 1e-9  # relative, of numbers that are not whole
 _MOST = 0.8  # of the answers: who has so many of one form meant all to have it
 Kind = Literal["number", "bool", "choice", "phrase", "text"]
@@ -178,14 +176,8 @@ class OwnSuite(Suite):
         if self.kind in ("number", "bool"):
             return super().extract(text)
         if self.kind == "choice":
-            return stated(text, self._letters)
+            return last_of(text, self.choices)
         return super().extract(announced(text))
-
-    def _letters(self, text: str) -> list[Found]:
-        pattern = "|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in self.choices)
-        return [
-            Found(*one.span(), one[0]) for one in re.finditer(pattern, text) if not _ARTICLE.match(text, one.start())
-        ]
 
     def canonical(self, value: Any) -> Hashable:
         """Return a text without case, spaces at its ends, and the full stop."""

@@ -196,7 +196,8 @@ class Suite(ABC):
             UsageError: there is no such level, or it has fewer problems.
         """
         if level not in self.levels:
-            raise UsageError(f"{self.name} has the levels {', '.join(map(str, self.levels))}, got {level}")
+            many = "s" if len(self.levels) > 1 else ""
+            raise UsageError(f"{self.name} has the level{many} {', '.join(map(str, self.levels))}, got {level}")
         seen = set[Hashable]() if seed == TRAINING else set(self._trained(level))
         size = self.sizes.get(level)
         if size is not None and start + n > size - len(seen):
