@@ -11,6 +11,7 @@ from stratagem.core import Budget, Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _given, _plan, _scan
 from stratagem.lab._checked import LATE, blamed, checked
+from stratagem.lab._constant import best_constant
 from stratagem.lab._crew import Crew, Halt, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
@@ -379,6 +380,8 @@ def _report(
         with blamed(wanted.task, wanted.suite, wanted.items[key[1]].id, shown=wanted.published, remedy=LATE):
             scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
         prompts.update(one["prompts"])
+    with blamed(wanted.task, wanted.suite, shown=wanted.published, remedy=LATE):
+        constant = best_constant(wanted.suite, wanted.items, published=wanted.published)
     simulated = [model for model in wanted.models if model.startswith("sim")]
     title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"
     title += " (simulated)" if len(simulated) == len(wanted.models) else " (partly simulated)" if simulated else ""
@@ -386,7 +389,7 @@ def _report(
     manifest: dict[str, Any] = {
         "title": title, "simulated": bool(simulated), **wanted.cost(),
         "task": wanted.suite.name, **({"notes": list(wanted.suite.notes)} if wanted.suite.notes else {}),
-        **({"checks": dict(wanted.checks)} if wanted.checks else {}), "capabilities": [list(kind) for kind in kinds],
+        **({"checks": dict(wanted.checks)} if wanted.checks else {}), "best_constant": constant, "capabilities": [list(kind) for kind in kinds],
         "specs": {one.name: list(dict.fromkeys(one.specs)) for one in contestants},
         "sources": {one.name: _source(one.specs[0]) for one in contestants},
         "prompts": dict(sorted(prompts.items())), "prompt_scan": _scan.summary(
