@@ -169,7 +169,8 @@ class ApiBank(Suite):
     ids = ("EV04",)
     source = "arXiv:2304.08244"
     output = str
-    floor = ("Response: 20", 0.03)
+    several = True
+    floor = ("Response: Viktor", 0.01)
 
     def __init__(self, *, acting: bool = True) -> None:
         self.acting = acting  # whether tasks carry the environment

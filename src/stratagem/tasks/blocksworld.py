@@ -51,7 +51,8 @@ class Blocksworld(Suite):
     source = "arXiv:2206.10498"
     output = tuple[str, ...]
     stepwise = True
-    floor = ("(pick-up a)\n(stack a b)", 0.02)
+    several = True
+    floor = ("(pick-up d)\n(stack d a)", 0.01)
 
     def __init__(self, *, acting: bool = False) -> None:
         self.acting = acting  # whether tasks carry the environment

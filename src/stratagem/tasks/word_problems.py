@@ -35,7 +35,7 @@ class WordProblems(Suite):
     about = "how many things somebody has after what happened, in 2 to 7 steps"
     source = "own generator, in the style of arXiv:2110.14168"
     output = int
-    floor = ("12", 0.02)
+    floor = ("6", 0.03)
 
     def make(self, dice: random.Random, level: int) -> Json:
         """Return a story in which every number is whole."""
