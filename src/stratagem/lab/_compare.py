@@ -17,7 +17,7 @@ from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
 from stratagem.lab._looking import files_of
 from stratagem.lab._plan import Cell, Contestant, Wanted
-from stratagem.lab._report import Facts, Report, made_with
+from stratagem.lab._report import Facts, Report, made_with, with_parts
 from stratagem.lab._suites import check_apart, full_spec, source_of, suite_of
 from stratagem.lab._text import counted
 from stratagem.tasks import Score
@@ -381,6 +381,7 @@ def _report(
             scores[key] = Score(0.0, parsed=False) if failed else wanted.suite.score(question, one["text"], calls)
         prompts.update(one["prompts"])
     with blamed(wanted.task, wanted.suite, shown=wanted.published, remedy=LATE):
+        whole = with_parts(scores, wanted.suite, wanted.items)
         constant = best_constant(wanted.suite, wanted.items, published=wanted.published)
     simulated = [model for model in wanted.models if model.startswith("sim")]
     title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"
@@ -403,7 +404,7 @@ def _report(
     ]  # fmt: skip
     seed = int.from_bytes(hashlib.sha256(str(wanted.seed).encode()).digest()[:8], "big")
     return Report(
-        Facts(manifest, contestants, wanted.models, wanted.budgets, work.cells, shown, work.answers, scores, seed)
+        Facts(manifest, contestants, wanted.models, wanted.budgets, work.cells, shown, work.answers, whole, seed)
     )
 
 

@@ -216,16 +216,20 @@ class ApiBank(Suite):
         )
 
     def decisions(self, problem: Json, value: Any) -> dict[str, bool]:
-        """Return the paper's decisions: whether a call is `needed`, which APIs are `chosen`, `called` rightly, `responded`."""
+        """Return the paper's decisions: whether a call is `needed`, which APIs are `chosen`, `called` rightly, `responded`.
+
+        What there is nothing to decide about is left out: what to call where no call is needed, what to respond where nothing was asked.
+        """
         calls, response = value
         wanted, says = _right(problem)
         made = [normalised(call) for call in calls]
-        return {
-            "needed": bool(calls) == bool(wanted),
-            "chosen": {name for name, _ in calls} == {name for name, _ in wanted},
-            "called": all(normalised(call) in made for call in wanted),
-            "responded": _says(response, says),
-        }
+        found = {"needed": bool(calls) == bool(wanted)}
+        if wanted:
+            found["chosen"] = {name for name, _ in calls} == {name for name, _ in wanted}
+            found["called"] = all(normalised(call) in made for call in wanted)
+        if says:
+            found["responded"] = _says(response, says)
+        return found
 
     def wrong(self, problem: Json, number: int) -> str:
         """Return the calls with the last one left out or with another argument, or a response that is wrong."""
