@@ -255,6 +255,7 @@ def test_the_suites_are_listed_without_any_other_option(cli: Any, valid: Any) ->
     listed = {one["name"]: one for one in cli.json("compare", "--task", "list")}
     assert listed["game24"]["items"] == {"1": 889, "2": 473, "3": 6104}
     assert listed["last_letters"]["levels"] == [1, 2, 3]
+    assert {"blocksworld", "blocksworld_acting"} < set(listed)
     assert listed["shuffled_objects"]["floor"]["share"] == 0.26
     valid(list(listed.values()), "tasks")
 

@@ -225,6 +225,7 @@ def _check_once(names: Sequence[str]) -> None:
 
 
 OTHER_TRUTH = "Take another task, or give the strategy a judge that asks the model, such as `self_check`."
+REWARDED = OTHER_TRUTH.replace("task,", "task, such as `blocksworld_acting`,")
 ANSWERING = "Compare with a simulated model, `sim:skill=0.7`, or a real one, `local:smollm2` or `PROVIDER:NAME`."
 
 
@@ -262,7 +263,12 @@ def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
         )
     if "reward" in used and environment is None:
         raise UsageError(
-            f"the task {wanted.suite.name} has no environment, whose reward a strategy needs", remedy=OTHER_TRUTH
+            f"the task {wanted.suite.name} has no environment, whose reward a strategy needs", remedy=REWARDED
+        )
+    if "reward" in used and not wanted.suite.rewards:
+        raise UsageError(
+            f"the environment of the task {wanted.suite.name} never brings a reward, which a strategy needs",
+            remedy=REWARDED,
         )
 
 

@@ -170,6 +170,7 @@ class ApiBank(Suite):
     source = "arXiv:2304.08244"
     output = str
     several = True
+    rewards = False
     floor = ("Response: Viktor", 0.01)
 
     def __init__(self, *, acting: bool = True) -> None:
