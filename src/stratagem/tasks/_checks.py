@@ -145,6 +145,8 @@ def every_item_can_be_solved(suite: Suite, items: int = ITEMS, levels: Sequence[
             for said in (one.key, f"Let me think. The answer is {one.key}"):
                 score = suite.score(one.question, said)
                 _expect(score == (1.0, True), f"{one.id}: its key, said as {_cut(said)}, scores {score.right:g}, not 1")
+                for name, share in score.parts.items():
+                    _expect(0 <= share <= 1, f"{one.id}: the part {name!r} of its key is {share:g}, not from 0 to 1")
 
 
 def what_is_no_answer_scores_nothing(suite: Suite, items: int = ITEMS, levels: Sequence[int] | None = None) -> None:
