@@ -246,14 +246,18 @@ def test_settings_of_other_verbs_do_not_choose_the_model(cli: Any) -> None:
     assert document["manifest"]["models"] == ["sim:"]
 
 
-def test_the_suites_are_listed_without_any_other_option(cli: Any) -> None:
+def test_the_suites_are_listed_without_any_other_option(cli: Any, valid: Any) -> None:
     result = cli("compare", "--task", "list")
     assert result.exit_code == 0
     assert re.search(r"^game24 +levels 1 to 3 +make 24 from", result.stdout, re.MULTILINE)
+    assert re.search(r"^shuffled_objects .* a constant answer: 0.26$", result.stdout, re.MULTILINE)
     assert cli("simulate", "--task", "list").stdout == result.stdout
     listed = {one["name"]: one for one in cli.json("compare", "--task", "list")}
     assert listed["game24"]["items"] == {"1": 889, "2": 473, "3": 6104}
     assert listed["last_letters"]["levels"] == [1, 2, 3]
+    assert {"blocksworld", "blocksworld_acting"} < set(listed)
+    assert listed["shuffled_objects"]["floor"]["share"] == 0.26
+    valid(list(listed.values()), "tasks")
 
 
 def test_help_says_what_the_lines_of_json_are_of(cli: Any) -> None:

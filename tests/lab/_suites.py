@@ -63,6 +63,32 @@ class Choice(Even):
 
     def wrong(self, problem, number):
         return "ABCD"[(problem[0] + 1 + number % 3) % 4]
+class Worded(Products):
+    """A word of six letters, backwards."""
+
+    name = "worded"
+    output = str
+
+    def make(self, dice, level):
+        return "".join(dice.choices("bdfglmnprst", k=6))
+
+    def render(self, problem):
+        return f"Spell {problem} backwards."
+
+    def read(self, question):
+        found = re.fullmatch(r"Spell (\\w+) backwards\\.", question)
+        if found is None:
+            raise ValueError(question)
+        return found[1]
+
+    def solve(self, problem):
+        return problem[::-1]
+
+    def right(self, problem, value):
+        return float(value == problem[::-1])
+
+    def wrong(self, problem, number):
+        return "xyz"[number % 3] + problem[::-1]
 '''
 GOOD = """
 class Reversed(Products):
@@ -190,6 +216,10 @@ DEFECTS: dict[str, tuple[str, str, str, str]] = {
         "Products", "def solve(self, problem):\n    return str(product(problem) + 1)", "every item can be solved",
         r"products-1-000000: its key, said as '\d+', scores 0, not 1",
     ),
+    "has a part that is worth seven": (
+        "Products", "def parts(self, problem, value):\n    return {'tens': 7.0}", "every item can be solved",
+        "products-1-000000: the part 'tens' of its key is 7, not from 0 to 1",
+    ),
     "finds no answer in a sentence": (
         "Products", "def extract(self, text):\n    return int(text) if text.isdecimal() else None", "every item can be solved",
         r"said as 'Let me think\. The answer is \d+', scores 0, not 1",
@@ -225,9 +255,51 @@ DEFECTS: dict[str, tuple[str, str, str, str]] = {
         "    if value is None:\n        return Score(0.0, parsed=False)\n    return Score(float(value == own or 50 < abs(value - own) < 10**5), parsed=True)",
         "answers of others score at their true rate", r"the answer to another item, '\d+', scores 1; `right` says 0 of what is in it",
     ),
+    "pays the answers of others that are near": (
+        "Products", "def right(self, problem, value):\n    return float(abs(value - product(problem)) < 10**5)\n\n"
+        "def wrong(self, problem, number):\n    return str(product(problem) + 10**6 + number)",
+        "answers of others score at their true rate",
+        r"the answer to another item, '\d+', scores 1, and is not the key, '\d+': is the scorer right\? If an item may have several "
+        r"right answers that `canonical` tells apart, say so: `several = True`",
+    ),
+    "takes different keys for the same": (
+        "Products", "def canonical(self, value):\n    return value % 10", "answers of others score at their true rate",
+        r"scores 0, and `canonical` says that it is the same as the key, '\d+': write a `canonical` that tells them apart",
+    ),
+    "pays what is one off": (
+        "Products", "def right(self, problem, value):\n    return float(abs(value - product(problem)) <= 1)\n\n"
+        "def wrong(self, problem, number):\n    return str(product(problem) + 5 + number)",
+        "a number beside the key is wrong", r"products-1-000000: \d+ is right, and the key is '\d+': is the scorer right\?",
+    ),
+    "pays what is a tenth off": (
+        "Products", "output = float\n\ndef right(self, problem, value):\n    return float(abs(value - product(problem)) <= product(problem) / 9)\n\n"
+        "def wrong(self, problem, number):\n    return str(9 * product(problem) + number)\n\n"
+        "def make(self, dice, level):\n    return [7 ** dice.randrange(1, 20), 7 ** dice.randrange(1, 20)]",
+        "a number beside the key is wrong", r"products-1-000000: \S+ is right, and the key is '\d+'",
+    ),
+    "pays a list of all answers": (
+        "Worded", "def right(self, problem, value):\n    return float(self.solve(problem) in value)\n\n"
+        "def wrong(self, problem, number):\n    return 'xyz'[number % 3] * 6", "who names many answers has named none",
+        r"worded-1-000000: '[a-z]{6}, [a-z]{6}, [a-z]{6}' is right: it names the key, '[a-z]{6}', between those of two other items",
+    ),
+    "pays a letter": (
+        "Worded", "def right(self, problem, value):\n    return float(value in self.solve(problem))", "a letter of the key is no answer",
+        r"worded-1-000000: '[a-z]' is right, which is a letter of the key, '[a-z]{6}': compare the whole value",
+    ),
+    "publishes a share that is none": (
+        "Even", 'floor = ("yes", 1.27)', "the constant answer is published",
+        r"`floor` is \('yes', 1\.27\): it is an answer and the share of items that it gets right, from 0 to 1",
+    ),
+    "publishes an answer alone": (
+        "Even", 'floor = "yes"', "the constant answer is published", r"`floor` is 'yes': it is an answer and the share",
+    ),
+    "scores less than 0": (
+        "Even", "def right(self, problem, value):\n    return 2 * super().right(problem, value) - 1", "the constant answer is published",
+        "the answer '(yes|no)' scores -1: a score is from 0 to 1",
+    ),
     "does not publish the constant answer": (
         "Even", 'floor = ("", 0.0)', "the constant answer is published",
-        r"the constant answer 'yes' gets 0\.\d+ of 60 items right, and `floor` says 0: publish the best one: `floor = \('yes', 0\.\d\d\)`",
+        r"the constant answer 'yes' gets 0\.\d+ of 60 items right, and `floor` says 0: is the scorer right\? If it is, publish the best one: `floor = \('yes', 0\.\d\d\)`",
     ),
     "says too much of the constant answer": (
         "Even", 'floor = ("yes", 1.0)', "the constant answer is published", r"the answer of `floor`, 'yes', gets 0\.\d+ of 60 items right, not 1",

@@ -344,7 +344,7 @@ def test_what_an_agent_did_in_a_world_is_scored_and_not_its_words_alone(skill: i
 
 
 def test_a_suite_that_decides_several_things_shows_each(tmp_path: Path) -> None:
-    made = lab.compare("api_bank", "direct", model="sim:skill=0", items=12, level=3, baselines=False, processes=1)
+    made = lab.compare("api_bank", "direct", model="sim:skill=0", items=12, baselines=False, processes=1)
     (row,) = made.rows
     assert row["accuracy"] == 0
     assert list(row["parts"]) == ["needed", "chosen", "called", "responded"]
@@ -352,6 +352,22 @@ def test_a_suite_that_decides_several_things_shows_each(tmp_path: Path) -> None:
     assert re.search(r"95 % +needed +chosen +called +responded +unparsed", str(made))
     assert f"{row['parts']['chosen']:.3f}" in str(made)
     assert '<th scope="col" class="n">chosen</th>' in made.html()
+
+
+def test_a_part_is_averaged_over_the_items_that_have_it_and_no_value_has_none_right(made: Any) -> None:
+    body = (
+        "def parts(self, problem, value):\n    right = float(value == product(problem))\n"
+        "    return {'large': right} if problem[0] > 50 else {'small': right, 'smaller': 1.0}"
+    )
+    settings: dict[str, Any] = {"items": 30, "baselines": False, "processes": 1}
+    report = lab.compare(
+        made("Products", body), "direct", model=["sim:skill=1", "sim:skill=0", "sim:format=1"], **settings
+    )
+    assert [row["parts"] for row in report.rows] == [
+        {"small": 1.0, "smaller": 1.0, "large": 1.0},
+        {"small": 0.0, "smaller": 1.0, "large": 0.0},
+        {"small": 0.0, "smaller": 0.0, "large": 0.0},
+    ]
 
 
 def test_the_table_of_items_has_what_was_given_beside_what_is_right(tmp_path: Path) -> None:

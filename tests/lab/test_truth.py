@@ -74,3 +74,27 @@ def test_what_carries_no_truth_is_the_same_task() -> None:
     words = suite("word_problems")
     task = words.task(next(iter(words.items(1))).question)
     assert as_declared(task, frozenset()) is task
+
+
+def test_strategies_that_need_a_reward_are_compared_where_moves_bring_one() -> None:
+    given, few = "reflexion(actor=react(max_steps=30),judge=rewarded)", "reflexion(actor=react,judge=rewarded)"
+    report = lab.compare(
+        "blocksworld_acting", [given, few], model="sim:skill=1", budget="calls=60", items=5, processes=1
+    )
+    rows = {row["strategy"]: row for row in report.rows}
+    assert (rows[given]["accuracy"], rows[given]["needs"], rows[few]["needs"]) == (1, ["reward"], ["reward"])
+    assert rows[few]["accuracy"] < 1  # its actor has seven steps
+    assert rows["best_of_n(k, rewarded)"]["needs"] == ["reward"]
+    with pytest.raises(UsageError, match="the task blocksworld has no environment, whose reward") as caught:
+        lab.compare("blocksworld", given, **SETTINGS)
+    assert caught.value.remedy.startswith(
+        "Take another task, such as `blocksworld_acting`, or give the strategy a judge"
+    )
+
+
+def test_a_world_that_never_brings_a_reward_is_refused_where_one_is_needed() -> None:
+    with pytest.raises(
+        UsageError, match="the environment of the task api_bank never brings a reward, which a"
+    ) as caught:
+        lab.compare("api_bank", "reflexion(actor=react,judge=rewarded)", **SETTINGS)
+    assert "`blocksworld_acting`" in caught.value.remedy

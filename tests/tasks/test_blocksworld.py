@@ -7,7 +7,8 @@ import pytest
 import stratagem
 from stratagem.models.simulated import SimulatedModel
 from stratagem.strategies import react
-from stratagem.tasks.blocksworld import Blocksworld, _possible, _reached, _start
+from stratagem.tasks import suite
+from stratagem.tasks.blocksworld import MOVES, BlocksEnvironment, Blocksworld, _possible, _reached, _start
 
 WORLD = Blocksworld()
 SUSSMAN = {"start": [["a", "c"], ["b"]], "goal": [["a", "b"], ["b", "c"]]}
@@ -75,3 +76,27 @@ async def test_moves_in_the_environment_reach_the_goal_or_not(skill, right):
         assert seen[-1].result == {"reward": 1.0}
         assert "The goal holds" in seen[-1].text
         assert "reward" not in seen[-1].text
+
+
+def calls(plan):
+    second = {"stack": "onto", "unstack": "below"}
+    made = []
+    for name, *blocks in (line.strip("()").split() for line in plan.splitlines()):
+        names = ("block", second.get(name, ""))[: len(blocks)]
+        made.append((name.replace("-", "_"), dict(zip(names, blocks, strict=True))))
+    return made
+
+
+def test_whoever_has_moved_the_blocks_has_answered_whatever_is_said():
+    acting = suite("blocksworld_acting")
+    question, plan = acting.render(SUSSMAN), WORLD.solve(SUSSMAN)
+    assert acting.score(question, "Done.", calls(plan)) == (1.0, True)
+    assert acting.score(question, "Done.", [("look", {}), *calls("(stack a b)"), *calls(plan)]) == (1.0, True)
+    assert acting.score(question, "Done.", calls(plan)[:-1]) == (0.0, True)
+    assert acting.score(question, plan, calls(plan)[:-1]) == (1.0, True)
+    assert acting.score(question, "Done.") == (0.0, False)
+    assert WORLD.score(question, "Done.", calls(plan)) == (0.0, False)
+
+
+def test_the_moves_are_the_tools_of_the_environment():
+    assert tuple(tool.name for tool in BlocksEnvironment(SUSSMAN).moves()) == MOVES

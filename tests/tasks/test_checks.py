@@ -148,6 +148,79 @@ def test_an_oracle_accepts_what_it_says_is_right(products: Any) -> None:
     assert "products-1-000000: the oracle does not accept its own right answer, '" in said
 
 
+def test_an_item_may_have_several_right_answers_if_its_suite_says_so(products: Any) -> None:
+    class Divisor(products):
+        several = True
+
+        def render(self, problem: Any) -> str:
+            return f"What is {problem[0]} times {problem[1]}? Reply with a divisor of it."
+
+        def read(self, question: str) -> Any:
+            return super().read(question.removesuffix(" Reply with a divisor of it."))
+
+        def right(self, problem: Any, value: Any) -> float:
+            return float(value > 9 and problem[0] * problem[1] % value == 0)
+
+        def solve(self, problem: Any) -> str:
+            return str(problem[0])
+
+    class Silent(Divisor):
+        several = False
+
+    suite_checks.answers_of_others_score_at_their_true_rate(Divisor(), 40, (1,))
+    suite_checks.a_number_beside_the_key_is_wrong(Divisor(), 40, (1,))
+    said = said_by(Silent, suite_checks.answers_of_others_score_at_their_true_rate, 10)
+    assert said.endswith(
+        "If an item may have several right answers that `canonical` tells apart, say so: `several = True`"
+    )
+
+
+def test_where_many_answers_are_right_naming_many_may_be_right_now_and_then(products: Any) -> None:
+    class Word(products):
+        several = True
+        output = str
+
+        def right(self, problem: Any, value: Any) -> float:
+            wanted = str(problem[0] * problem[1])
+            return float(value == wanted or (wanted in value and problem[0] % self.pays == 0))
+
+    check = suite_checks.who_names_many_answers_has_named_none
+
+    class Seldom(Word):
+        pays = 50
+
+    class Always(Word):
+        pays = 1
+
+    check(Seldom(), 8, (1,))
+    assert "between those of two other items" in said_by(Always, check)
+    Seldom.several, Seldom.pays = False, 2
+    assert "Whoever names all answers is always right" in said_by(Seldom, check)
+
+
+@pytest.mark.parametrize(("key", "said"), [("50.0", "55.0"), ("0.5", "0.55"), ("0.0", "1.0")])
+def test_a_number_that_may_be_inexact_is_wrong_a_tenth_off(products: Any, key: str, said: str) -> None:
+    class Lenient(products):
+        output = float
+
+        def solve(self, problem: Any) -> str:
+            return key
+
+        def right(self, problem: Any, value: Any) -> float:
+            return float(abs(value - float(key)) <= max(abs(float(key)) * 0.11, self.least))
+
+        least = 1.0
+
+    class Exact(Lenient):
+        def right(self, problem: Any, value: Any) -> float:
+            return float(abs(value - float(key)) <= abs(float(key)) * 0.01)
+
+    suite_checks.a_number_beside_the_key_is_wrong(Exact(), 3, (1,))
+    assert said_by(Lenient, suite_checks.a_number_beside_the_key_is_wrong).startswith(
+        f"products-1-000000: {said} is right, and the key is '{key}': is the scorer right?"
+    )
+
+
 STEPS: list[tuple[Callable[[tuple[str, ...]], Any], Callable[[tuple[str, ...]], bool], str]] = [
     (lambda _: ((), ()), lambda _: False, "`alive` says that it cannot be solved before the first step"),
     (lambda _: ((), ()), lambda _: True, "`alive` says that ('no step at all',) can be completed"),

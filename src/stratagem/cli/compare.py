@@ -34,11 +34,20 @@ def _listed(ctx: click.Context, _: click.Parameter, value: str) -> str:
     if ctx.obj is not None and ctx.obj.json:
         ctx.obj.document([
             {"name": one.name, "about": one.about, "levels": list(one.levels), "items": {str(k): v for k, v in one.sizes.items()},
-             "source": one.source, "steps": one.stepwise}
+             "source": one.source, "steps": one.stepwise, "floor": {"answer": one.floor[0], "share": one.floor[1]}}
             for one in made
         ])  # fmt: skip
     else:
-        table([(one.name, f"levels {one.levels[0]} to {one.levels[-1]}", one.about) for one in made], elastic=2)
+        rows = [
+            (
+                one.name,
+                f"levels {one.levels[0]} to {one.levels[-1]}",
+                one.about,
+                f"a constant answer: {one.floor[1]:.2f}",
+            )
+            for one in made
+        ]
+        table(rows, elastic=2)
     ctx.exit(0)
     return None
 

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 from stratagem.core import Budget, Strategy
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.lab import _given, _plan, _scan
-from stratagem.lab._checked import blamed, checked, scored
+from stratagem.lab._checked import LATE, blamed, checked, scored
+from stratagem.lab._constant import best_constant
 from stratagem.lab._crew import ENDED, NOT_RUN, Crew, Halt, last_run, left_out, refuse_inside
 from stratagem.lab._folder import Folder
 from stratagem.lab._halts import explained
 from stratagem.lab._looking import files_of
 from stratagem.lab._plan import Cell, Contestant, Wanted
-from stratagem.lab._report import Facts, Report, made_with
+from stratagem.lab._report import Facts, Report, made_with, with_parts
 from stratagem.lab._suites import check_apart, full_spec, source_of, suite_of
 from stratagem.lab._text import counted
 from stratagem.tasks import Score
@@ -228,6 +229,7 @@ def _check_once(names: Sequence[str]) -> None:
 
 
 OTHER_TRUTH = "Take another task, or give the strategy a judge that asks the model, such as `self_check`."
+REWARDED = OTHER_TRUTH.replace("task,", "task, such as `blocksworld_acting`,")
 ANSWERING = "Compare with a simulated model, `sim:skill=0.7`, or a real one, `local:smollm2` or `PROVIDER:NAME`."
 
 
@@ -265,7 +267,12 @@ def _check_truth(wanted: Wanted, kinds: Sequence[tuple[str, ...]]) -> None:
         )
     if "reward" in used and environment is None:
         raise UsageError(
-            f"the task {wanted.suite.name} has no environment, whose reward a strategy needs", remedy=OTHER_TRUTH
+            f"the task {wanted.suite.name} has no environment, whose reward a strategy needs", remedy=REWARDED
+        )
+    if "reward" in used and not wanted.suite.rewards:
+        raise UsageError(
+            f"the environment of the task {wanted.suite.name} never brings a reward, which a strategy needs",
+            remedy=REWARDED,
         )
 
 
@@ -410,6 +417,9 @@ def _report(
             wanted.task, wanted.suite, wanted.items[key[1]], one["text"], calls, shown=wanted.published
         )  # fmt: skip
         prompts.update(one["prompts"])
+    with blamed(wanted.task, wanted.suite, shown=wanted.published, remedy=LATE):
+        whole = with_parts(scores, wanted.suite, wanted.items)
+        constant = best_constant(wanted.suite, wanted.items, published=wanted.published)
     simulated = [model for model in wanted.models if model.startswith("sim")]
     title = f"{wanted.suite.name}, level {wanted.level}: accuracy against budget, {counted(len(wanted.items), 'item')}"
     title += " (simulated)" if len(simulated) == len(wanted.models) else " (partly simulated)" if simulated else ""
@@ -417,7 +427,7 @@ def _report(
     manifest: dict[str, Any] = {
         "title": title, "simulated": bool(simulated), **wanted.cost(),
         "task": wanted.suite.name, **({"notes": list(wanted.suite.notes)} if wanted.suite.notes else {}),
-        **({"checks": dict(wanted.checks)} if wanted.checks else {}), "capabilities": [list(kind) for kind in kinds],
+        **({"checks": dict(wanted.checks)} if wanted.checks else {}), "best_constant": constant, "capabilities": [list(kind) for kind in kinds],
         "specs": {one.name: list(dict.fromkeys(one.specs)) for one in contestants},
         "sources": {one.name: _source(one.specs[0]) for one in contestants},
         "prompts": dict(sorted(prompts.items())), "prompt_scan": _scan.summary(
@@ -431,7 +441,7 @@ def _report(
     ]  # fmt: skip
     seed = int.from_bytes(hashlib.sha256(str(wanted.seed).encode()).digest()[:8], "big")
     return Report(
-        Facts(manifest, contestants, wanted.models, wanted.budgets, work.cells, shown, work.answers, scores, seed)
+        Facts(manifest, contestants, wanted.models, wanted.budgets, work.cells, shown, work.answers, whole, seed)
     )
 
 

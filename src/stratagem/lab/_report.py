@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from stratagem.core import budget_of
 from stratagem.lab._plan import Cell, Contestant
 from stratagem.lab._statistics import ALPHA, compared, holm, interval
-from stratagem.tasks import Score
+from stratagem.tasks import Item, Score, Suite
 
 SCHEMA = 1
 LONGEST_GIVEN = 300  # characters of an answer in the table of items
@@ -259,11 +259,12 @@ class Report:
         }  # fmt: skip
 
     def _parts(self, cell: int) -> dict[str, Any]:
-        """Return how often each part of an answer was right, for suites whose scores have parts; no value has none right."""
-        scores = [self._facts.scores[cell, item] for item in range(len(self._facts.items))]
-        names = list(dict.fromkeys(name for score in scores for name in score.parts))
-        shares = {name: _rounded(sum(score.parts.get(name, 0.0) for score in scores) / len(scores)) for name in names}
-        return {"parts": shares} if shares else {}
+        """Return how often each part of an answer was right, of the items that have it; see `with_parts`."""
+        decided = [self._facts.scores[cell, item].parts for item in range(len(self._facts.items))]
+        # In the order of those that have most of them.
+        names = list(dict.fromkeys(name for parts in sorted(decided, key=len, reverse=True) for name in parts))
+        found = {name: [parts[name] for parts in decided if name in parts] for name in names}
+        return {"parts": {name: _rounded(sum(each) / len(each)) for name, each in found.items()}} if found else {}
 
     def _answered(self, cell: Cell, said: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return of a chain of models how many draws each of them gave."""
@@ -272,6 +273,14 @@ class Report:
         for one in said:
             counted.update(one.get("by", {}))
         return {"answered_by": dict(counted)} if len(links) > 1 else {}
+
+
+def with_parts(scores: Right, suite: Suite, items: Sequence[Item]) -> Right:
+    """Return scores that have each part which the reference of their item has: who gave no value has none of them right."""
+    if not any(score.parts for score in scores.values()):
+        return scores
+    whole = [dict.fromkeys(suite.score(one.question, one.key).parts, 0.0) for one in items]
+    return {key: Score(score.right, score.parsed, {**whole[key[1]], **score.parts}) for key, score in scores.items()}
 
 
 def _point(row: Mapping[str, Any], cost: str) -> tuple[float, float]:

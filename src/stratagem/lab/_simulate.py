@@ -18,7 +18,7 @@ from stratagem.lab._compare import Limits, Listener, compare
 from stratagem.lab._crew import refuse_inside
 from stratagem.lab._report import SCHEMA, Report
 from stratagem.lab._statistics import paying
-from stratagem.lab._text import checks_line, small_p
+from stratagem.lab._text import small_p, told_of_suite
 from stratagem.models._competence import Competence
 
 MOST_POINTS = 400
@@ -190,7 +190,7 @@ class Sweep:
         return [
             *lines,
             *notes,
-            *checks_line(self.manifest),
+            *told_of_suite(self.manifest),
             *(f"{name} makes no difference to {self._strategy}" for name in self.idle),
         ]
 

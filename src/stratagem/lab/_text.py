@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stratagem.lab._report import Report
 
+LONGEST_CONSTANT = 40  # characters
 _HEADS = (
     "",
     "strategy",
@@ -181,7 +182,7 @@ def notes_of(report: "Report") -> list[str]:
     """Return what is said below the rows: of the prompts, of the items, and which models of a chain have answered."""
     lines = [scan_line(report.manifest["prompt_scan"])]
     lines += [f"! {report.manifest['task']}: {note}" for note in report.manifest.get("notes", ())]
-    lines += checks_line(report.manifest)
+    lines += told_of_suite(report.manifest)
     refused: dict[str, list[str]] = {}
     for row in report.refused:
         refused.setdefault(row["budget"], []).append(name_of(row))
@@ -198,13 +199,27 @@ def notes_of(report: "Report") -> list[str]:
     return lines
 
 
-def checks_line(manifest: Mapping[str, Any]) -> list[str]:
-    """Return one line on the checks that a suite which is none of ours has passed."""
-    checks = manifest.get("checks")
-    if checks is None:
-        return []
-    on = f"{counted(checks['items'], 'item')} of level {checks['level']}"
-    return [f"{manifest['task']}: the suite passed {counted(len(checks['passed']), 'check')} of its scorer on {on}"]
+def told_of_suite(manifest: Mapping[str, Any]) -> list[str]:
+    """Return a line on the checks that a suite which is none of ours has passed, and one on the best constant answer."""
+    checks, constant = manifest.get("checks"), manifest["best_constant"]
+    lines: list[str] = []
+    if checks is not None:
+        on = f"{counted(checks['items'], 'item')} of level {checks['level']}"
+        passed = counted(len(checks["passed"]), "check")
+        lines.append(f"{manifest['task']}: the suite passed {passed} of its scorer on {on}")
+    answer = f", {shortened(constant['answer'])}," if "answer" in constant else ""
+    of = "these items" if constant["items"] == manifest["items"] else f"the first {counted(constant['items'], 'item')}"
+    return [*lines, f"the best constant answer{answer} gets {constant['share']:.3f} of {of} right"]
+
+
+def shortened(answer: str) -> str:
+    """Return an answer in quotes, on one line.
+
+    >>> shortened("yes"), shortened("a" * 60)
+    ("'yes'", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…")
+    """
+    said = repr(answer)
+    return said if len(said) <= LONGEST_CONSTANT else f"{said[: LONGEST_CONSTANT - 1]}…"
 
 
 def beyond_lines(report: "Report") -> list[str]:

@@ -8,10 +8,11 @@ Rule 2: an honest suite passes. So nothing that an item's key says by itself cou
 import copy
 import math
 import random
+import re
 import string
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 from stratagem.core import Inquiry, Verdict, decoded, encoded
@@ -28,6 +29,8 @@ JUNK = (
 ELSEWHERE = "What is the capital of France?"
 MEASURED = 200  # items on which a published share is measured
 LEEWAY = 0.05  # by which a published share may be off
+SEVERAL = "is the scorer right? If an item may have several right answers that `canonical` tells apart, say so: `several = True`"
+_WORD = re.compile(r"[^\W\d_]{4,}")
 SELDOM = 1 / 2_000  # how often chance alone may look like a false share, in each direction
 
 
@@ -142,6 +145,8 @@ def every_item_can_be_solved(suite: Suite, items: int = ITEMS, levels: Sequence[
             for said in (one.key, f"Let me think. The answer is {one.key}"):
                 score = suite.score(one.question, said)
                 _expect(score == (1.0, True), f"{one.id}: its key, said as {_cut(said)}, scores {score.right:g}, not 1")
+                for name, share in score.parts.items():
+                    _expect(0 <= share <= 1, f"{one.id}: the part {name!r} of its key is {share:g}, not from 0 to 1")
 
 
 def what_is_no_answer_scores_nothing(suite: Suite, items: int = ITEMS, levels: Sequence[int] | None = None) -> None:
@@ -188,15 +193,80 @@ def answers_of_others_score_at_their_true_rate(
 ) -> None:
     """The answer of another item is right as often as the two keys mean the same, and no oftener."""
     for level in levels or suite.levels:
-        for one, other in pairwise(_items(suite, items, level)):
+        made = _items(suite, items, level)
+        for one, other in (*permutations(made[:FEW], 2), *pairwise(made[FEW - 1 :])):
             value = suite.extract(other.key)
             worth = 0.0 if value is None else float(suite.right(suite.read(one.question), value))
             score = suite.score(one.question, other.key)
+            said = f"{one.id}: the answer to another item, {_cut(other.key)}, scores {score.right:g}"
+            _expect(score.right == worth, f"{said}; `right` says {worth:g} of what is in it")
+            if suite.several:
+                continue
+            alike = _alike(suite, one, other.key)
+            _expect(alike or score.right < 1, f"{said}, and is not the key, {_cut(one.key)}: {SEVERAL}")
             _expect(
-                score.right == worth,
-                f"{one.id}: the answer to another item, {_cut(other.key)}, scores {score.right:g}; "
-                f"`right` says {worth:g} of what is in it",
+                not alike or score.right == 1,
+                f"{said}, and `canonical` says that it is the same as the key, {_cut(one.key)}: write a `canonical` "
+                "that tells them apart, or a `right` that does not",
             )
+
+
+def a_number_beside_the_key_is_wrong(suite: Suite, items: int = ITEMS, levels: Sequence[int] | None = None) -> None:
+    """Where answers are numbers, one more and one less is wrong; of numbers that may be inexact, what is a tenth off."""
+    if suite.output not in (int, float) or suite.several:
+        return
+    for level in levels or suite.levels:
+        for one in _items(suite, items, level):
+            key: Any = suite.found(one.question, one.key)
+            if type(key) not in (int, float) or not math.isfinite(key):
+                continue
+            step = 1 if suite.output is int else abs(key) / 10 or 1.0
+            for slip in dict.fromkeys((step, -step, *((1, -1) if step <= 1 else ()))):
+                said = str(key + slip)
+                score = suite.score(one.question, said)
+                _expect(score.right < 1, f"{one.id}: {said} is right, and the key is {_cut(one.key)}: {SEVERAL}")
+
+
+def who_names_many_answers_has_named_none(
+    suite: Suite, items: int = ITEMS, levels: Sequence[int] | None = None
+) -> None:
+    """A reply with the key between the keys of two other items is no right answer; of actions, some may change nothing."""
+    for level in levels or suite.levels:
+        made = _items(suite, min(items, FEW), level)
+        paid: list[str] = []
+        for at, one in enumerate(made):
+            others = [
+                other.key for other in (*made[at + 1 :], *made[:at])
+                if not _alike(suite, one, other.key) and suite.score(one.question, other.key).right == 0
+            ]  # fmt: skip
+            said = f"{others[0]}, {one.key}, {others[-1]}" if others else ""
+            if said and suite.score(one.question, said).right == 1:
+                paid.append(f"{one.id}: {_cut(said)} is right: it names the key, {_cut(one.key)}")
+        _expect(
+            len(paid) <= (len(made) // 2 if suite.several else 0),
+            f"{''.join(paid[:1])}, between those of two other items. Whoever names all answers is always right: "
+            "compare the whole value, or the last that is stated",
+        )
+
+
+def a_letter_of_the_key_is_no_answer(suite: Suite, items: int = ITEMS, levels: Sequence[int] | None = None) -> None:
+    """A letter from inside a word of the key is wrong, unless it is the key."""
+    for level in levels or suite.levels:
+        for one in _items(suite, min(items, FEW), level):
+            inside = "".join(word[1:-1] for word in _WORD.findall(one.key))
+            for letter in dict.fromkeys(inside[:FEW]):
+                right = suite.score(one.question, letter).right
+                _expect(
+                    right < 1 or _alike(suite, one, letter),
+                    f"{one.id}: {letter!r} is right, which is a letter of the key, {_cut(one.key)}: "
+                    "compare the whole value, `value == key` and not `value in key`",
+                )
+
+
+def _alike(suite: Suite, one: Item, said: str) -> bool:
+    """Return whether a text states what an item's key does."""
+    value, key = suite.found(one.question, said), suite.found(one.question, one.key)
+    return value is not None and key is not None and suite.canonical(value) == suite.canonical(key)
 
 
 def the_constant_answer_is_published(
@@ -207,17 +277,17 @@ def the_constant_answer_is_published(
     `floor` speaks of the first level. It is measured on 200 items, where it may be off by 0.05; on fewer items, or on `among`,
     which a seed has drawn, chance is allowed for as well.
     """
-    constant, share = suite.floor
+    constant, share = _published(suite)
     drawn = among[:MEASURED] or some(suite, min(5 * items, MEASURED), suite.levels[0], "floor")
     n = len(drawn)
     counted = Counter[str](one.key for one in drawn)
     said = [one for one in dict.fromkeys((constant, *(key for key, _ in counted.most_common(5)))) if one]
-    right = {one: sum(suite.score(item.question, one).right for item in drawn) for one in said}
+    right = {one: sum(_worth(suite, item, one) for item in drawn) for one in said}
     best = max(right, key=lambda one: right[one])
     low, high = (share - LEEWAY) * n, (share + LEEWAY) * n
     if among or n < MEASURED:
         low, high = _by_chance(share, n)
-    remedy = f"publish the best one: `floor = ({_cut(best)}, {right[best] / n:.2f})`"
+    remedy = f"is the scorer right? If it is, publish the best one: `floor = ({_cut(best)}, {right[best] / n:.2f})`"
     _expect(
         right[best] <= high + 1e-9,
         f"the constant answer {_cut(best)} gets {right[best] / n:.3f} of {n} items right, and `floor` says {share:g}: {remedy}",
@@ -225,8 +295,24 @@ def the_constant_answer_is_published(
     mine = right.get(constant, 0.0)
     _expect(
         mine >= low - 1e-9,
-        f"the answer of `floor`, {_cut(constant)}, gets {mine / n:.3f} of {n} items right, not {share:g}",
+        f"the answer of `floor`, {_cut(constant)}, gets {mine / n:.3f} of {n} items right, not {share:g}: {remedy}",
     )
+
+
+def _published(suite: Suite) -> tuple[str, float]:
+    floor: object = suite.floor
+    match floor:
+        case (str(constant), int() | float() as share) if 0 <= share <= 1:
+            return constant, share
+        case _:
+            said = "it is an answer and the share of items that it gets right, from 0 to 1, such as ('yes', 0.75)"
+            raise Unmet(f"`floor` is {_cut(floor)}: {said}")
+
+
+def _worth(suite: Suite, item: Item, said: str) -> float:
+    right = suite.score(item.question, said).right
+    _expect(0 <= right <= 1, f"{item.id}: the answer {_cut(said)} scores {right:g}: a score is from 0 to 1")
+    return right
 
 
 def _by_chance(share: float, n: int) -> tuple[float, float]:
@@ -382,6 +468,9 @@ CHECKS: Sequence[Check] = (
     random_text_scores_nothing,
     wrong_answers_are_wrong,
     answers_of_others_score_at_their_true_rate,
+    a_number_beside_the_key_is_wrong,
+    who_names_many_answers_has_named_none,
+    a_letter_of_the_key_is_no_answer,
     the_constant_answer_is_published,
     the_task_has_no_key,
     a_public_checker_agrees_with_the_scorer,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from stratagem.core import Json
@@ -165,11 +166,17 @@ def performed(office: Office, name: str, arguments: Mapping[str, Any]) -> Any:
     """Call an API; `Refused` says why it cannot be done."""
     if name not in APIS:
         raise Refused(f"there is no API {name!r}")
-    parameters = list(inspect.signature(APIS[name]).parameters.values())[1:]
-    if set(arguments) != {one.name for one in parameters}:
+    kinds = _kinds(name)
+    if set(arguments) != set(kinds):
         raise Refused(f"it is {documented(name)}")
-    given = {one.name: normal(one.annotation, arguments[one.name]) for one in parameters}
+    given = {one: normal(kind, arguments[one]) for one, kind in kinds.items()}
     return APIS[name](office, **given)
+
+
+@cache
+def _kinds(name: str) -> Mapping[str, type]:
+    """Return the parameters of an API, with their types."""
+    return {one.name: one.annotation for one in list(inspect.signature(APIS[name]).parameters.values())[1:]}
 
 
 def normal(kind: type, value: Any) -> Any:
@@ -188,7 +195,7 @@ def normalised(call: Call) -> Json:
     name, arguments = call
     if name not in APIS:
         return [name, dict(arguments)]
-    kinds = {one.name: one.annotation for one in inspect.signature(APIS[name]).parameters.values()}
+    kinds = _kinds(name)
     try:
         return [name, {key: normal(kinds.get(key, str), value) for key, value in sorted(arguments.items())}]
     except Refused:

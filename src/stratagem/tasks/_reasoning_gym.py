@@ -129,6 +129,7 @@ class ReasoningGym(Suite):
     about = "a generator of the package reasoning-gym"
     source = "https://github.com/open-thought/reasoning-gym"
     output = str
+    several = True
     levels = (1,)
 
     def __init__(self, generator: str, found: Found) -> None:

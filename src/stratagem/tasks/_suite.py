@@ -85,6 +85,8 @@ class Suite(ABC):
         sizes: how many different problems a level has, those of the training split among them, where there are only so
             many that one may want more; other levels have no end that one meets.
         floor: the best answer that looks at no question, and the share of level 1 that it gets right.
+        several: whether an item may have several right answers that are not equal in canonical form.
+        rewards: whether moves in `environment` can bring a reward, for strategies that need one.
         notes: what reports say of the items, one sentence each: what was left out of a file, for example.
         stepwise: whether `steps` and `alive` are there, for strategies that search.
     """
@@ -97,6 +99,8 @@ class Suite(ABC):
     levels: tuple[int, ...] = (1, 2, 3)
     sizes: Mapping[int, int] = MappingProxyType({})
     floor: tuple[str, float] = ("", 0.0)
+    several: bool = False
+    rewards: bool = True
     notes: tuple[str, ...] = ()
     stepwise: bool = False
 

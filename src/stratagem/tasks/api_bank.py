@@ -5,7 +5,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from stratagem.core import Inquiry, Json, ModelRetry, Observation, Step, Tool, ToolCall, Transcript
@@ -169,7 +169,9 @@ class ApiBank(Suite):
     ids = ("EV04",)
     source = "arXiv:2304.08244"
     output = str
-    floor = ("Response: 20", 0.03)
+    several = True
+    rewards = False
+    floor = ("Response: Viktor", 0.01)
 
     def __init__(self, *, acting: bool = True) -> None:
         self.acting = acting  # whether tasks carry the environment
@@ -208,20 +210,27 @@ class ApiBank(Suite):
     def right(self, problem: Json, value: Any) -> float:
         """Return 1 if the calls lead to the right state and the response says what was asked for."""
         calls, response = value
-        wanted, says = _right(problem)
-        return float(after(problem["office"], calls) == after(problem["office"], wanted) and _says(response, says))
+        return float(
+            _says(response, _right(problem)[1])
+            and after(problem["office"], calls)
+            == _wanted(problem["office"], problem["kind"], *problem["given"].items())
+        )
 
     def decisions(self, problem: Json, value: Any) -> dict[str, bool]:
-        """Return the paper's decisions: whether a call is `needed`, which APIs are `chosen`, `called` rightly, `responded`."""
+        """Return the paper's decisions: whether a call is `needed`, which APIs are `chosen`, `called` rightly, `responded`.
+
+        What there is nothing to decide about is left out: what to call where no call is needed, what to respond where nothing was asked.
+        """
         calls, response = value
         wanted, says = _right(problem)
         made = [normalised(call) for call in calls]
-        return {
-            "needed": bool(calls) == bool(wanted),
-            "chosen": {name for name, _ in calls} == {name for name, _ in wanted},
-            "called": all(normalised(call) in made for call in wanted),
-            "responded": _says(response, says),
-        }
+        found = {"needed": bool(calls) == bool(wanted)}
+        if wanted:
+            found["chosen"] = {name for name, _ in calls} == {name for name, _ in wanted}
+            found["called"] = all(normalised(call) in made for call in wanted)
+        if says:
+            found["responded"] = _says(response, says)
+        return found
 
     def wrong(self, problem: Json, number: int) -> str:
         """Return the calls with the last one left out or with another argument, or a response that is wrong."""
@@ -324,8 +333,19 @@ class ApiEnvironment:
         return Tool(self.search_api, effect="self"), Tool(self.call_api, effect="self")
 
 
-def _right(problem: Json) -> tuple[list[Call], str]:
-    return KINDS[problem["kind"]].right(Office(problem["office"]), problem["given"])
+def _right(problem: Json) -> tuple[Sequence[Call], str]:
+    return _solved(problem["office"], problem["kind"], *problem["given"].items())
+
+
+@lru_cache(4096)
+def _solved(office: int, kind: str, *given: tuple[str, Any]) -> tuple[Sequence[Call], str]:
+    return KINDS[kind].right(Office(office), dict(given))
+
+
+@lru_cache(4096)
+def _wanted(office: int, kind: str, *given: tuple[str, Any]) -> dict[str, Any]:
+    """Return the state that an office should be in at the end."""
+    return after(office, _solved(office, kind, *given)[0])
 
 
 def _sensible(problem: Json) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from stratagem.core import Inquiry, Json, ModelRetry, Observation, Step, Tool, ToolCall, Transcript, Verdict
 from stratagem.tasks._last import Found, stated
-from stratagem.tasks._suite import Suite
+from stratagem.tasks._suite import Calls, Score, Suite
 
 BLOCKS = {1: (4, 4), 2: (5, 6), 3: (7, 8)}  # fewest and most, by level
 DOMAIN = """(define (domain blocksworld)
@@ -26,6 +26,7 @@ DOMAIN = """(define (domain blocksworld)
   (:action unstack :parameters (?x ?y)
     :precondition (and (on ?x ?y) (clear ?x) (handempty))
     :effect (and (holding ?x) (clear ?y) (not (clear ?x)) (not (handempty)) (not (on ?x ?y)))))"""
+MOVES = ("pick_up", "put_down", "stack", "unstack")  # the tools of the environment
 _HEAD = "Find a plan for this PDDL problem. Write one action per line, such as (unstack b a).\n"
 _ACTION = re.compile(r"\(\s*(pick-up|put-down|stack|unstack)((?:\s+[a-z]\w*)+)\s*\)", re.IGNORECASE)
 _SECTION = {
@@ -43,15 +44,17 @@ class Blocksworld(Suite):
     """Four blocks at level 1, five or six at level 2, seven or eight at level 3; the hand is empty at the start.
 
     A plan is right if every action's precondition holds and the goal holds at the end; `optimal` says whether there is
-    a shorter one. With an environment, each move is a tool; its result carries the reward, which the model does not see.
+    a shorter one. With an environment (`blocksworld_acting`), each move is a tool; its result carries the reward, which the
+    model does not see, and whoever has moved the blocks until the goal holds has answered, whatever is said then.
     """
 
     name = "blocksworld"
-    about = "a plan, or moves in an environment, that stack blocks as wanted"
+    about = "a plan that stacks blocks as wanted"
     source = "arXiv:2206.10498"
     output = tuple[str, ...]
     stepwise = True
-    floor = ("(pick-up a)\n(stack a b)", 0.02)
+    several = True
+    floor = ("(pick-up d)\n(stack d a)", 0.01)
 
     def __init__(self, *, acting: bool = False) -> None:
         self.acting = acting  # whether tasks carry the environment
@@ -141,6 +144,20 @@ class Blocksworld(Suite):
     def environment(self, problem: Json) -> Callable[[], Any] | None:
         """Return the world, if tasks of this suite are to be acted out."""
         return partial(BlocksEnvironment, problem) if self.acting else None
+
+    def score(self, question: str, text: str, calls: Calls = ()) -> Score:
+        """Score the plan that is stated, and with an environment the moves that were made in it, if they reach the goal."""
+        planned = super().score(question, text, calls)
+        moves = (
+            [_action_of(ToolCall(name, arguments)) for name, arguments in calls if name in MOVES] if self.acting else []
+        )
+        if not moves or planned.right == 1:
+            return planned
+        problem = self.read(question)
+        state = _start(problem)
+        for move in moves:
+            state = _applied(state, move) or state  # what cannot be done changes nothing
+        return Score(float(_reached(state, _goal(problem))), parsed=True)
 
     def rationale(self, problem: Json) -> str:
         """Return what each action does."""

@@ -24,7 +24,7 @@ class ShuffledObjects(Suite):
     about = "who holds which ball after some swaps"
     source = "arXiv:2206.04615"
     output = str
-    floor = ("red", 0.26)
+    floor = ("yellow", 0.26)
 
     def make(self, dice: random.Random, level: int) -> Json:
         """Return who holds what, the swaps, and whose ball is asked for."""

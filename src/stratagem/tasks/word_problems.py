@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from stratagem.core import Json
@@ -34,7 +35,7 @@ class WordProblems(Suite):
     about = "how many things somebody has after what happened, in 2 to 7 steps"
     source = "own generator, in the style of arXiv:2110.14168"
     output = int
-    floor = ("12", 0.02)
+    floor = ("6", 0.03)
 
     def make(self, dice: random.Random, level: int) -> Json:
         """Return a story in which every number is whole."""
@@ -67,7 +68,7 @@ class WordProblems(Suite):
         at = found.end()
         while question[at:].strip() != _ASKED.format(who=who, what=what):
             for kind, sentence in EVENTS.items():
-                if said := re.compile(_pattern(sentence, who, what)).match(question, at):
+                if said := _pattern(sentence, who, what).match(question, at):
                     events.append([kind, int(said["n"])])
                     at = said.end()
                     break
@@ -144,9 +145,10 @@ def _possible(dice: random.Random, kind: str, number: int) -> int | None:
     return dice.choice(fits) if fits else None
 
 
-def _pattern(sentence: str, who: str, what: str) -> str:
+@lru_cache(4096)  # more than there are
+def _pattern(sentence: str, who: str, what: str) -> re.Pattern[str]:
     parts: Sequence[str] = re.split(r"(\{n\})", sentence.replace("{who}", who).replace("{what}", what))
-    return r"\s*" + "".join(r"(?P<n>\d+)" if part == "{n}" else re.escape(part) for part in parts)
+    return re.compile(r"\s*" + "".join(r"(?P<n>\d+)" if part == "{n}" else re.escape(part) for part in parts))
 
 
 _BEGIN = re.compile(r"\s*(?P<who>\w+) has (?P<n>\d+) (?P<what>\w+)\.")

@@ -9,6 +9,8 @@ from stratagem.tasks._checks import (
     CHECKS,
     ITEMS,
     JUNK,
+    a_letter_of_the_key_is_no_answer,
+    a_number_beside_the_key_is_wrong,
     a_public_checker_agrees_with_the_scorer,
     answers_of_others_score_at_their_true_rate,
     check_suite,
@@ -23,6 +25,7 @@ from stratagem.tasks._checks import (
     the_task_has_no_key,
     what_is_no_answer_scores_nothing,
     what_is_no_question_is_not_read,
+    who_names_many_answers_has_named_none,
     wrong_answers_are_wrong,
 )
 
@@ -30,6 +33,8 @@ __all__ = [
     "CHECKS",
     "ITEMS",
     "JUNK",
+    "a_letter_of_the_key_is_no_answer",
+    "a_number_beside_the_key_is_wrong",
     "a_public_checker_agrees_with_the_scorer",
     "answers_of_others_score_at_their_true_rate",
     "check_suite",
@@ -44,5 +49,6 @@ __all__ = [
     "the_task_has_no_key",
     "what_is_no_answer_scores_nothing",
     "what_is_no_question_is_not_read",
+    "who_names_many_answers_has_named_none",
     "wrong_answers_are_wrong",
 ]
