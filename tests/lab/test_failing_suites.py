@@ -58,10 +58,11 @@ def test_a_scorer_that_fails_on_a_reply_is_named_with_its_item_and_a_withheld_qu
     spec = made("Products", BROKEN)
     given = {**SETTINGS, "items": 1, "on_progress": lambda now: Path("late").touch() if now.done else None}
     where = "`right` of the suite '.*bad.py:Bad' fails at products-1-000000"
-    for secret, told in (({}, r", given problem \[\d+, \d+\], value \d+"), ({"seed": "0" * 16, "withheld": True}, "")):
+    shown, said = r", given problem \[\d+, \d+\], value \d+", ": KeyError: 'far'"
+    for secret, told in (({}, shown + said), ({"seed": "0" * 16, "withheld": True}, ": KeyError")):
         with pytest.raises(UsageError) as caught:
             lab.compare(spec, "direct", **given, **secret)
-        assert re.match(rf"{where}{told}: KeyError: 'far' \(bad.py, line", str(caught.value))
+        assert re.match(rf"{where}{told} \(bad.py, line", str(caught.value))
         assert caught.value.remedy == LATE
         Path("late").unlink()
 
@@ -130,11 +131,35 @@ def test_a_suite_that_fails_where_strategies_run_is_named_too(made: Callable[...
     with pytest.raises(UsageError) as caught:
         lab.compare(spec, "direct", **{**SETTINGS, "items": 2})
     assert re.match(
-        r"`read` of the suite '.*bad.py:Bad' fails: KeyError: 'here' \(bad.py, line \d+\) \(direct at no limit with sim:.*, "
+        r"`read` of the suite '.*bad.py:Bad' fails, given question 'What is \d+ times \d+\?': KeyError: 'here' \(bad.py, line \d+\) \(direct at no limit with sim:.*, "
         r"at products-1-000000\)",
         str(caught.value),
     )
     assert caught.value.remedy == LATE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'def read(self, question):\n    if "_STRATAGEM_LAB_WORKER" in os.environ: raise KeyError(question)\n    return super().read(question)',
+        'def extract(self, text):\n    if "_STRATAGEM_LAB_WORKER" in os.environ: raise KeyError("What is 2 times 3?")\n    return super().extract(text)',
+        'def right(self, problem, value):\n    if os.path.exists("late"): raise KeyError(self.render(problem))\n    return super().right(problem, value)',
+    ],
+)  # fmt: skip
+def test_a_withheld_question_is_not_told_by_what_a_suite_raises(made: Callable[..., str], body: str) -> None:
+    given = {**SETTINGS, "items": 2, "on_progress": lambda now: Path("late").touch() if now.done else None}
+    with pytest.raises(UsageError, match=r"fails.*: KeyError \(bad.py, line \d+\)") as caught:
+        lab.compare(made("Products", body), "direct", **given, seed="0" * 16, withheld=True)
+    assert "times" not in str(caught.value)
+
+
+def test_a_withheld_question_is_not_told_by_what_a_strategy_raises(made: Callable[..., str]) -> None:
+    asking = written(Path("mine.py"), "raise KeyError(task.question)")
+    report = lab.compare(made("Products", "pass"), asking, **{**SETTINGS, "items": 2, "seed": "0" * 16, "withheld": True})
+    (failure,) = report.failures
+    assert re.fullmatch(r"KeyError \(mine.py, line \d+\)", failure["reason"])
+    (failure,) = lab.compare(made("Products", "pass"), asking, **{**SETTINGS, "items": 2}).failures
+    assert "times" in failure["reason"]
 
 
 INSIDE = 'if "_STRATAGEM_LAB_WORKER" in os.environ: raise KeyError("far")'
@@ -174,7 +199,7 @@ def test_what_a_suite_raises_inside_a_run_is_not_taken_for_the_strategy_s_failur
 def test_what_a_strategy_asks_wrongly_of_a_suite_stays_its_own_failure(
     made: Callable[..., str], tmp_path: Path, body: str, said: str
 ) -> None:
-    made("Products", "")
+    made("Products", "pass")
     report = lab.compare("products.py:Products", written(tmp_path / "mine.py", body), **{**SETTINGS, "items": 2})
     (failure,) = report.failures
     assert (failure["kind"], failure["items"]) == ("error", 2)
@@ -263,7 +288,7 @@ def handed(folder: Path, kind: str, raised: str = 'KeyError("far")') -> str:
 def test_a_public_checker_that_fails_is_the_suite_s_mistake_even_if_it_is_caught(
     made: Callable[..., str], tmp_path: Path, body: str
 ) -> None:
-    made("Products", "")
+    made("Products", "pass")
     before = "from stratagem.strategies import best_of_n\nfrom stratagem.judges.checked import checked\n"
     mine = written(tmp_path / "mine.py", body, before=before, calls="2")
     (tmp_path / "mine.py").write_text(
@@ -293,7 +318,7 @@ def test_a_public_checker_that_fails_is_the_suite_s_mistake_even_if_it_is_caught
 def test_what_a_world_or_a_tool_raises_is_the_suite_s_mistake(
     made: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, kind: str, said: str
 ) -> None:
-    made("Products", "")
+    made("Products", "pass")
     monkeypatch.setenv("FAILS", "tool" if where == "waits" else where)
     monkeypatch.setenv("WAITS", "1" if where == "waits" else "")
     actor = written(
@@ -316,7 +341,7 @@ def test_what_a_world_or_a_tool_raises_is_the_suite_s_mistake(
 def test_what_a_move_says_of_its_arguments_is_read_by_the_model(
     made: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str
 ) -> None:
-    made("Products", "")
+    made("Products", "pass")
     monkeypatch.setenv("FAILS", "move")
     report = lab.compare(handed(tmp_path, "environment", raised), "react", **{**SETTINGS, "items": 2})
     assert [row["accuracy"] for row in report.rows] == [1.0]
@@ -367,7 +392,7 @@ def test_what_an_oracle_of_its_own_is_asked_wrongly_stays_the_strategy_s_failure
 def test_what_a_strategy_does_with_what_it_was_handed_stays_its_own_failure(
     made: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    made("Products", "")
+    made("Products", "pass")
     monkeypatch.setenv("FAILS", "")
     lines = "".join(HANDED[kind] for kind in ("checker", "environment")).replace(INSIDE, "text + ''")
     lines += "\ndef canonical(self, value):\n    return value + 0\n"

@@ -8,6 +8,7 @@ import os
 import traceback
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,6 +27,7 @@ LONGEST = 120  # characters of what a method was given
 NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
 METHODS = frozenset(name for name, one in vars(Suite).items() if callable(one) and not name.startswith("_"))
 REMEDY = "Correct the suite: `stratagem.testing.suite_checks.check_suite` runs all checks, on more items."
+TOLD: ContextVar[bool] = ContextVar("told", default=True)  # whether questions may be told: not in a process that has withheld ones
 LATE = f"{REMEDY} A corrected suite is another comparison, and `--out` another folder: the answers so far belong to it as it was."
 
 
@@ -111,7 +113,7 @@ def blamed(
         spec: of the suite.
         suite: whose methods are called.
         at: id of the item, if one is known.
-        shown: whether the message may say what the method was given: a withheld question is not told.
+        shown: whether the message may say what the method was given, and what it said: a withheld question is not told.
         remedy: what to do.
 
     Raises:
@@ -126,7 +128,7 @@ def blamed(
         where = f" at {at or item}" if at or item else ""
         with_what = f", given {given}" if given and shown else ""
         raise UsageError(
-            f"{method} of the suite {spec!r} fails{where}{with_what}: {last_line(failure)}", remedy=remedy
+            f"{method} of the suite {spec!r} fails{where}{with_what}: {last_line(failure, shown=shown)}", remedy=remedy
         ) from failure
 
 
@@ -218,11 +220,11 @@ def _given(frame: FrameType) -> str:
     return clean(", ".join(said))
 
 
-def last_line(failure: BaseException) -> str:
-    """Return what a failure says, and the last line of a user's own file that led to it."""
+def last_line(failure: BaseException, *, shown: bool = True) -> str:
+    """Return what a failure says, which may be a question, and the last line of a user's own file that led to it."""
     frames = traceback.extract_tb(failure.__traceback__)
     own = [one for one in frames if not one.filename.startswith(NOT_OWN) and "site-packages" not in one.filename]
     own = own or list(frames)
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    said = f": {failure}" if str(failure) else ""
+    said = f": {failure}" if shown and TOLD.get() and str(failure) else ""
     return clean(f"{type(failure).__name__}{said}"[:400] + where)

@@ -126,7 +126,7 @@ def compare(
     began = time.monotonic()
     setup = {
         "task": wanted.task, "blind": wanted.blind, "examples": wanted.examples, "max_tokens": max_tokens, "base_url": base_url, "api_key_env": api_key_env,
-        "prices": wanted.prices,
+        "prices": wanted.prices, "withheld": not wanted.published,
     }  # fmt: skip
     try:
         identity = {**wanted.cost(), "sources": {spec: _source(spec) for spec in wanted.strategies}}

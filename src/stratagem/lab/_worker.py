@@ -38,7 +38,7 @@ from stratagem.core import (
 )
 from stratagem.core._canonical import clean, json_of
 from stratagem.errors import CapabilityError, JournalError, ModelError, Refused, StratagemError, UnparsedReply, record
-from stratagem.lab._checked import LATE, blamed, fault_of, last_line
+from stratagem.lab._checked import LATE, TOLD, blamed, fault_of, last_line
 from stratagem.lab._crew import GRACE
 from stratagem.lab._suites import suite_of
 from stratagem.lab._truth import RAISED, Handed, as_declared
@@ -61,7 +61,7 @@ class Worker:
 
     Args:
         setup: `task` (spec), `blind` (what a task file says without its answers), `examples`, `max_tokens`, `base_url`,
-            `api_key_env`, `prices`.
+            `api_key_env`, `prices`, `withheld` (whether messages may not quote what was raised).
         out: where results are written.
     """
 
@@ -84,6 +84,7 @@ class Worker:
 
     def perform(self, job: Mapping[str, Any]) -> None:
         """Run a strategy on the questions of a job and write one line for each."""
+        TOLD.set(not self._setup.get("withheld", False))
         services = self._services(job["model"])
         self._virtual = _simulated(job["model"])
         made = self._strategy(job["strategy"])
@@ -162,7 +163,7 @@ class Worker:
 
     def task(self, question: str) -> Task:
         """Return the task of a question; `UsageError` names the method of a suite that fails to make it."""
-        with blamed(self._setup["task"], self._suite, shown=False, remedy=LATE):
+        with blamed(self._setup["task"], self._suite, shown=TOLD.get(), remedy=LATE):
             return self._suite.task(question, examples=self._examples)
 
     def write(self, form: Mapping[str, Any], *, more: bool = False) -> None:

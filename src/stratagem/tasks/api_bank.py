@@ -237,7 +237,7 @@ class ApiBank(Suite):
         calls, says = _right(problem)
         if says:
             return _written(
-                calls, f"{says[:-1]}{(int(says[-1]) + 1 + number) % 10}" if says[-1].isdigit() else f"{says[0]}."
+                calls, f"{says[:-1]}{(int(says[-1]) + 1 + number % 9) % 10}" if says[-1].isdigit() else f"{says[0]}."
             )
         if number % 2 == 0:
             return _written(calls[:-1], "")
