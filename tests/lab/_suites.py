@@ -216,10 +216,6 @@ DEFECTS: dict[str, tuple[str, str, str, str]] = {
         "Products", "def solve(self, problem):\n    return str(product(problem) + 1)", "every item can be solved",
         r"products-1-000000: its key, said as '\d+', scores 0, not 1",
     ),
-    "has a part that is worth seven": (
-        "Products", "def parts(self, problem, value):\n    return {'tens': 7.0}", "every item can be solved",
-        "products-1-000000: the part 'tens' of its key is 7, not from 0 to 1",
-    ),
     "finds no answer in a sentence": (
         "Products", "def extract(self, text):\n    return int(text) if text.isdecimal() else None", "every item can be solved",
         r"said as 'Let me think\. The answer is \d+', scores 0, not 1",
@@ -292,10 +288,6 @@ DEFECTS: dict[str, tuple[str, str, str, str]] = {
     ),
     "publishes an answer alone": (
         "Even", 'floor = "yes"', "the constant answer is published", r"`floor` is 'yes': it is an answer and the share",
-    ),
-    "scores less than 0": (
-        "Even", "def right(self, problem, value):\n    return 2 * super().right(problem, value) - 1", "the constant answer is published",
-        "the answer '(yes|no)' scores -1: a score is from 0 to 1",
     ),
     "does not publish the constant answer": (
         "Even", 'floor = ("", 0.0)', "the constant answer is published",

@@ -221,6 +221,21 @@ def test_a_number_that_may_be_inexact_is_wrong_a_tenth_off(products: Any, key: s
     )
 
 
+def test_a_score_and_its_parts_are_from_0_to_1(products: Any) -> None:
+    class Parted(products):
+        def parts(self, problem: Any, value: Any) -> Any:
+            return {"tens": 7.0}
+
+    class Below(products):
+        def right(self, problem: Any, value: Any) -> float:
+            return 2 * super().right(problem, value) - 1
+
+    said = said_by(Parted, suite_checks.every_item_can_be_solved)
+    assert said == "products-1-000000: the part 'tens' of its key is 7, not from 0 to 1"
+    said = said_by(Below, suite_checks.the_constant_answer_is_published)
+    assert said.endswith(" scores -1: a score is from 0 to 1")
+
+
 STEPS: list[tuple[Callable[[tuple[str, ...]], Any], Callable[[tuple[str, ...]], bool], str]] = [
     (lambda _: ((), ()), lambda _: False, "`alive` says that it cannot be solved before the first step"),
     (lambda _: ((), ()), lambda _: True, "`alive` says that ('no step at all',) can be completed"),
