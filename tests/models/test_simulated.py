@@ -451,3 +451,18 @@ async def test_a_call_of_a_tool_is_lost_with_the_end_of_its_reply(most, finish):
     text, calls, finished, tokens = replies[0]
     assert (text, finished, tokens) == ("Simulated reasoning."[: 4 * (most - 20)], finish, most)
     assert len(calls) == (finish == "stop")
+
+
+async def test_a_reply_that_a_budget_cuts_is_refused_and_what_came_before_it_stands():
+    async def tried(budget):
+        async with stratagem.open(model=SimulatedModel("sim:skill=1", WORDS.oracle()), journal="memory") as session:
+            return await session.run(self_consistency.using(n=10), WORDS.task(ONE.question), budget=budget)
+
+    whole = (await tried("")).usage
+    each = whole.tokens // 10
+    for room, calls in ((3 * each, 3), (3 * each + whole.prompt_tokens // 10 + 5, 4)):
+        answer = await tried(f"tokens={room}")
+        assert (answer.text, answer.usage.calls) == (ONE.key, calls)  # the fourth is paid for and says nothing
+        assert answer.usage.tokens <= room
+    alone = await tried(f"tokens={each - 1}")
+    assert (alone.text, alone.stop, alone.usage.calls) == ("", "budget", 1)

@@ -150,7 +150,7 @@ async def test_the_pairwise_judge_is_understood_in_either_order() -> None:
 
 @pytest.mark.parametrize("of", [suite(name) for name in names()], ids=names())
 async def test_every_strategy_runs_on_every_suite(of: Any) -> None:
-    (item,) = of.items(1, seed="every")
+    item = next(one for one in of.items(20, seed="every") if one.key.count("\n") < 5)  # as many moves as `react` makes
     for name in strategies.names():
         async with stratagem.open(
             model=SimulatedModel("sim:skill=1,judge=1", of.oracle()), journal="memory", tools=of.tools()

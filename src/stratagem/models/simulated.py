@@ -108,6 +108,8 @@ class SimulatedModel:
             self._draw(self._oracle, request, form, asked, place, request.occurrence + number) for number in range(request.n)
         ]) if request.n > 1 else (self._draw(self._oracle, request, form, asked, place, request.occurrence),)  # fmt: skip
         hidden, most = self.competence.words if form.reasons else 0, request.options.get("max_tokens")
+        if request.max_tokens is not None and request.max_tokens < self.competence.longest:
+            most = request.max_tokens  # what a budget has left, which cuts like any other limit
         if most is not None:
             samples = tuple([_cut(sample, most - hidden) for sample in samples])
         if on_delta is not None:
