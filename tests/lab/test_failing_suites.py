@@ -155,7 +155,9 @@ def test_a_withheld_question_is_not_told_by_what_a_suite_raises(made: Callable[.
 
 def test_a_withheld_question_is_not_told_by_what_a_strategy_raises(made: Callable[..., str]) -> None:
     asking = written(Path("mine.py"), "raise KeyError(task.question)")
-    report = lab.compare(made("Products", "pass"), asking, **{**SETTINGS, "items": 2, "seed": "0" * 16, "withheld": True})
+    report = lab.compare(
+        made("Products", "pass"), asking, **{**SETTINGS, "items": 2, "seed": "0" * 16, "withheld": True}
+    )
     (failure,) = report.failures
     assert re.fullmatch(r"KeyError \(mine.py, line \d+\)", failure["reason"])
     (failure,) = lab.compare(made("Products", "pass"), asking, **{**SETTINGS, "items": 2}).failures

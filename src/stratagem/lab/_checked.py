@@ -27,7 +27,9 @@ LONGEST = 120  # characters of what a method was given
 NOT_OWN = (str(Path(__file__).parent.parent), str(Path(os.__file__).parent))  # ours, and what comes with Python
 METHODS = frozenset(name for name, one in vars(Suite).items() if callable(one) and not name.startswith("_"))
 REMEDY = "Correct the suite: `stratagem.testing.suite_checks.check_suite` runs all checks, on more items."
-TOLD: ContextVar[bool] = ContextVar("told", default=True)  # whether questions may be told: not in a process that has withheld ones
+TOLD: ContextVar[bool] = ContextVar(
+    "told", default=True
+)  # whether questions may be told: not in a process that has withheld ones
 LATE = f"{REMEDY} A corrected suite is another comparison, and `--out` another folder: the answers so far belong to it as it was."
 
 
