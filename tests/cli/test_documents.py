@@ -131,7 +131,7 @@ def test_every_schema_is_used_and_says_what_it_describes(cli: Any) -> None:
     schemas = sorted((Path(__file__).parents[2] / "docs" / "schema").glob("*.json"))
     assert [path.stem for path in schemas] == [
         "added", "catalog", "compare", "diff", "doctor", "error", "event", "export", "import", "models", "models_test", "new", "removed",
-        "replay", "run", "runs", "show", "simulate",
+        "replay", "run", "runs", "show", "simulate", "tasks",
     ]  # fmt: skip
     for path in schemas:
         schema = json.loads(path.read_text("utf-8"))
