@@ -164,6 +164,12 @@ def test_a_withheld_question_is_not_told_by_what_a_strategy_raises(made: Callabl
     assert "times" in failure["reason"]
 
 
+def test_tools_that_cannot_be_made_say_why(made: Callable[..., str]) -> None:
+    body = 'def tools(self):\n    if "_STRATAGEM_LAB_WORKER" in os.environ: raise KeyError("no such drawer")\n    return ()'
+    with pytest.raises(UsageError, match=r"`tools` of the suite '.*' fails: KeyError: 'no such drawer' \(bad.py, line"):
+        lab.compare(made("Products", body), "direct", **{**SETTINGS, "items": 1})
+
+
 INSIDE = 'if "_STRATAGEM_LAB_WORKER" in os.environ: raise KeyError("far")'
 
 

@@ -187,7 +187,7 @@ class Worker:
         return self._known[spec]
 
     def _tools(self) -> Tools:
-        with blamed(self._setup["task"], self._suite, shown=False, remedy=LATE):
+        with blamed(self._setup["task"], self._suite, remedy=LATE):  # nothing is asked of it that could be told
             tools = tuple(self._suite.tools())
         return Tools(tuple(Handed(tool, f"the tool `{tool.name}`", self._foreign) for tool in tools))
 
