@@ -44,7 +44,7 @@ class Book:
     """
 
     __slots__ = (
-        "_append", "_begin", "_blobs", "_forgotten", "_heads", "_order", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intended", "intents",
+        "_append", "_begin", "_blobs", "_forgotten", "_heads", "_order", "_run_id", "_stored", "_texts", "all_rows", "answers", "base", "dropped", "intended", "intents", "latest",
         "own_rows", "paid", "parent", "performed", "reached", "recorded", "reused", "seq",
     )  # fmt: skip
 
@@ -104,6 +104,9 @@ class Book:
 
             self._append = noted
         self.reused = self.performed = 0
+        self.latest: dict[
+            bytes, tuple[bytes, bytes]
+        ] = {}  # by head: the latest request, and its form if it was made twice
         self._heads: dict[bytes, int] = {}
         self._texts: dict[str, int] = {}
         self._blobs: dict[str, tuple[int, int]] = {}

@@ -17,7 +17,6 @@ from stratagem.core._canonical import Json, decoded, encoded, encoded_clean, has
 from stratagem.core._divergence import diverged
 from stratagem.core._journal import Kind, Row
 from stratagem.core._late import asyncio
-from stratagem.core._ledger import Asked
 from stratagem.core._model import Reply, Request, Sample, sample_bytes
 from stratagem.core._options import TIMEOUT_S
 from stratagem.core._strand import Place, Strand
@@ -36,6 +35,7 @@ from stratagem.errors import (
 
 UNWRITABLE = (ValueError, TypeError, AttributeError, RecursionError)  # of a draw that is no text, or no JSON
 BREATH = 64  # effects of a run without a pause after which siblings, timers and Ctrl-C get a turn
+_NEVER = b"", b""
 _TAGS: dict[str, bytes] = {
     "tool": b"o",
     "memory": b"m",
@@ -74,7 +74,7 @@ def draw(strand: Strand, request: Request) -> Drawn | Coroutine[Any, Any, Drawn]
             return _drawn_later(strand, request, place)
     if capped:
         reserve(strand.meters, need)
-    world.asked.append(Asked(request, place, False))
+    world.asked.append((request, place, False))
     return performed(strand, request, need)
 
 
@@ -88,7 +88,7 @@ async def _drawn_later(strand: Strand, request: Request, place: Place) -> Drawn:
         key: Key = (request.path, request.digest, request.occurrence)
         await unperformed(world, "model", key, request_form(world, request), refusal)
         raise
-    world.asked.append(Asked(request, place, False))
+    world.asked.append((request, place, False))
     made = performed(strand, request, need)
     return made if isinstance(made, tuple) else await made
 
@@ -101,7 +101,9 @@ def performed(strand: Strand, request: Request, need: Need, sample: int = -1) ->
         world.emit("effect.requested", strand.path, kind="model", name=request.signature.name, model=model.spec)
     services.in_flight += 1
     begun = clock.stamp()
-    addressed(strand, request)
+    request.run = world.run_id
+    if strand.flags[1] or strand.flags[2]:
+        addressed(strand, request)
     try:
         made = model.complete(request, on_delta=deltas(strand) if world.feeds else None)
     except StratagemError as failure:
@@ -326,7 +328,7 @@ def drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Dra
     if isinstance(error, BudgetExhausted):
         refuse(strand, error)
     if not isinstance(error, BudgetExhausted) or row.usage is not None:
-        world.asked.append(Asked(request, place, True))
+        world.asked.append((request, place, True))
     if error is not None:
         raise error
     return Sample.of(form), row.seq if own else -1
@@ -334,8 +336,11 @@ def drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Dra
 
 def request_form(world: World, request: Request) -> bytes:
     """Return what the journal keeps of a request: what earlier rows have is referred to, not repeated."""
-    book = world.book
-    form = f'{{"head":{book.head(request.head.digest, request.head.form)},"message":{book.text(request.message)}'
+    book, head, digest = world.book, request.head.digest, request.digest
+    latest, known = book.latest.get(head, _NEVER)
+    if latest == digest and known:
+        return known
+    form = f'{{"head":{book.head(head, request.head.form)},"message":{book.text(request.message)}'
     if request.steps is not None:
         form += f',"steps":{book.steps(request.steps)}'
     if request.repair:
@@ -344,7 +349,10 @@ def request_form(world: World, request: Request) -> bytes:
         form += f',"attached":{book.attached(request.attached)}'
     if request.head.dropped:
         form += f',"dropped":{text_of(sorted(request.head.dropped))}'
-    return (form + "}").encode()
+    made = (form + "}").encode()
+    # The second form of a request refers to what the first one brought, and all after it are like it.
+    book.latest[head] = digest, made if latest == digest else b""
+    return made
 
 
 async def unperformed(

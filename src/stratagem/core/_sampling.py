@@ -9,7 +9,6 @@ from stratagem.core._budget import Need, settle
 from stratagem.core._divergence import diverged
 from stratagem.core._effects import Drawn, all_draws, drawn_again, performed, request_form, unperformed
 from stratagem.core._late import asyncio
-from stratagem.core._ledger import Asked
 from stratagem.core._model import Reply, Request
 from stratagem.core._strand import Strand
 from stratagem.errors import BudgetExhausted, StratagemError
@@ -68,7 +67,7 @@ async def _one_of(strand: Strand, request: Request, first: int, need: Need, begu
         return drawn_again(strand, request, place, row)
     if world.replaying:
         raise diverged(world, request, request_form(world, request))
-    world.asked.append(Asked(request, place, False))
+    world.asked.append((request, place, False))
     begun.add(request.occurrence)
     made = performed(strand, request, need, first)
     return made if isinstance(made, tuple) else await made
@@ -78,7 +77,7 @@ async def _drawn_natively(strand: Strand, request: Request, requests: list[Reque
     """Perform all draws in one request, as the provider offers it."""
     n = request.n = len(requests)
     for one in requests:
-        strand.world.asked.append(Asked(one, strand.next(), False))
+        strand.world.asked.append((one, strand.next(), False))
     need = each.times(n)
     world, services = strand.world, strand.world.services
     if world.feeds:

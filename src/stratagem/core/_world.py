@@ -1,7 +1,7 @@
 """What all strands of one run share, and what all runs of one session share."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from stratagem.core._book import Book, Held
 from stratagem.core._canonical import Json, json_of
@@ -21,6 +21,15 @@ from stratagem.core._tool import Tools
 from stratagem.errors import BudgetExhausted, CapabilityError, Suspended, UsageError
 
 
+class Asking(NamedTuple):
+    """What was asked: inputs without a label of their own, and what they make."""
+
+    head: Head
+    inputs: Mapping[str, Any]
+    message: str
+    digest: bytes
+
+
 class Ready:
     """A head with what is needed to make a request of it.
 
@@ -28,12 +37,14 @@ class Ready:
         head: what equal requests share.
         message: makes the first message of the inputs.
         given: name of the input that is the conversation, or the empty string.
+        latest: what was asked last, if it may be asked again as it is: without conversation and tools.
     """
 
-    __slots__ = ("given", "head", "message")
+    __slots__ = ("given", "head", "latest", "message")
 
     def __init__(self, head: Head, message: Callable[[Mapping[str, Any]], str], given: str) -> None:
         self.head, self.message, self.given = head, message, given
+        self.latest: Asking | None = None
 
 
 class Services:
@@ -160,7 +171,9 @@ class World:
         self.prompts: Mapping[str, str] = prompts or {}
         self.heads: dict[Any, Ready] = {}
         self.gate = Gate(opened=replaying or not book.recorded)
-        self.asked: list[Any] = []
+        self.asked: list[
+            tuple[Request, tuple[int, ...], bool]
+        ] = []  # with its place, and whether its reply was recorded
         self.needs: frozenset[str] = frozenset()  # the truth that was used until now
         self.notes: list[tuple[str, str, dict[str, Json]]] = []
         self.questions: dict[str, dict[str, Json]] = {}  # those that are open, in the order of asking

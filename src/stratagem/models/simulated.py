@@ -14,6 +14,7 @@ Rule 3: the truth stays in the oracle. A request without one is a `UsageError`.
 import asyncio
 import hashlib
 import math
+import struct
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, cast, get_args, get_origin
@@ -22,6 +23,7 @@ from stratagem.core import Capabilities, Delta, Inquiry, Json, Oracle, Reply, Re
 from stratagem.core._inquiry import Kind, field_hints, grades, kind_of
 from stratagem.core._request_digest import head_digest, request_digest
 from stratagem.core._schema import bare
+from stratagem.core._value import made
 from stratagem.errors import CapabilityError, UsageError
 from stratagem.models._competence import Competence
 
@@ -60,7 +62,7 @@ class SimulatedModel:
         self._seed = self.competence.seed.to_bytes(8, "big")
         self._heads: dict[bytes, bytes] = {}  # digest of a head: that of the same head of a model without competence
         # Of the latest request: draws of one come after one another.
-        self._latest = b"", b""  # its digest, and what stands for it
+        self._meant: _Meant | None = None
         self._bound = b"", 0  # its digest, and what its prompt costs
         self._waits = self.competence.latency > 0 or self.competence.speed > 0
 
@@ -101,28 +103,29 @@ class SimulatedModel:
                 f"the model {self.spec!r} knows nothing by itself",
                 remedy="It answers tasks of a suite: `stratagem compare --task SUITE --model sim:...`.",
             )
-        form = _form(request.signature)
-        asked = Inquiry(form.kind, request.signature.name, request.signature.output, form.given(request.inputs))
-        place = self._asked(request)
-        samples = tuple([
-            self._draw(self._oracle, request, form, asked, place, request.occurrence + number) for number in range(request.n)
-        ]) if request.n > 1 else (self._draw(self._oracle, request, form, asked, place, request.occurrence),)  # fmt: skip
-        hidden, most = self.competence.words if form.reasons else 0, request.options.get("max_tokens")
-        if request.max_tokens is not None and request.max_tokens < self.competence.longest:
-            most = request.max_tokens  # what a budget has left, which cuts like any other limit
-        if most is not None:
-            samples = tuple([_cut(sample, most - hidden) for sample in samples])
+        meant = self._meant
+        if meant is None or meant.inputs is not request.inputs or meant.digest != request.digest:
+            meant = self._meant = self._understood(request)
+        samples = (self._draw(self._oracle, request, meant, request.occurrence),) if request.n == 1 else tuple([
+            self._draw(self._oracle, request, meant, request.occurrence + number) for number in range(request.n)
+        ])  # fmt: skip
+        most = cut = meant.most
+        if request.max_tokens is not None:
+            most = request.max_tokens
+            if most < self.competence.longest:
+                cut = most  # what a budget has left, which cuts like any other limit
+        if cut is not None:
+            samples = tuple([_cut(sample, cut - meant.hidden) for sample in samples])
         if on_delta is not None:
             for k, sample in enumerate(samples):
                 on_delta(Delta(k, sample.text))
-        prompt, said = self.prompt_bound(request), hidden * request.n
+        prompt, said = meant.prompt, meant.hidden * request.n
         for sample in samples:
             said -= -len(sample.text) // 4
-        most = most if request.max_tokens is None else request.max_tokens
         if most is not None:
             said = min(said, most * request.n)
         cost = self.competence.price * (prompt + said) / 1e6
-        reply = Reply(samples, Usage(request.n, 1, prompt, said, usd=cost))
+        reply = Reply(samples, made(Usage, (request.n, 1, prompt, said, 0, 0, 0, cost, 0.0, False, 0.0, 0)))
         return self._late(reply, said) if self._waits else reply
 
     async def aclose(self) -> None:
@@ -133,31 +136,29 @@ class SimulatedModel:
         await self._sleep(self.competence.latency + (said / speed if speed else 0.0))
         return reply
 
-    def _asked(self, request: Request) -> bytes:
-        """Return what stands for a request whatever the competence of the model that is asked."""
-        if request.digest == self._latest[0]:
-            return self._latest[1]
-        head = self._heads.get(request.head.digest)
+    def _understood(self, request: Request) -> "_Meant":
+        """Return what a request means, and what stands for it whatever the competence of the model that is asked."""
+        signature, head = request.signature, self._heads.get(request.head.digest)
         if head is None:
             form = cast("dict[str, Json]", request.head.form)
             head = self._heads[request.head.digest] = head_digest({**form, "model": "sim:"})
         said = request.message.encode("utf-8", "surrogatepass")
-        made = self._seed + request_digest(head, said, request.steps, request.repair, request.attached)
-        self._latest = request.digest, made
-        return made
+        seed = self._seed + request_digest(head, said, request.steps, request.repair, request.attached)
+        form = _form(signature)
+        asked = Inquiry(form.kind, signature.name, signature.output, form.given(request.inputs))
+        hidden = self.competence.words if form.reasons else 0
+        return _Meant(request, form, asked, seed, self.prompt_bound(request), hidden)
 
-    def _draw(
-        self, oracle: Oracle, request: Request, form: "_Form", asked: Inquiry, seed: bytes, occurrence: int
-    ) -> Sample:
-        if request.options.get("temperature"):
+    def _draw(self, oracle: Oracle, request: Request, meant: "_Meant", occurrence: int) -> Sample:
+        seed, can = meant.seed, self.competence
+        if meant.drawn:
             seed += f"{request.path}\x00{occurrence}\x00{request.seed}".encode()
-        dice, can = _Dice(_sha256(seed).digest()), self.competence
+        dice = _Dice(_sha256(seed).digest())
         if can.refuse and dice.own(_REFUSES) < can.refuse:
             return Sample(REFUSAL, (), "refusal")
         if can.format and dice.own(_GARBLES) < can.format:
             return Sample(GARBLED)
-        said = _SAID[form.kind](_Speaker(oracle, can, asked, dice, request))
-        return form.written(said, native=request.native)
+        return meant.form.written(meant.says(_Speaker(oracle, can, meant.asked, dice, request)), native=request.native)
 
 
 def _cut(sample: Sample, room: int) -> Sample:
@@ -169,31 +170,34 @@ def _cut(sample: Sample, room: int) -> Sample:
 
 _REFUSES, _GARBLES, _SHARES, _OWN = (
     0,
-    4,
-    8,
-    12,
+    1,
+    2,
+    3,
 )  # where the dice of a draw's own decisions lie, and where the others begin
+_WORDS = 8  # in a digest
+_words: Callable[[bytes], tuple[int, ...]] = struct.Struct(f">{_WORDS}I").unpack
 
 
 class _Dice:
     """Numbers made from one digest; when it is used up, from the digest of it."""
 
-    __slots__ = ("_at", "_data", "_first")
+    __slots__ = ("_at", "_data", "_first", "_words")
 
     def __init__(self, data: bytes) -> None:
-        self._data = self._first = data
-        self._at = _OWN
+        self._data, self._at = data, _OWN
+        self._first = self._words = _words(data)
 
     def own(self, at: int) -> float:
         """Return the number in [0, 1) of one decision that may not have to be made: it moves no other."""
-        return int.from_bytes(self._first[at : at + 4], "big") * _UNIT
+        return self._first[at] * _UNIT
 
     def word(self) -> int:
         at = self._at
-        if at == 32:
+        if at == _WORDS:
             self._data, at = _sha256(self._data).digest(), 0
-        self._at = at + 4
-        return int.from_bytes(self._data[at : at + 4], "big")
+            self._words = _words(self._data)
+        self._at = at + 1
+        return self._words[at]
 
     def unit(self) -> float:
         """Return a number in [0, 1)."""
@@ -261,11 +265,28 @@ class _Form:
         return output(**values)
 
 
-_COUNTING = frozenset(
-    {"rationale", "path", "attempt", "lessons", "notes"}
-)  # what an answer depends on, beside the question
 _OPAQUE = frozenset({"tools"})
 _form = lru_cache(maxsize=1024)(_Form)
+
+
+class _Meant:
+    """A request, as all draws of it understand it: what is said, and the tokens of the prompt and of what nobody sees."""
+
+    __slots__ = ("asked", "digest", "drawn", "form", "hidden", "inputs", "most", "prompt", "says", "seed")
+
+    def __init__(self, request: Request, form: _Form, asked: Inquiry, seed: bytes, prompt: int, hidden: int) -> None:
+        self.digest, self.inputs, self.form, self.asked, self.seed = request.digest, request.inputs, form, asked, seed
+        self.prompt, self.hidden = prompt, hidden
+        self.drawn, self.most = bool(request.options.get("temperature")), request.options.get("max_tokens")
+        given = asked.given
+        counts = (
+            "rationale" in given
+            or "attempt" in given
+            or given.get("path")
+            or given.get("lessons")
+            or given.get("notes")
+        )
+        self.says = _SAID[asked.kind] if counts or asked.kind != "answer" else _Speaker.solve
 
 
 class _Speaker:
@@ -276,11 +297,13 @@ class _Speaker:
     def __init__(self, oracle: Oracle, can: Competence, asked: Inquiry, dice: _Dice, request: Request) -> None:
         self.oracle, self.can, self.asked, self.dice, self.request = oracle, can, asked, dice, request
 
+    def solve(self) -> Any:
+        """Answer a question, and nothing beside it counts."""
+        return self.reply(self.can.skill)
+
     def answer(self) -> Any:
         """Solve it; what was thought before, or said against an attempt, counts."""
         given, can = self.asked.given, self.can
-        if not _COUNTING.intersection(given):
-            return self.reply(can.skill)
         if "rationale" in given:  # reasoning that was written before is followed
             return _form(self.request.signature).concluded(str(given["rationale"]))
         skill = can.skill
