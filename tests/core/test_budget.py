@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -30,6 +32,51 @@ async def numbered(run: Run, number: int) -> str:
 async def settled() -> None:
     for _ in range(50):
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("prompt", [False, True])
+@pytest.mark.parametrize("budget", [Budget(calls=3), Budget(tokens=40), Budget(seconds=3), None])
+async def test_a_run_that_a_budget_or_a_failure_has_ended_leaves_nothing_to_the_collector(
+    budget: Budget | None, prompt: bool, clock: Any
+) -> None:
+    ended_by = (BudgetExhausted, Rejected)
+
+    def failing(number: int) -> str:
+        raise Rejected("no")
+
+    class Kept:
+        """Something that a frame knows."""
+
+    kept: list[weakref.ref[Kept]] = []
+
+    async def late(run: Run, number: int) -> str:
+        mine = Kept()
+        kept.append(weakref.ref(mine))
+        clock.advance(1)
+        return await numbered(run, number)
+
+    async def ended() -> None:
+        run = scripted({guess: failing} if budget is None else ECHO, budget=budget, prompt=prompt, clock=clock)
+        with contextlib.suppress(*ended_by):
+            await run.map(late, range(5), tolerate=ended_by, width=1)
+        with contextlib.suppress(*ended_by):
+            await run.map(late, range(5), tolerate=ended_by)
+        with contextlib.suppress(*ended_by):
+            await late(run, 9)
+        with contextlib.suppress(*ended_by):
+            async with run.pool(late, tolerate=ended_by) as pool:
+                pool.start(1)
+                async for _ in pool:
+                    pass
+        assert budget is None or run.strand.world.refusal is not None
+
+    gc.disable()
+    try:
+        await ended()
+        await asyncio.sleep(0)  # tasks let go of what they ran
+        assert (len(kept), [one for one in kept if one() is not None]) == (12, [])
+    finally:
+        gc.enable()
 
 
 # Calls

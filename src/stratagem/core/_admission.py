@@ -3,7 +3,7 @@
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
-from stratagem.core._budget import NANO, ONE_CALL, Budget, Meter, Need, take, wait
+from stratagem.core._budget import NANO, ONE_CALL, Budget, Meter, Need, again, take, wait
 from stratagem.core._canonical import text_of
 from stratagem.core._model import Model, Request
 from stratagem.core._strand import Strand
@@ -153,21 +153,20 @@ def check_depth(strand: Strand, child: Strand) -> None:
     """Refuse a strategy call that is nested too deep."""
     for meter in strand.meters:
         if meter.limits.depth is not None and child.depth - meter.depth > meter.limits.depth:
-            refusal = BudgetExhausted("depth", meter.limits.depth, meter.scope)
-            refuse(strand, refusal)
-            raise refusal
+            raise refuse(strand, BudgetExhausted("depth", meter.limits.depth, meter.scope))
 
 
-def refuse(strand: Strand, refusal: BudgetExhausted) -> None:
-    """Let the scope whose limit it was refuse whatever comes; only the run's own limits end the run."""
+def refuse(strand: Strand, refusal: BudgetExhausted) -> BudgetExhausted:
+    """Let the scope whose limit it was refuse whatever comes; only the run's own limits end the run. Return the refusal."""
     for meter in strand.meters:
         if meter.scope == refusal.scope and meter.refused is None:
-            meter.refused = refusal
+            meter.refused = again(refusal)
             meter.serve()
     if not refusal.scope:
-        strand.world.refusal = refusal
+        strand.world.refusal = again(refusal)
     if strand.world.feeds:
         strand.world.emit("budget.refused", strand.path, limit=refusal.limit, allowed=refusal.allowed)
+    return refusal
 
 
 def seconds_left(strand: Strand) -> tuple[float, Meter | None]:

@@ -8,7 +8,7 @@ from stratagem.core._canonical import clean
 from stratagem.core._environment import Recalled
 from stratagem.core._model import Head, Request
 from stratagem.core._options import Options
-from stratagem.core._render import check_immutable
+from stratagem.core._render import check_immutable, same
 from stratagem.core._request_digest import request_digest
 from stratagem.core._signature import Signature
 from stratagem.core._strand import Strand
@@ -45,7 +45,10 @@ def request_of(
     latest = None if ready is None else ready.latest
     steps: Transcript | None = None
     attached: tuple[Attachment, ...] = ()
-    if latest is not None and all(map(is_, latest.inputs.values(), inputs.values())):
+    if latest is not None and (
+        all(map(is_, latest.inputs.values(), inputs.values()))
+        or all(map(same, latest.inputs.values(), inputs.values()))
+    ):
         head, inputs, message, digest = latest
     else:
         head, message, digest, steps, attached = _made(strand, options, signature, inputs, repair)

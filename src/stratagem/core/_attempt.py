@@ -88,21 +88,18 @@ async def in_time(strand: Strand, request: Request, pending: Awaitable[Reply]) -
         async with strand.world.services.clock.limit(min(limit, left)):
             return await pending
     except TimeoutError as late:
-        failure: StratagemError
-        if tightest is not None and tightest.left("seconds", strand.world.active()) < CLOCKS_DIFFER_S:
-            failure = tightest.refuse("seconds")
-            refuse(strand, failure)
-        else:
-            failure = no_reply(request, limit)
-        failure.usage = cost_of(late)
-        raise failure from None
+        if tightest is None or tightest.left("seconds", strand.world.active()) >= CLOCKS_DIFFER_S:
+            raise _billed(no_reply(request, limit), cost_of(late)) from None
+        raise _billed(refuse(strand, tightest.refuse("seconds")), cost_of(late)) from None
     except StratagemError as ended:  # by a model that keeps to the budgets' seconds itself
         if tightest is None or not ended.out_of_time:
             raise
-        refusal = tightest.refuse("seconds")
-        refuse(strand, refusal)
-        refusal.usage = ended.usage
-        raise refusal from None
+        raise _billed(refuse(strand, tightest.refuse("seconds")), ended.usage) from None
+
+
+def _billed(failure: StratagemError, usage: Usage | None) -> StratagemError:
+    failure.usage = usage
+    return failure
 
 
 def keeps_time(request: Request) -> bool:

@@ -206,7 +206,9 @@ async def _awaited(
             return drawn, seq
     elif not isinstance(made, StratagemError):
         made = _said(made)
-    return await _in_the_end(strand, request, need, sample, begun, made)
+    end = _in_the_end(strand, request, need, sample, begun, made)
+    del made  # what is raised holds this frame
+    return await end
 
 
 async def _said(reply: Reply) -> Reply:
@@ -228,7 +230,9 @@ async def _in_the_end(
     made: Reply | Awaitable[Reply] | StratagemError,
 ) -> Drawn:  # fmt: skip
     """Wait for a reply, and return its first draw."""
-    return (await all_draws(strand, request, need, sample, begun, made))[0]
+    draws = all_draws(strand, request, need, sample, begun, made)
+    del made  # what is raised holds this frame
+    return (await draws)[0]
 
 
 async def all_draws(
@@ -285,9 +289,12 @@ async def all_draws(
         took = (services.clock.stamp() - begun) / 1e6
         finished(strand, "model", request.signature.name, took, failure, usage, **more)
     await settled(strand, durable)
-    if failure is not None:
-        raise failure
-    return tuple((drawn, first + number) for number, drawn in enumerate(samples))
+    try:
+        if failure is not None:
+            raise failure
+        return tuple((drawn, first + number) for number, drawn in enumerate(samples))
+    finally:
+        del failure, made  # it holds this frame
 
 
 def _checked(strand: Strand, request: Request, samples: tuple[Sample, ...]) -> list[bytes]:
@@ -301,9 +308,7 @@ def _checked(strand: Strand, request: Request, samples: tuple[Sample, ...]) -> l
     derived = request.max_tokens is not None and request.max_tokens < request.head.model.capabilities.max_output
     if derived and any(drawn.finish == "length" for drawn in samples):
         _, tightest, limit = min(caps(strand, request), key=lambda one: one[0])  # the one that the cap was derived from
-        refusal = tightest.refuse(limit)
-        refuse(strand, refusal)
-        raise refusal
+        raise refuse(strand, tightest.refuse(limit))
     return results
 
 

@@ -46,6 +46,7 @@ class Pool(Generic[X, T]):
     async def __aexit__(self, *_: object) -> None:
         self._open = False
         await self._wave.cancel()
+        self._wave.jobs.clear()  # a failure among them holds the frame that this pool is in
         strand = self._run.strand
         for branch in self._branches:
             strand.label = strand.label | branch.label

@@ -96,7 +96,7 @@ class Layout:
             return above + self._examples(inputs) + _filled(self._rest, inputs, self._numbered)
         given = [inputs[name] for name in inputs if name != "question"]
         latest, text = self._worked
-        if len(latest) != len(given) or not all(map(_same, latest, given)):
+        if len(latest) != len(given) or not all(map(same, latest, given)):
             text = self._examples(inputs)
             self._worked = given, text
         return above + text + _filled(self._rest, inputs, self._numbered)
@@ -134,7 +134,7 @@ def check_immutable(value: Any) -> None:
     _seen.update((id(one), one) for one in parts if type(one) is Example)
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Return whether two inputs are one, or tuples of the same."""
     if one is other:
         return True

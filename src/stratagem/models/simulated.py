@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 import math
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, cast, get_args, get_origin
 
@@ -215,7 +215,7 @@ class _Dice:
 class _Form:
     """How a signature is understood, and how a reply to it is written."""
 
-    __slots__ = ("_answer", "_between", "_names", "graded", "kind", "reasons", "signature")
+    __slots__ = ("_answer", "_between", "_names", "_starts", "_weighed", "graded", "kind", "reasons", "signature")
 
     def __init__(self, signature: Signature[..., Any]) -> None:
         self.signature = signature
@@ -227,7 +227,11 @@ class _Form:
                 remedy='Name it as a role of `stratagem.core.ROLES`, or annotate it: `Annotated[..., Role("...")]`.',
             )
         self._names = tuple([(name, role) for name, role in signature.roles.items() if role])
-        self.graded = grades(signature.output) if self.kind == "grade" else None
+        worded = grades(signature.output) if self.kind == "grade" else None
+        self.graded = worded and tuple([signature.write(one).text for one in worded])  # what passes says first
+        roles = [role for _, role in self._names]
+        self._weighed = tuple([role for role in ("path", "lessons", "notes") if role in roles])
+        self._starts = self.kind == "answer" and "rationale" not in roles and "attempt" not in roles
         fields: dict[str, Any] = {}
         if self.kind in ("answer", "choice"):
             fields = getattr(bare(signature.output), "__dataclass_fields__", {})
@@ -241,6 +245,12 @@ class _Form:
 
     def given(self, inputs: Any) -> dict[str, Any]:
         return {role: inputs[name] for name, role in self._names}
+
+    def says(self, given: Mapping[str, Any]) -> Callable[["_Speaker"], Any]:
+        """Return what makes the reply; where nothing was thought before, nothing but the question counts."""
+        if self._starts and not any([given[role] for role in self._weighed]):
+            return _Speaker.solve
+        return _SAID[self.kind]
 
     def concluded(self, rationale: str) -> str:
         """Return what written reasoning comes to: the answer that it states last, where it states one in this form."""
@@ -277,16 +287,9 @@ class _Meant:
     def __init__(self, request: Request, form: _Form, asked: Inquiry, seed: bytes, prompt: int, hidden: int) -> None:
         self.digest, self.inputs, self.form, self.asked, self.seed = request.digest, request.inputs, form, asked, seed
         self.prompt, self.hidden = prompt, hidden
-        self.drawn, self.most = bool(request.options.get("temperature")), request.options.get("max_tokens")
-        given = asked.given
-        counts = (
-            "rationale" in given
-            or "attempt" in given
-            or given.get("path")
-            or given.get("lessons")
-            or given.get("notes")
-        )
-        self.says = _SAID[asked.kind] if counts or asked.kind != "answer" else _Speaker.solve
+        options = request.options
+        self.drawn, self.most = bool(options.get("temperature")), options.get("max_tokens")
+        self.says = form.says(asked.given)
 
 
 class _Speaker:
