@@ -248,7 +248,7 @@ class _Form:
 
     def says(self, given: Mapping[str, Any]) -> Callable[["_Speaker"], Any]:
         """Return what makes the reply; where nothing was thought before, nothing but the question counts."""
-        if self._starts and not any([given[role] for role in self._weighed]):
+        if self._starts and not any(given[role] for role in self._weighed):
             return _Speaker.solve
         return _SAID[self.kind]
 

@@ -4,8 +4,9 @@ import random
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import combinations, combinations_with_replacement
+from math import gcd
 from typing import Any, NamedTuple, cast
 
 from stratagem.core import Json, Verdict
@@ -15,11 +16,13 @@ from stratagem.tasks._suite import Suite
 TARGET = 24
 LARGEST = 13
 Values = tuple[Fraction, ...]
+Ratio = tuple[int, int]  # in lowest terms, the lower one positive: a fraction at a tenth of its cost
+Ratios = tuple[Ratio, ...]
 
 _QUESTION = re.compile(r"Use each of the numbers ((?:\d+ )*\d+) exactly once")
 _LEFT = re.compile(r"\(left: ([^()]*)\)\s*$")
 _NEAT = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")"})
-_WRITTEN = re.compile(r"[\d(][\d \t+*/()-]*[\d)]")
+_EXPRESSION = re.compile(r"[\d(][\d \t+*/()-]*[\d)]")
 _BRACKETS = re.compile(r"\\[][()]|\$")  # of a formula in LaTeX
 _LATEX = {
     "\\times": "*",
@@ -153,21 +156,18 @@ class Game24(Suite):
 
     def left(self, problem: Json, path: Sequence[str]) -> Values | None:
         """Return the numbers that are left after some steps; None if a step is none."""
-        return _followed(tuple(problem), tuple(path))
+        state = _after(tuple(problem), tuple(path))
+        return None if state is None else tuple(Fraction(*ratio) for ratio in state.ratios)
 
     def steps(self, problem: Json, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         """Return the next operations: those after which 24 can still be made, and the others."""
-        left = self.left(problem, path)
-        right: list[str] = []
-        wrong: list[str] = []
-        for text, after in _moves(left) if left is not None else ():
-            (right if reachable(after) else wrong).append(f"{text} (left: {_listed(after)})")
-        return right, wrong
+        state = _after(tuple(problem), path)
+        return ((), ()) if state is None else state.steps
 
     def alive(self, problem: Json, path: tuple[str, ...]) -> bool:
         """Return whether 24 can still be made."""
-        left = self.left(problem, path)
-        return left is not None and reachable(left)
+        state = _after(tuple(problem), path)
+        return state is not None and state.alive
 
 
 def _neat(text: str) -> str:
@@ -187,7 +187,7 @@ def _neat(text: str) -> str:
 
 def _expressions(text: str) -> list[Found]:
     found: list[Found] = []
-    for one in _WRITTEN.finditer(text):
+    for one in _EXPRESSION.finditer(text):
         start, part = one.start(), one[0].rstrip()
         if text[start - 1 : start] == "-":  # of a negative number
             continue
@@ -201,14 +201,13 @@ def _expressions(text: str) -> list[Found]:
     return found
 
 
-@lru_cache(200_000)
 def reachable(values: Values) -> bool:
     """Return whether the target can be made from all of the values."""
-    return _makes(tuple((value.numerator, value.denominator) for value in values))
+    return _state(_ordered([(value.numerator, value.denominator) for value in values])).alive
 
 
-def _makes(values: tuple[tuple[int, int], ...]) -> bool:
-    """Return the same of numerators and denominators, which is 30 times as fast as fractions."""
+def _makes(values: Ratios) -> bool:
+    """Return whether the target can be made from all of them; of pairs, this is 30 times as fast as of fractions."""
     if len(values) == 1:
         return values[0][0] == TARGET * values[0][1]
     if len(values) == 2:
@@ -231,48 +230,95 @@ def _makes(values: tuple[tuple[int, int], ...]) -> bool:
 _PAIRS = {n: tuple(combinations(range(n), 2)) for n in range(2, 8)}
 
 
-@lru_cache(50_000)
-def _moves(values: Values) -> tuple[tuple[str, Values], ...]:
-    """Return every operation on two of the values, as text, and what is left after it; alike ones once."""
-    found: dict[str, Values] = {}
-    for i, j in combinations(range(len(values)), 2):
-        a, b = values[i], values[j]
-        rest = values[:i] + values[i + 1 : j] + values[j + 1 :]
-        made = [(f"{a} + {b}", a + b), (f"{a} * {b}", a * b)]
-        made += [(f"{one} - {two}", one - two) for one, two in ((a, b), (b, a))]
-        made += [(f"{one} / {two}", one / two) for one, two in ((a, b), (b, a)) if two]
-        for text, value in made:
-            found.setdefault(f"{text} = {value}", tuple(sorted((*rest, value))))
-    return tuple(found.items())
+class _State:
+    """Numbers that are left, smallest first, and what follows from them; one object for the same numbers."""
+
+    def __init__(self, ratios: Ratios) -> None:
+        self.ratios = ratios
+        self.text = " ".join(map(_written, ratios))
+
+    @cached_property
+    def alive(self) -> bool:
+        """Whether the target can be made from all of them."""
+        return _makes(self.ratios)
+
+    @cached_property
+    def moves(self) -> dict[str, "_State"]:
+        """Every operation on two of them, as text, with what is left after it; alike ones once."""
+        found: dict[str, _State] = {}
+        for i, j in combinations(range(len(self.ratios)), 2):
+            one, two = self.ratios[i], self.ratios[j]
+            a, b = _written(one), _written(two)
+            rest = self.ratios[:i] + self.ratios[i + 1 : j] + self.ratios[j + 1 :]
+            for text, made in (
+                (f"{a} + {b}", _plus(one, two)), (f"{a} * {b}", _times(one, two)),
+                (f"{a} - {b}", _plus(one, (-two[0], two[1]))), (f"{b} - {a}", _plus(two, (-one[0], one[1]))),
+                (f"{a} / {b}", _over(one, two)), (f"{b} / {a}", _over(two, one)),
+            ):  # fmt: skip
+                if made and (said := f"{text} = {_written(made)}") not in found:
+                    found[said] = _state(_ordered([*rest, made]))
+        return found
+
+    @cached_property
+    def reached(self) -> dict[str, "_State"]:
+        """What one operation may leave, by how it is written in order."""
+        return {after.text: after for after in self.moves.values()}
+
+    @cached_property
+    def steps(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The operations after which the target can still be made, and the others."""
+        said = [(f"{text} (left: {after.text})", after.alive) for text, after in self.moves.items()]
+        return tuple([text for text, alive in said if alive]), tuple([text for text, alive in said if not alive])
+
+
+_state = lru_cache(100_000)(_State)
 
 
 @lru_cache(50_000)
-def _reached(values: Values) -> dict[str, Values]:
-    """Return what one operation may leave, by how it is written in order."""
-    return {_listed(after): after for _, after in _moves(values)}
-
-
-@lru_cache(50_000)
-def _followed(numbers: tuple[int, ...], path: tuple[str, ...]) -> Values | None:
+def _after(numbers: tuple[int, ...], path: tuple[str, ...]) -> _State | None:
     """Return what is left of numbers after some steps; None if one is no step."""
     if not path:
-        return tuple(sorted(map(Fraction, numbers)))
+        return _state(_ordered([(number, 1) for number in numbers]))
     if len(path) >= len(numbers):
         return None
-    before, found = _followed(numbers, path[:-1]), _LEFT.search(path[-1])
+    before, found = _after(numbers, path[:-1]), _LEFT.search(path[-1])
     if before is None or found is None:
         return None
-    known = _reached(before)
-    if found[1] in known:
-        return known[found[1]]
+    known = before.reached.get(found[1])
+    if known is not None:
+        return known
     try:
-        return known.get(_listed(tuple(sorted(map(Fraction, found[1].split())))))
+        left = [(value.numerator, value.denominator) for value in map(Fraction, found[1].split())]
     except (ValueError, ZeroDivisionError):
         return None
+    return before.reached.get(" ".join(map(_written, _ordered(left))))
 
 
-def _listed(values: Values) -> str:
-    return " ".join(map(str, values))
+def _ordered(ratios: list[Ratio]) -> Ratios:
+    whole = all(below == 1 for _, below in ratios)
+    return tuple(sorted(ratios)) if whole else tuple(sorted(ratios, key=lambda ratio: Fraction(*ratio)))
+
+
+def _plus(one: Ratio, two: Ratio) -> Ratio:
+    return _reduced(one[0] * two[1] + two[0] * one[1], one[1] * two[1])
+
+
+def _times(one: Ratio, two: Ratio) -> Ratio:
+    return _reduced(one[0] * two[0], one[1] * two[1])
+
+
+def _over(one: Ratio, two: Ratio) -> Ratio | None:
+    """Return the quotient; None divides by zero."""
+    return _reduced(one[0] * two[1], one[1] * two[0]) if two[0] else None
+
+
+def _reduced(above: int, below: int) -> Ratio:
+    common = gcd(above, below) if below > 0 else -gcd(above, below)
+    return above // common, below // common
+
+
+def _written(ratio: Ratio) -> str:
+    return str(ratio[0]) if ratio[1] == 1 else f"{ratio[0]}/{ratio[1]}"
 
 
 def _leaf(number: int) -> Tree:
