@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stratagem.core import Delta, Model, Reply, Request
+from stratagem.core._value import made
 
 LONG = 80  # characters of a line that may be the beginning of another
 _WAVE = re.compile(r"((?:map|pool)(?:#\d+)?)\[")
@@ -140,50 +141,10 @@ class Witness:
     def ends(self, request: Request, begun: int) -> None:
         """Note that a request has been answered, or has failed."""
         self._moment += 1
-        self.calls.append(Seen(request.path, begun, self._moment))
+        self.calls.append(made(Seen, (request.path, begun, self._moment)))
 
 
 WITNESS: ContextVar[Witness] = ContextVar("witness")  # of the item that is being worked on; branches inherit it
-
-
-class _Node:
-    """A strand: its own calls, the strands that follow one another, and those that stand side by side."""
-
-    __slots__ = ("calls", "inner", "waves")
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, int]] = []
-        self.inner: dict[str, _Node] | None = None
-        self.waves: dict[str, dict[str, _Node]] | None = None
-
-    def below(self, wave: str, part: str) -> "_Node":
-        """Return the strand of a name, in a row or, if it belongs to a wave, side by side with others."""
-        if not wave:
-            beside = self.inner = {} if self.inner is None else self.inner
-        else:
-            if self.waves is None:
-                self.waves = {}
-            beside = self.waves.setdefault(wave, {})
-        found = beside.get(part)
-        if found is None:
-            found = beside[part] = _Node()
-        return found
-
-    def longest(self) -> int:
-        """Return how many calls stand in a row."""
-        if len(self.calls) == 1 and self.inner is None and self.waves is None:  # what most are
-            return 1
-        own, until = 0, 0
-        for begun, ended in sorted(self.calls):  # draws of one sample overlap: they are one wave
-            if begun > until:
-                own, until = own + 1, ended
-            else:
-                until = max(until, ended)
-        for one in (self.inner or {}).values():
-            own += one.longest()
-        for wave in (self.waves or {}).values():
-            own += max([one.longest() for one in wave.values()])
-        return own
 
 
 def waves(calls: Iterable[Seen]) -> int:
@@ -192,24 +153,45 @@ def waves(calls: Iterable[Seen]) -> int:
     >>> waves([Seen("map[0]", 1, 2), Seen("map[1]", 3, 4), Seen("", 5, 6)])
     2
     """
-    root, nodes = _Node(), dict[str, _Node]()
+    spans: dict[str, list[tuple[int, int]]] = {}
     for path, begun, ended in calls:
-        node = nodes.get(path)
-        if node is None:
-            node = nodes[path] = _placed(root, path)
-        node.calls.append((begun, ended))
-    return root.longest()
+        spans.setdefault(path, []).append((begun, ended))
+    levels: list[dict[str, int]] = [{}]  # strands by depth: how many calls stand in a row in each, and below it
+    for path, times in spans.items():
+        depth = path.count("/") + 1 if path else 0
+        while depth >= len(levels):
+            levels.append({})
+        levels[depth][path] = _in_a_row(times)
+    while len(levels) > 1:
+        below, above = levels.pop(), levels[-1]
+        longest: dict[tuple[str, str], int] = {}  # of the branches that stand side by side
+        for path, length in below.items():
+            strand, _, part = path.rpartition("/")
+            wave = _wave_of(part)
+            if not wave:
+                above[strand] = above.get(strand, 0) + length
+            elif length > longest.get((strand, wave), 0):
+                longest[strand, wave] = length
+        for (strand, _), length in longest.items():
+            above[strand] = above.get(strand, 0) + length
+    return levels[0].get("", 0)
 
 
-def _placed(root: _Node, path: str) -> _Node:
-    node = root
-    for wave, part in _parts(path):
-        node = node.below(wave, part)
-    return node
+def _in_a_row(times: list[tuple[int, int]]) -> int:
+    """Return how many calls of a strand stand in a row: draws of one sample overlap, and are one wave."""
+    if len(times) == 1:  # what most have
+        return 1
+    found, until = 0, 0
+    for begun, ended in sorted(times):
+        if begun > until:
+            found, until = found + 1, ended
+        else:
+            until = max(until, ended)
+    return found
 
 
 @lru_cache(16_384)
-def _parts(path: str) -> tuple[tuple[str, str], ...]:
-    """Return the parts of a path, each with the name of the wave that it belongs to; empty if it stands in a row."""
-    found = [(_WAVE.match(part), part) for part in filter(None, path.split("/"))]
-    return tuple([(wave[1] if wave else "", part) for wave, part in found])
+def _wave_of(part: str) -> str:
+    """Return the wave that a part of a path belongs to; empty if it stands in a row."""
+    wave = _WAVE.match(part)
+    return wave[1] if wave else ""
