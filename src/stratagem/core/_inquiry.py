@@ -24,6 +24,8 @@ _RETURNED: Mapping[str, Kind] = {
     "feedback": "feedback",
 }  # fmt: skip
 
+_UNREAD = object()
+
 
 class Inquiry:
     """What is asked of a model.
@@ -35,35 +37,35 @@ class Inquiry:
         name: of the signature.
         output: type of the reply.
         given: the inputs by role.
+        question: the problem in words; a goal stands for one.
     """
 
-    __slots__ = ("given", "kind", "name", "output")
+    __slots__ = ("_path", "_subject", "given", "kind", "name", "output", "question")
 
     def __init__(self, kind: Kind, name: str, output: Any, given: Mapping[str, Any]) -> None:
         self.kind: Kind = kind
         self.name, self.output, self.given = name, output, given
+        said = given.get("question") or given.get("goal") or ""
+        self.question = said if type(said) is str else str(said)
+        self._path: tuple[str, ...] | None = None  # until somebody asks for it
+        self._subject: Any = _UNREAD
 
     def __repr__(self) -> str:
         return f"Inquiry({self.kind!r}, {self.name!r}, {sorted(self.given)})"
 
     @property
-    def question(self) -> str:
-        """The problem in words; a goal stands for one."""
-        given = self.given.get("question") or self.given.get("goal") or ""
-        return given if type(given) is str else str(given)
-
-    @property
     def path(self) -> tuple[str, ...]:
         """The partial solution, step by step."""
-        return path_of(self.given.get("path", ()))
+        if self._path is None:
+            self._path = path_of(self.given.get("path", ()))
+        return self._path
 
     @property
     def subject(self) -> Any:
         """What is to be graded; None if nothing is."""
-        for role in SUBJECTS:
-            if role in self.given:
-                return self.given[role]
-        return None
+        if self._subject is _UNREAD:
+            self._subject = next((self.given[role] for role in SUBJECTS if role in self.given), None)
+        return self._subject
 
 
 def path_of(given: Any) -> tuple[str, ...]:

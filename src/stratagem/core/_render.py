@@ -126,7 +126,7 @@ def check_immutable(value: Any) -> None:
         UsageError: it is none.
     """
     parts = cast("tuple[Any, ...]", value if type(value) is tuple else (value,))
-    if all(_seen.get(id(one)) is one for one in parts):
+    if {*map(type, parts)} == {str} or all(_seen.get(id(one)) is one for one in parts):
         return
     plain(cast("Any", value))
     if len(_seen) >= MOST_SEEN:

@@ -377,7 +377,7 @@ class SuiteOracle:
     def accepts(self, asked: Inquiry, value: Any) -> bool:
         """Say whether an answer is right, or a path can still be completed."""
         if isinstance(value, tuple) or (self._suite.stepwise and self._partial(asked, value)):
-            path = path_of(value)
+            path = asked.path if value is asked.given.get("path") else path_of(value)
             return self._alive(asked.question, path) if self._suite.stepwise else bool(path)
         return self._knows(asked.question, str(value))
 
