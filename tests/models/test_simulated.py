@@ -59,6 +59,19 @@ async def test_a_draw_depends_on_its_place_and_the_seeds_alone():
     assert once != await scored(self_consistency.using(n=3), "sim:skill=0.5,seed=9", n=50)
 
 
+async def test_what_a_model_was_asked_before_does_not_matter():
+    tasks = [WORDS.task(item.question) for item in WORDS.items(2, seed="again")]
+    model = SimulatedModel("sim:skill=0.5,cause=0.3", WORDS.oracle())  # one for all, as in a comparison
+
+    async def said(task, seed, model):
+        async with stratagem.open(model=model, journal="memory", seed=seed) as session:
+            return (await session.run(self_consistency.using(n=4, sampler=direct), task)).text
+
+    for task, seed in [(tasks[0], 1), (tasks[0], 2), (tasks[1], 2), (tasks[0], 1), (tasks[0], 3)]:
+        fresh = SimulatedModel(model.spec, WORDS.oracle())
+        assert await said(task, seed, model) == await said(task, seed, fresh)
+
+
 async def test_without_an_oracle_it_knows_nothing():
     async with stratagem.open(model="sim:skill=0.9", journal="memory") as session:
         with pytest.raises(UsageError, match="knows nothing by itself"):
