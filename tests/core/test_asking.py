@@ -64,6 +64,31 @@ async def test_other_inputs_make_another_request(one: object, other: object) -> 
     assert (told[0].message, told[0].digest) == (told[2].message, told[2].digest)
 
 
+async def test_an_input_that_has_changed_makes_another_request() -> None:
+    @dataclass
+    class State:
+        step: int
+
+    state, run = State(0), scripted(ECHO)
+    for step in range(3):
+        state.step = step
+        await run.ask(guess, question=LONG, notes=(state,))  # pyright: ignore[reportArgumentType]
+        await run.ask(guess, question={"steps": state})
+    assert [len({one.request.digest for one in run.ledger[at::2]}) for at in range(2)] == [3, 3]
+
+
+async def test_an_input_without_a_type_is_handed_on() -> None:
+    @signature
+    def told(question: str, flag=1) -> str:  # type: ignore[no-untyped-def]
+        """Tell."""
+        ...
+
+    run = scripted({told: lambda question, flag: "t"})
+    await run.ask(told, question=LONG)
+    await run.ask(told, question=LONG, flag=5)
+    assert [asked.inputs["flag"] for asked in run.ledger] == [1, 5]
+
+
 async def test_examples_are_the_same_if_each_of_them_is() -> None:
     one, two = Example("1 + 1?", "2"), Example("2 + 2?", "4")
     run = scripted(ECHO)

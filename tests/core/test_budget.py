@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from stratagem.core import Answer, Budget, Reply, Run, Task, Usage, signature, strategy
 from stratagem.core._budget import Meter, Need, settle, take, wait
-from stratagem.errors import BudgetExhausted, Rejected, UsageError
-from stratagem.testing import ScriptedModel, scripted, tape_of
+from stratagem.errors import BudgetExhausted, Rejected, UnparsedReply, UsageError
+from stratagem.testing import Raw, ScriptedModel, scripted, tape_of
 
 
 @signature
@@ -35,14 +35,18 @@ async def settled() -> None:
 
 
 @pytest.mark.parametrize("prompt", [False, True])
-@pytest.mark.parametrize("budget", [Budget(calls=3), Budget(tokens=40), Budget(seconds=3), None])
+@pytest.mark.parametrize("budget", [Budget(calls=3), Budget(tokens=40), Budget(seconds=3), None, "unread"])
 async def test_a_run_that_a_budget_or_a_failure_has_ended_leaves_nothing_to_the_collector(
-    budget: Budget | None, prompt: bool, clock: Any
+    budget: Any, prompt: bool, clock: Any
 ) -> None:
-    ended_by = (BudgetExhausted, Rejected)
+    ended_by = (BudgetExhausted, Rejected, UnparsedReply)
 
-    def failing(number: int) -> str:
+    def failing(number: int) -> Any:
+        if budget == "unread":
+            return Raw(" ")
         raise Rejected("no")
+
+    limits = budget if isinstance(budget, Budget) else None
 
     class Kept:
         """Something that a frame knows."""
@@ -56,7 +60,7 @@ async def test_a_run_that_a_budget_or_a_failure_has_ended_leaves_nothing_to_the_
         return await numbered(run, number)
 
     async def ended() -> None:
-        run = scripted({guess: failing} if budget is None else ECHO, budget=budget, prompt=prompt, clock=clock)
+        run = scripted(ECHO if limits else {guess: failing}, budget=limits, prompt=prompt, clock=clock)
         with contextlib.suppress(*ended_by):
             await run.map(late, range(5), tolerate=ended_by, width=1)
         with contextlib.suppress(*ended_by):
@@ -68,7 +72,9 @@ async def test_a_run_that_a_budget_or_a_failure_has_ended_leaves_nothing_to_the_
                 pool.start(1)
                 async for _ in pool:
                     pass
-        assert budget is None or run.strand.world.refusal is not None
+        with contextlib.suppress(*ended_by):
+            await run.map(lambda run, _: run.draws(guess, 3, number=1), range(2))
+        assert limits is None or run.strand.world.refusal is not None
 
     gc.disable()
     try:

@@ -316,6 +316,35 @@ async def test_a_failed_branch_raises_at_its_turn_and_the_rest_is_cancelled() ->
     assert sorted(model.cancelled) == [2, 3]
 
 
+@pytest.mark.parametrize("width", [None, 1])
+async def test_a_pool_that_is_read_too_late_gives_what_had_ended_and_never_waits(width: int | None) -> None:
+    async def failing(run: Run, number: int) -> str:
+        if number == 1:
+            raise NoAnswer("1")
+        return await run.ask(guess, number=number)
+
+    run = scripted(ECHO, prompt=True)
+    async with run.pool(failing, width=width) as pool:
+        for number in (2, 1, 3):
+            pool.start(number)
+        await turns(3)
+    found: list[Any] = []
+    async with asyncio.timeout(60):
+        for _ in range(4):
+            try:
+                found.append(await anext(pool))
+            except (NoAnswer, StopAsyncIteration) as end:
+                found.append(type(end))
+    assert found == [(2, "g2"), NoAnswer, (3, "g3"), StopAsyncIteration]
+    async with run.pool(failing, width=width) as pool:
+        for number in (2, 3, 4):
+            pool.start(number)
+    async with asyncio.timeout(60):
+        with pytest.raises((ConcurrentUse, asyncio.CancelledError)):
+            await anext(pool)
+    assert await run.ask(guess, number=9) == "g9"
+
+
 async def test_leaving_a_pool_cancels_what_still_runs() -> None:
     run, model = held()
 

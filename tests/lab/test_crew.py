@@ -20,13 +20,14 @@ from tests.lab.test_resuming import answered, begun
 SETTINGS: dict[str, Any] = {"model": "sim:skill=1", "items": 3, "baselines": False, "processes": 1}
 
 
+@pytest.mark.parametrize("does", ["pass", "await asyncio.sleep(0)"])
 def test_an_item_that_keeps_its_process_is_wrong_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valid: Any
+    does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valid: Any
 ) -> None:
     monkeypatch.setattr(_crew, "GRACE", 10)
     second = lab.compare("word_problems", "direct", **SETTINGS).items[1]["question"]
-    body = f"while task.question == {second!r}:\n    pass\n{RIGHT}"
-    spec = written(tmp_path / "mine.py", body)
+    body = f"while task.question == {second!r}:\n    {does}\n{RIGHT}"
+    spec = written(tmp_path / "mine.py", body, before="import asyncio\n")
     report = lab.compare("word_problems", f"{spec},direct", budget="seconds=0.5", out=tmp_path / "kept", **SETTINGS)
     assert [one["right"] for one in report.items] == [[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]
     (failure,) = report.failures

@@ -15,10 +15,12 @@ from stratagem.core._strand import Strand
 from stratagem.core._tool import Tools
 from stratagem.core._transcript import Transcript
 from stratagem.core._value import made
-from stratagem.core._values import Attachment, Content
+from stratagem.core._values import Attachment, Content, Example
 from stratagem.core._world import Asking
 
 _IMMUTABLE = frozenset({str, int, bool, type(None), Transcript, Tools, Content, Recalled})
+# What is the same if it is the same object, tuples of these besides: nothing else is sure not to have changed meanwhile.
+_STEADY = frozenset({str, int, bool, float, type(None), Example})
 
 
 def request_of(
@@ -79,18 +81,19 @@ def _made(
     inputs: Mapping[str, Any],
     repair: tuple[tuple[str, str], ...],
 ) -> tuple[Head, str, bytes, Transcript | None, tuple[Attachment, ...]]:
-    tools, attached, labelled = None, (), False
+    tools, attached, steady = None, (), not repair
     for value in inputs.values():
         kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]  (the type of Any)
         if kind is str or (kind is tuple and not value):
             continue
+        if kind not in _STEADY and not (kind is tuple and _STEADY.issuperset(map(type, value))):
+            steady = False
         if kind is Tools:
             tools = value
         elif kind is Content:
-            attached, labelled = (*attached, *value.attachments), True
+            attached = (*attached, *value.attachments)
             strand.label = strand.label | value.whole_label
         elif kind is Recalled:
-            labelled = True
             strand.label = strand.label | value.label
         elif kind not in _IMMUTABLE:
             check_immutable(value)
@@ -107,6 +110,6 @@ def _made(
         message = clean(message)
         said = message.encode()
     digest = request_digest(head.digest, said, steps, repair, attached)
-    if tools is None and steps is None and not labelled and not repair:
+    if steady:
         ready.latest = made(Asking, (head, inputs, message, digest))
     return head, message, digest, steps, attached

@@ -104,9 +104,8 @@ class Book:
 
             self._append = noted
         self.reused = self.performed = 0
-        self.latest: dict[
-            bytes, tuple[bytes, bytes]
-        ] = {}  # by head: the latest request, and its form if it was made twice
+        # By head: the latest request, and its form if it was made twice.
+        self.latest: dict[object, tuple[bytes, bytes]] = {}
         self._heads: dict[bytes, int] = {}
         self._texts: dict[str, int] = {}
         self._blobs: dict[str, tuple[int, int]] = {}

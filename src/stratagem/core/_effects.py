@@ -341,11 +341,11 @@ def drawn_again(strand: Strand, request: Request, place: Place, row: Row) -> Dra
 
 def request_form(world: World, request: Request) -> bytes:
     """Return what the journal keeps of a request: what earlier rows have is referred to, not repeated."""
-    book, head, digest = world.book, request.head.digest, request.digest
-    latest, known = book.latest.get(head, _NEVER)
+    book, digest = world.book, request.digest
+    latest, known = book.latest.get(request.head, _NEVER)
     if latest == digest and known:
         return known
-    form = f'{{"head":{book.head(head, request.head.form)},"message":{book.text(request.message)}'
+    form = f'{{"head":{book.head(request.head.digest, request.head.form)},"message":{book.text(request.message)}'
     if request.steps is not None:
         form += f',"steps":{book.steps(request.steps)}'
     if request.repair:
@@ -356,7 +356,7 @@ def request_form(world: World, request: Request) -> bytes:
         form += f',"dropped":{text_of(sorted(request.head.dropped))}'
     made = (form + "}").encode()
     # The second form of a request refers to what the first one brought, and all after it are like it.
-    book.latest[head] = digest, made if latest == digest else b""
+    book.latest[request.head] = digest, made if latest == digest else b""
     return made
 
 

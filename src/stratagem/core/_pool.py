@@ -46,7 +46,8 @@ class Pool(Generic[X, T]):
     async def __aexit__(self, *_: object) -> None:
         self._open = False
         await self._wave.cancel()
-        self._wave.jobs.clear()  # a failure among them holds the frame that this pool is in
+        if not self._waiting:  # nothing is left to read
+            self._wave.jobs.clear()  # a failure among them holds the frame that this pool is in
         strand = self._run.strand
         for branch in self._branches:
             strand.label = strand.label | branch.label
@@ -99,6 +100,10 @@ class Pool(Generic[X, T]):
                 finished.popleft()
             if finished:
                 break
+            if not self._open:
+                raise ConcurrentUse(
+                    f"the pool {self._name!r} is closed, and a branch of it was never begun: read it inside its `async with` block"
+                )
             await self._wave.any()
         index = self._wave.finished.popleft()
         return int(decided(strand, form, lambda: index, "order"))

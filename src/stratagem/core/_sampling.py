@@ -52,11 +52,16 @@ async def drawn_together(strand: Strand, request: Request, n: int) -> list[Drawn
 def _unless_failed(found: list[Drawn | BaseException]) -> list[Drawn]:
     """Return the draws; raise what the first failed one met."""
     drawn: list[Drawn] = []
-    for one in found:
-        if isinstance(one, BaseException):
-            raise one
-        drawn.append(one)
-    return drawn
+    one = None
+    try:
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+            drawn.append(one)
+        return drawn
+    finally:
+        del one
+        found.clear()  # a failure among them holds this frame
 
 
 async def _one_of(strand: Strand, request: Request, first: int, need: Need, begun: set[int]) -> Drawn:

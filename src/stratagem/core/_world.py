@@ -22,7 +22,7 @@ from stratagem.errors import BudgetExhausted, CapabilityError, Suspended, UsageE
 
 
 class Asking(NamedTuple):
-    """What was asked: inputs without a label of their own, and what they make."""
+    """What was asked: inputs that cannot change, without a label of their own, and what they make."""
 
     head: Head
     inputs: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Ready:
         head: what equal requests share.
         message: makes the first message of the inputs.
         given: name of the input that is the conversation, or the empty string.
-        latest: what was asked last, if it may be asked again as it is: without conversation and tools.
+        latest: what was asked last, if it may be asked again as it is: texts, numbers, examples and tuples of these.
     """
 
     __slots__ = ("given", "head", "latest", "message")

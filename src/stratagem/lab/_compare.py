@@ -26,7 +26,7 @@ from stratagem.tasks._suite import EXAMPLES
 
 CHUNK = 10  # items of a job: small enough that no process waits long for another at the end
 WIDTH = 8  # items at once in one process, with models that are waited for
-MOST_PROCESSES, MOST_WIDTH = 256, 1_000
+MOST_ITEMS, MOST_PROCESSES, MOST_WIDTH = 100_000, 256, 1_000
 LOCAL_WIDTH = 2  # likewise where the model computes here: what waits for it would be counted as its time
 
 
@@ -187,8 +187,8 @@ def _wanted(
     seed = _given.seed_given(seed, withheld=not published)
     examples = _given.whole("examples", examples, 0, EXAMPLES)
     items, max_tokens = (
-        None if one is None else _given.whole(name, one, 1)
-        for name, one in (("items", items), ("max_tokens", max_tokens))
+        None if one is None else _given.whole(name, one, 1, most)
+        for name, one, most in (("items", items, MOST_ITEMS), ("max_tokens", max_tokens, None))
     )
     specs = _given.strategies_given(strategies)
     if not specs:
@@ -222,8 +222,10 @@ def _check_once(names: Sequence[str]) -> None:
     """Refuse one strategy in two spellings: it would be tested against itself, and every other test corrected for that."""
     found: dict[str, str] = {}
     for name in names:
-        known = found.setdefault(_plan.checked_strategy(name)[0], name)
-        if known is not name:
+        spec = _plan.checked_strategy(name)[0]
+        known = found.get(spec)
+        found[spec] = name
+        if known is not None:
             spelled = "" if known == name else f", as {known!r} too"
             raise UsageError(f"the strategy {name!r} is there twice{spelled}", remedy="Name each strategy once.")
 

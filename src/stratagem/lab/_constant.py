@@ -12,6 +12,7 @@ from typing import Any
 from stratagem.tasks import Item, Suite
 
 CANDIDATES = 5  # of the most common keys, beside what the suite publishes
+NUMBERS = ("0", "1", "-1")  # likewise, where answers are numbers
 MOST = 400  # items on which they are tried: a scorer takes up to 0.1 ms
 
 
@@ -25,7 +26,9 @@ def best_constant(suite: Suite, items: Sequence[Item], *, published: bool) -> di
     """
     tried = items[:MOST]
     counted = Counter(one.key for one in items)
-    said = [one for one in dict.fromkeys((suite.floor[0], *(key for key, _ in counted.most_common(CANDIDATES)))) if one]
+    numbers = NUMBERS if suite.output in (int, float) else ()
+    common = (key for key, _ in counted.most_common(CANDIDATES))
+    said = [one for one in dict.fromkeys((suite.floor[0], *common, *numbers)) if one]
     scorer = _remembering(suite)
     shares = {one: sum(scorer.score(item.question, one).right for item in tried) / len(tried) for one in said}
     best = max(shares, key=lambda one: shares[one])
@@ -35,5 +38,7 @@ def best_constant(suite: Suite, items: Sequence[Item], *, published: bool) -> di
 def _remembering(suite: Suite) -> Suite:
     """Return a suite that reads each question once, and finds each key in it once: that is most of the time of a score."""
     made = copy.copy(suite)
-    vars(made).update(read=lru_cache(MOST)(suite.read), found=lru_cache(MOST * (CANDIDATES + 2))(suite.found))
+    vars(made).update(
+        read=lru_cache(MOST)(suite.read), found=lru_cache(MOST * (CANDIDATES + len(NUMBERS) + 2))(suite.found)
+    )
     return made

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from stratagem.core import SystemClock
 
 T = TypeVar("T")
+MOST_TURNS = 1_000  # of a loop between two looks, where it waits for something real
 EPOCH = 1_767_225_600.0  # where the wall clock of virtual time begins: 2026-01-01, so that equal runs are equal
 
 
@@ -21,8 +22,10 @@ class _Jumping(selectors.BaseSelector):
     def __init__(self) -> None:
         self._real = selectors.DefaultSelector()
         self.skipped = 0.0
+        self.turns = 0  # of the loop
 
     def select(self, timeout: float | None = None) -> Any:
+        self.turns += 1
         if timeout is not None and timeout > 0:
             ready = self._real.select(0)
             if not ready:
@@ -51,11 +54,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.jumping = _Jumping()
+        self._looked = 0.0, 0
         super().__init__(self.jumping)
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
         return self.jumping.skipped
+
+    def spun(self) -> bool:
+        """Return whether it has turned without end since this was asked last, and no time has passed: nobody waits there."""
+        before, self._looked = self._looked, (self.jumping.skipped, self.jumping.turns)
+        return self._looked[0] == before[0] and self._looked[1] - before[1] > MOST_TURNS
 
     def restart(self) -> None:
         """Begin at 0 again: what is measured from here does not depend on how late it had become."""

@@ -103,7 +103,10 @@ class Worker:
         return asyncio.Runner().get_loop()
 
     def beat(self) -> None:
-        """Write a sign of life each second in which the loop turns or a model is asked; whoever only computes gives none."""
+        """Write a sign of life each second in which the loop turns or a model is asked.
+
+        Whoever only computes gives none, nor does a loop in virtual time that turns and turns for a strategy that never waits.
+        """
         asked, turned = 0, True
 
         def turns() -> None:
@@ -113,7 +116,8 @@ class Worker:
         while True:
             time.sleep(BEAT)
             before, asked = asked, sum(one.asked for one in list(self._watched))
-            if turned or asked != before:
+            spun = self._loop.spun() and self._virtual
+            if asked != before or (turned and not spun):
                 self.write({"beat": 1})
             if turned and self._turning is not None:
                 turned = False

@@ -212,7 +212,11 @@ def answers_of_others_score_at_their_true_rate(
 
 
 def a_number_beside_the_key_is_wrong(suite: Suite, items: int = ITEMS, levels: Sequence[int] | None = None) -> None:
-    """Where answers are numbers, one more and one less is wrong; of numbers that may be inexact, what is a tenth off."""
+    """Where answers are numbers, one more and one less is wrong; of numbers that may be inexact, what is a tenth off.
+
+    So is what has nothing to do with the key but to be written in a careless test: 0, 1 and -1, the key with the other sign and
+    ten times the key.
+    """
     if suite.output not in (int, float) or suite.several:
         return
     for level in levels or suite.levels:
@@ -221,8 +225,10 @@ def a_number_beside_the_key_is_wrong(suite: Suite, items: int = ITEMS, levels: S
             if type(key) not in (int, float) or not math.isfinite(key):
                 continue
             step = 1 if suite.output is int else abs(key) / 10 or 1.0
-            for slip in dict.fromkeys((step, -step, *((1, -1) if step <= 1 else ()))):
-                said = str(key + slip)
+            slips = [key + slip for slip in (step, -step, *((1, -1) if step <= 1 else ()))]
+            careless = [suite.output(other) for other in (0, 1, -1, -key, 10 * key)]
+            for other in dict.fromkeys([*slips, *(other for other in careless if abs(other - key) >= step)]):
+                said = str(other)
                 score = suite.score(one.question, said)
                 _expect(score.right < 1, f"{one.id}: {said} is right, and the key is {_cut(one.key)}: {SEVERAL}")
 

@@ -161,12 +161,12 @@ class Game24(Suite):
 
     def steps(self, problem: Json, path: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         """Return the next operations: those after which 24 can still be made, and the others."""
-        state = _after(tuple(problem), path)
+        state = _after(tuple(problem), tuple(path))
         return ((), ()) if state is None else state.steps
 
     def alive(self, problem: Json, path: tuple[str, ...]) -> bool:
         """Return whether 24 can still be made."""
-        state = _after(tuple(problem), path)
+        state = _after(tuple(problem), tuple(path))
         return state is not None and state.alive
 
 
