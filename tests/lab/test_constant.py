@@ -52,6 +52,14 @@ def test_an_answer_that_is_no_key_is_tried_if_the_suite_publishes_it() -> None:
     assert best_constant(bank, items[:3], published=True) == {"share": 1.0, "items": 3, "answer": "Uma"}
 
 
+def test_a_number_that_is_no_key_is_tried_where_answers_are_numbers() -> None:
+    words = suite("word_problems")
+    items = list(words.items(20, seed=5))
+    assert best_constant(words, items, published=True)["share"] < 0.5
+    words.right = lambda problem, value: float(not value)  # type: ignore[method-assign]
+    assert best_constant(words, items, published=True) == {"share": 1.0, "items": 20, "answer": "0"}
+
+
 def test_of_a_withheld_seed_the_share_alone_is_told(mostly: Path) -> None:
     report = lab.compare(str(mostly), "direct", seed="a seed of sixteen bytes", withheld=True, **SETTINGS)
     assert report.manifest["best_constant"] == {"share": 0.9, "items": 20}

@@ -41,6 +41,7 @@ RIGHT = "return task.answer(await run.ask(reply, question=task.question))"
     [
         ("return task.answer(str(1 / 0))", "ZeroDivisionError: division by zero (mine.py, line 11)"),
         ("raise SystemExit(3)", "SystemExit: 3 (mine.py, line 11)"),
+        ("raise StopIteration", "RuntimeError: coroutine raised StopIteration (mine.py, line 11)"),
         ("import json\njson.loads('{')", "JSONDecodeError: Expecting property name enclosed in double quotes: "
          "line 1 column 2 (char 1) (mine.py, line 12)"),
         ("raise ExceptionGroup('many', [KeyError('first'), ValueError('second')])", "KeyError: 'first'"),
@@ -209,7 +210,7 @@ def test_what_only_a_program_executes_may_import_what_it_needs(tmp_path: Path) -
     assert files_of(spec) == [path]
 
 
-@pytest.mark.parametrize("second", ["direct()", " direct", "direct ( )"])
+@pytest.mark.parametrize("second", ["direct", "direct()", " direct", "direct ( )"])
 def test_one_strategy_in_two_spellings_is_there_twice(second: str) -> None:
     with pytest.raises(UsageError, match=r"the strategy 'direct.*' is there twice"):
         lab.compare("word_problems", ["direct", second], **SETTINGS)

@@ -46,6 +46,27 @@ def outline(page: str) -> Outline:
     return made
 
 
+def test_the_winner_is_told_how_it_is_run_if_its_name_does_not_say_it() -> None:
+    settings = {"model": "sim:skill=0.7", "items": 20, "processes": 1}
+    report = lab.compare("word_problems", "direct", budget="calls=1/15", **settings)
+    best = max(report.rows, key=lambda row: row["accuracy"])
+    assert (best["strategy"], best["budget"]) == ("self_consistency(k)", "calls=15")
+    said = (
+        "self_consistency(k) at calls=15 is run by `stratagem run QUESTION --strategy 'self_consistency(n=15)' --budget calls=15`, "
+        "and stops where its budget ends"
+    )
+    assert said in str(report).splitlines()
+    assert "self_consistency(n=15)" in report.html()
+    other = lab.compare("word_problems", "direct,self_consistency(n=15)", budget="calls=15", **settings)
+    assert "is run by" not in str(other)
+    with pytest.raises(UsageError, match="write names and literals") as caught:
+        lab.compare("word_problems", "self_consistency(k)", budget="calls=15", **settings)
+    assert (
+        caught.value.remedy
+        == "A report says below its rows how `self_consistency(k)` is run: k is what the budget paid for."
+    )
+
+
 def test_equal_reports_give_equal_figures(report: lab.Report) -> None:
     svg, png = report.figure(), report.figure("png", dpi=80)
     assert svg == report.figure("svg")

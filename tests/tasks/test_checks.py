@@ -198,6 +198,21 @@ def test_where_many_answers_are_right_naming_many_may_be_right_now_and_then(prod
     assert "Whoever names all answers is always right" in said_by(Seldom, check)
 
 
+@pytest.mark.parametrize(
+    "careless",
+    [
+        lambda value, key: not value, lambda value, key: value in (-1, key), lambda value, key: abs(value) == abs(key),
+        lambda value, key: key != 0 and value % key == 0, lambda value, key: value == 1,
+    ],
+)  # fmt: skip
+def test_a_scorer_that_pays_for_a_number_that_is_in_no_key_is_found(products: Any, careless: Any) -> None:
+    class Careless(products):
+        def right(self, problem: Any, value: Any) -> float:
+            return float(super().right(problem, value) or careless(value, problem[0] * problem[1]))
+
+    assert " is right, and the key is '" in said_by(Careless, suite_checks.a_number_beside_the_key_is_wrong)
+
+
 @pytest.mark.parametrize(("key", "said"), [("50.0", "55.0"), ("0.5", "0.55"), ("0.0", "1.0")])
 def test_a_number_that_may_be_inexact_is_wrong_a_tenth_off(products: Any, key: str, said: str) -> None:
     class Lenient(products):

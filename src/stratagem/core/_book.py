@@ -91,9 +91,7 @@ class Book:
                 self.recorded[key] = row  # of two with one key the later holds: it was performed again
                 self.base.discard(key)
         self.all_rows = own
-        mine = (
-            [row for key, row in self.recorded.items() if key not in self.base] if self.base else self.recorded.values()
-        )
+        mine = [row for key, row in self.recorded.items() if key not in self.base]
         self.own_rows = sorted(mine)  # by their numbers: no two have the same
         if self.recorded:
             append = self._append
@@ -104,8 +102,7 @@ class Book:
 
             self._append = noted
         self.reused = self.performed = 0
-        # By head: the latest request, and its form if it was made twice.
-        self.latest: dict[object, tuple[bytes, bytes]] = {}
+        self.latest: dict[object, tuple[bytes, bytes]] = {}  # by head: digest, and the form if it was made twice
         self._heads: dict[bytes, int] = {}
         self._texts: dict[str, int] = {}
         self._blobs: dict[str, tuple[int, int]] = {}

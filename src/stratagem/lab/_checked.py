@@ -224,7 +224,9 @@ def _given(frame: FrameType) -> str:
 
 def last_line(failure: BaseException, *, shown: bool = True) -> str:
     """Return what a failure says, which may be a question, and the last line of a user's own file that led to it."""
-    frames = traceback.extract_tb(failure.__traceback__)
+    frames, cause = traceback.extract_tb(failure.__traceback__), failure.__cause__
+    if cause is not None:  # a coroutine may not raise `StopIteration`: where it did is told by that
+        frames = [*traceback.extract_tb(cause.__traceback__), *frames]
     own = [one for one in frames if not one.filename.startswith(NOT_OWN) and "site-packages" not in one.filename]
     own = own or list(frames)
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

@@ -241,6 +241,8 @@ def _model(spec: str) -> str:
 
     links = [one.strip() for one in spec.split("|")]
     kinds = [one.partition(":")[0] for one in links]
+    if not all(links):
+        raise UsageError(f"a model has no name: {spec!r}", remedy=ANSWERING)
     if "offline" in kinds:
         raise UsageError("the model `offline` follows rules and answers no task of a comparison", remedy=ANSWERING)
     if "replay" in kinds:

@@ -129,6 +129,8 @@ def budgets_of(text: str) -> tuple[str, ...]:
     name, _, values = parts[lists[0]].partition("=")
     made: list[str] = []
     for value in values.split("/"):
+        if not value.strip():
+            raise UsageError(f"budget {text!r}: a value of the list is missing", remedy=f"Write `{LISTS}`.")
         parts[lists[0]] = f"{name}={value.strip()}"
         made.append(str(budget_of(",".join(parts))))
     if len(set(made)) < len(made):

@@ -1,5 +1,7 @@
 """A report as plain text, for terminals, pipes and `print`."""
 
+import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -188,6 +190,7 @@ def notes_of(report: "Report") -> list[str]:
         refused.setdefault(row["budget"], []).append(name_of(row))
     lines += [f"! no call was possible at {budget}: {', '.join(names)}" for budget, names in refused.items()]
     lines += [f"! {line}" for line in beyond_lines(report)]
+    lines += winner_lines(report)
     for row in report.rows:
         if "answered_by" in row:
             gave = ", ".join(f"{spec} {counted(n, 'call')}" for spec, n in row["answered_by"].items())
@@ -197,6 +200,20 @@ def notes_of(report: "Report") -> list[str]:
         for row, n in report.sated()
     ]
     return lines
+
+
+def winner_lines(report: "Report") -> list[str]:
+    """Return how the most accurate row is run, if it is a baseline: its name does not say it. The cheapest of equals."""
+    rows = [row for row in report.rows if row["accuracy"] is not None]
+    cost = {id(row): row["tokens_per_item"] if row["tokens_per_item"] is not None else math.inf for row in rows}
+    best = min(rows, key=lambda row: (-row["accuracy"], row["baseline"], cost[id(row)]), default=None)
+    if best is None or not best["baseline"] or not best["budget"]:
+        return []
+    spec = report.manifest["specs"][best["strategy"]][report.manifest["budgets"].index(best["budget"])]
+    how = f"--strategy {shlex.quote(spec)} --budget {best['budget']}"
+    return [
+        f"{name_of(best)} at {best['budget']} is run by `stratagem run QUESTION {how}`, and stops where its budget ends"
+    ]
 
 
 def told_of_suite(manifest: Mapping[str, Any]) -> list[str]:
