@@ -210,7 +210,8 @@ def winner_lines(report: "Report") -> list[str]:
     if best is None or not best["baseline"] or not best["budget"]:
         return []
     spec = report.manifest["specs"][best["strategy"]][report.manifest["budgets"].index(best["budget"])]
-    how = f"--strategy {shlex.quote(spec)} --budget {best['budget']}"
+    longest = report.manifest.get("max_tokens")
+    how = f"--strategy {shlex.quote(spec)} --budget {best['budget']}" + (f" --max-tokens {longest}" if longest else "")
     return [
         f"{name_of(best)} at {best['budget']} is run by `stratagem run QUESTION {how}`, and stops where its budget ends"
     ]
