@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from stratagem.core import USER, Content, Example, Examples, Label, Recalled, Run, Transcript, signature
+from stratagem.core import USER, Content, Example, Examples, Label, Recalled, Request, Run, Transcript, signature
 from stratagem.core._canonical import decoded
-from stratagem.testing import scripted, tape_of
+from stratagem.testing import ScriptedModel, scripted, tape_of
 
 
 @signature
@@ -133,6 +133,19 @@ async def test_every_row_can_be_read_back(question: str) -> None:
         forms[form["message"]]["message"] if isinstance(form["message"], int) else form["message"] for form in forms
     ]
     assert all(isinstance(form["head"], int) for form in forms[1:])
+
+
+async def test_what_a_model_drops_is_recorded_of_that_model_though_another_has_its_name() -> None:
+    class Deaf(ScriptedModel):
+        def refuses(self, request: Request) -> frozenset[str]:
+            return frozenset(request.options) & {"temperature"}
+
+    run = scripted(ECHO)
+    hears, deaf = ScriptedModel(ECHO), Deaf(ECHO)
+    for model in (hears, hears, hears, deaf, deaf, deaf, hears):
+        await run.using(model=model, temperature=0.5).ask(guess, question=LONG)
+    dropped = [decoded(row.request).get("dropped") for row in tape_of(run).rows]
+    assert dropped == [None, None, None, *[["temperature"]] * 3, None]
 
 
 async def test_a_conversation_that_goes_on_is_told_apart() -> None:

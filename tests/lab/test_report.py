@@ -53,12 +53,18 @@ def test_the_winner_is_told_how_it_is_run_if_its_name_does_not_say_it() -> None:
     assert (best["strategy"], best["budget"]) == ("self_consistency(k)", "calls=15")
     said = (
         "self_consistency(k) at calls=15 is run by `stratagem run QUESTION --strategy 'self_consistency(n=15)' --budget calls=15`, "
-        "and stops where its budget ends"
+        "and `--output` where the answer is no text; it stops where its budget ends"
     )
     assert said in str(report).splitlines()
     assert "self_consistency(n=15)" in report.html()
     other = lab.compare("word_problems", "direct,self_consistency(n=15)", budget="calls=15", **settings)
     assert "is run by" not in str(other)
+    checked = lab.compare(
+        "game24", "best_of_n(n=2,judge=checked)", model="sim:skill=0.3", budget="calls=20", items=20, processes=1
+    )
+    best = max(checked.rows, key=lambda row: row["accuracy"])
+    assert (best["baseline"], best["needs"]) == (True, ["checker"])
+    assert "is run by" not in str(checked)  # a question alone has no checker
     with pytest.raises(UsageError, match="write names and literals") as caught:
         lab.compare("word_problems", "self_consistency(k)", budget="calls=15", **settings)
     assert (

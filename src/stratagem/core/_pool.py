@@ -102,7 +102,8 @@ class Pool(Generic[X, T]):
                 break
             if not self._open:
                 raise ConcurrentUse(
-                    f"the pool {self._name!r} is closed, and a branch of it was never begun: read it inside its `async with` block"
+                    f"the pool {self._name!r} is closed, and a branch of it was never begun",
+                    remedy="Read a pool inside its `async with` block.",
                 )
             await self._wave.any()
         index = self._wave.finished.popleft()

@@ -203,17 +203,21 @@ def notes_of(report: "Report") -> list[str]:
 
 
 def winner_lines(report: "Report") -> list[str]:
-    """Return how the most accurate row is run, if it is a baseline: its name does not say it. The cheapest of equals."""
+    """Return how the most accurate row is run, the cheapest of equals, if it is a baseline: its name does not say it.
+
+    What needs a truth of the task is run in no other place.
+    """
     rows = [row for row in report.rows if row["accuracy"] is not None]
     cost = {id(row): row["tokens_per_item"] if row["tokens_per_item"] is not None else math.inf for row in rows}
     best = min(rows, key=lambda row: (-row["accuracy"], row["baseline"], cost[id(row)]), default=None)
-    if best is None or not best["baseline"] or not best["budget"]:
+    if best is None or not best["baseline"] or not best["budget"] or best["needs"]:
         return []
     spec = report.manifest["specs"][best["strategy"]][report.manifest["budgets"].index(best["budget"])]
     longest = report.manifest.get("max_tokens")
     how = f"--strategy {shlex.quote(spec)} --budget {best['budget']}" + (f" --max-tokens {longest}" if longest else "")
     return [
-        f"{name_of(best)} at {best['budget']} is run by `stratagem run QUESTION {how}`, and stops where its budget ends"
+        f"{name_of(best)} at {best['budget']} is run by `stratagem run QUESTION {how}`, and `--output` where the answer is no text; "
+        "it stops where its budget ends"
     ]
 
 

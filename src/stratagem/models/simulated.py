@@ -168,12 +168,8 @@ def _cut(sample: Sample, room: int) -> Sample:
     return Sample(sample.text[: 4 * max(room, 0)], finish="length")
 
 
-_REFUSES, _GARBLES, _SHARES, _OWN = (
-    0,
-    1,
-    2,
-    3,
-)  # where the dice of a draw's own decisions lie, and where the others begin
+# Where the dice of a draw's own decisions lie, and where the others begin.
+_REFUSES, _GARBLES, _SHARES, _OWN = range(4)
 _WORDS = 8  # in a digest
 _words: Callable[[bytes], tuple[int, ...]] = struct.Struct(f">{_WORDS}I").unpack
 
